@@ -1,0 +1,764 @@
+"""The job store: every statement on job rows, and on what a worker writes beside them.
+
+A worker's writes carry its attempt number, the fencing token: each begins with an UPDATE of the job row guarded by
+`status = 'running' and attempt = mine`, and raises LeaseLost where that hits nothing. The same UPDATE hands out the
+event sequence numbers, so the events of a job commit in their order on both databases.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from gradline.clock import new_id
+from gradline.db.models import ArtifactRow, CheckpointRow, DrawingRow, EventRow, JobRow, RunRow
+from gradline.db.session import Database
+from gradline.db.types import db_now
+from gradline.errors import Conflict, DependencyDown, LeaseLost, NotFound
+from gradline.status import EventKind, JobStatus
+
+MAX_CRASHES = 3
+"""A job whose worker died this often is poison: it fails with code `worker_lost`."""
+
+_jobs = JobRow.__table__.c
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A validated request, ready to be stored."""
+
+    owner: str
+    kind: str
+    spec: dict[str, Any]
+    lane: str
+    request_hash: str
+    name: str | None = None
+    experiment: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    priority: int = 5
+    max_attempts: int = 3
+    deadline_s: float | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job row as it was read."""
+
+    id: UUID
+    owner: str
+    kind: str
+    name: str | None
+    experiment: str | None
+    labels: dict[str, str]
+    spec: dict[str, Any]
+    lane: str
+    priority: int
+    max_attempts: int
+    deadline_s: float | None
+    idempotency_key: str | None
+    request_hash: str
+    status: JobStatus
+    attempt: int
+    n_errors: int
+    n_crashes: int
+    not_before: datetime | None
+    cancel_requested_at: datetime | None
+    worker_id: str | None
+    worker_pid: int | None
+    lease_expires_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    last_seq: int
+    progress: dict[str, Any] | None
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, row: RowMapping) -> "Job":
+        values = {name: row[name] for name in cls.__dataclass_fields__}
+        return cls(**values | {"status": JobStatus(values["status"])})
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    kind: EventKind
+    data: dict[str, Any]
+    once_key: str | None = None
+    """Drop this event if the job already has one with the same key."""
+
+
+@dataclass(frozen=True)
+class Event:
+    job_id: UUID
+    seq: int
+    kind: EventKind
+    attempt: int
+    data: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A named file of a job; the store has its bytes under `sha256`."""
+
+    name: str
+    kind: str
+    media_type: str
+    sha256: str
+    size_bytes: int
+    step: int | None = None
+    created_at: datetime | None = None
+    """Set by the database."""
+
+
+@dataclass(frozen=True)
+class SavedCheckpoint:
+    step: int
+    sha256: str
+    size_bytes: int
+    fingerprint: dict[str, Any]
+    attempt: int = 0
+    """Set by the store."""
+
+
+@dataclass(frozen=True)
+class Fence:
+    """One attempt of one job: what every write of a worker is guarded by."""
+
+    job_id: UUID
+    attempt: int
+
+
+@dataclass(frozen=True)
+class LaneDepth:
+    lane: str
+    n_queued: int
+    n_running: int
+    oldest_queued_at: datetime | None
+    n_finished_last_minute: int
+
+
+class JobStore:
+    """Owns `jobs`, `events`, `artifacts` and `checkpoints`."""
+
+    def __init__(self, database: Database, lease_s: float = 30.0) -> None:
+        self._database = database
+        self._lease_s = lease_s
+        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
+
+    # --- what a caller asks -------------------------------------------------------------------------------------
+
+    def submit(self, new: NewJob) -> tuple[Job, bool]:
+        """Store a job and its first event; the second value is False where the idempotency key found an earlier one.
+
+        Raises Conflict (`idempotency_key_reused`) where that earlier job was asked with another body.
+        """
+        job_id = new_id()
+        try:
+            with self._database.write() as connection:
+                return self._insert_job(connection, job_id, new), True
+        except IntegrityError:
+            if new.idempotency_key is None:
+                raise
+            return self._job_under_key(new), False
+        except DependencyDown:
+            found = self.find(job_id)  # the commit may have happened before the connection broke
+            if found is None:
+                raise
+            return found, True
+
+    def get(self, job_id: UUID, owner: str) -> Job:
+        """Raises NotFound also for a job of another owner."""
+        job = self.find(job_id)
+        if job is None or job.owner != owner:
+            raise NotFound(f"there is no job {job_id}")
+        return job
+
+    def find(self, job_id: UUID) -> Job | None:
+        with self._database.read() as connection:
+            return _find(connection, job_id)
+
+    def list_jobs(
+        self,
+        owner: str,
+        *,
+        status: str | None = None,
+        kind: str | None = None,
+        label: tuple[str, str] | None = None,
+        before: UUID | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
+        """Newest first; `before` is the id after which the page begins."""
+        query = select(JobRow.__table__).where(_jobs.owner == owner)
+        if status is not None:
+            query = query.where(_jobs.status == status)
+        if kind is not None:
+            query = query.where(_jobs.kind == kind)
+        if label is not None:
+            query = query.where(_jobs.labels[label[0]].as_string() == label[1])
+        if before is not None:
+            query = query.where(_jobs.id < before)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(_jobs.id.desc()).limit(limit)).mappings()
+            return [Job.of(row) for row in rows]
+
+    def cancel(self, job_id: UUID, owner: str) -> Job:
+        """A queued job is cancelled at once; a running one is flagged. Repeating it changes nothing."""
+        with self._database.write() as connection:
+            job = _find(connection, job_id, lock=True)
+            if job is None or job.owner != owner:
+                raise NotFound(f"there is no job {job_id}")
+            if job.status is JobStatus.QUEUED:
+                _set(connection, job, status=JobStatus.CANCELLED, finished_at=db_now(), cancel_requested_at=db_now())
+                self._append(connection, job, [_ended(JobStatus.CANCELLED, {})])
+            elif job.status is JobStatus.RUNNING and job.cancel_requested_at is None:
+                _set(connection, job, cancel_requested_at=db_now())
+                self._append(connection, job, [NewEvent(EventKind.CANCEL_REQUESTED, {})])
+            elif job.status.is_terminal and job.status is not JobStatus.CANCELLED:
+                raise Conflict(f"job {job_id} has already {job.status}", code="job_ended")
+            return _get(connection, job_id)
+
+    def set_priority(self, job_id: UUID, owner: str, priority: int) -> Job:
+        with self._database.write() as connection:
+            job = _find(connection, job_id, lock=True)
+            if job is None or job.owner != owner:
+                raise NotFound(f"there is no job {job_id}")
+            if job.status is not JobStatus.QUEUED:
+                raise Conflict(
+                    f"job {job_id} is {job.status}: only a queued job has a place to change", code="not_queued"
+                )
+            if priority != job.priority:
+                _set(connection, job, priority=priority)
+                self._append(connection, job, [NewEvent(EventKind.PRIORITY_CHANGED, {"priority": priority})])
+            return _get(connection, job_id)
+
+    def delete(self, job_id: UUID, owner: str) -> None:
+        """Forget an ended job with its events, artifacts and run; raises Conflict while it has not ended."""
+        with self._database.write() as connection:
+            job = _find(connection, job_id, lock=True)
+            if job is None or job.owner != owner:
+                raise NotFound(f"there is no job {job_id}")
+            if not job.status.is_terminal:
+                raise Conflict(f"job {job_id} is {job.status}: cancel it first", code="not_ended")
+            connection.execute(delete(JobRow).where(_jobs.id == job_id))
+
+    def queue_position(self, job: Job) -> int | None:
+        """The job's place in its lane, from 1, in the order in which claims would take it now; None unless queued."""
+        if job.status is not JobStatus.QUEUED:
+            return None
+        ranked = _in_claim_order(
+            select(_jobs.id, func.row_number().over(order_by=_claim_order()).label("position")), job.lane
+        ).subquery()
+        with self._database.read() as connection:
+            return connection.execute(select(ranked.c.position).where(ranked.c.id == job.id)).scalar()
+
+    def lane_depths(self) -> list[LaneDepth]:
+        """What waits and runs in each lane that has ever had a job."""
+        recent = and_(_jobs.finished_at.is_not(None), _jobs.finished_at > db_now(-60.0))
+        query = select(
+            _jobs.lane,
+            func.count(case((_jobs.status == "queued", 1))),
+            func.count(case((_jobs.status == "running", 1))),
+            func.min(case((_jobs.status == "queued", _jobs.created_at))),
+            func.count(case((recent, 1))),
+        ).where(or_(_jobs.finished_at.is_(None), recent))
+        with self._database.read() as connection:
+            return [LaneDepth(*row) for row in connection.execute(query.group_by(_jobs.lane))]
+
+    def running(self) -> list[Job]:
+        """Every running job: who works on what."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(JobRow.__table__).where(_jobs.status == "running")).mappings()
+            return [Job.of(row) for row in rows]
+
+    # --- what a worker does -------------------------------------------------------------------------------------
+
+    def claim(self, lane: str, worker_id: str, worker_pid: int) -> Job | None:
+        """The best queued job of the lane, now running under a new attempt; None where nothing is ready.
+
+        Best: highest priority, then the owner with the fewest running jobs, then the oldest.
+        """
+        best = _in_claim_order(select(_jobs.id), lane).order_by(*_claim_order()).limit(1)
+        if not self._database.is_sqlite:
+            best = best.with_for_update(of=JobRow, skip_locked=True)
+        with self._database.write() as connection:
+            job_id = connection.execute(best).scalar()
+            if job_id is None:
+                return None
+            row = (
+                connection.execute(
+                    update(JobRow)
+                    .where(_jobs.id == job_id, _jobs.status == "queued")
+                    .values(
+                        status="running",
+                        attempt=_jobs.attempt + 1,
+                        worker_id=worker_id,
+                        worker_pid=worker_pid,
+                        lease_expires_at=db_now(self._lease_s),
+                        started_at=db_now(),
+                        not_before=None,
+                        last_seq=_jobs.last_seq + 1,
+                    )
+                    .returning(JobRow.__table__)
+                )
+                .mappings()
+                .one()
+            )
+            job = Job.of(row)
+            started = NewEvent(EventKind.STARTED, {"attempt": job.attempt, "worker_id": worker_id})
+            _insert_events(connection, job.id, job.attempt, job.last_seq, [started])
+            return job
+
+    def renew(self, fence: Fence, progress: dict[str, Any] | None = None) -> bool:
+        """Prolong the lease; True where the owner has asked to cancel. Raises LeaseLost."""
+        values: dict[str, Any] = {"lease_expires_at": db_now(self._lease_s)}
+        if progress is not None:
+            values["progress"] = progress
+        with self._database.write() as connection:
+            row = connection.execute(_fenced(fence).values(values).returning(_jobs.cancel_requested_at)).first()
+        if row is None:
+            raise LeaseLost(f"attempt {fence.attempt} of job {fence.job_id} no longer holds the lease")
+        return row[0] is not None
+
+    def is_cancel_requested(self, fence: Fence) -> bool:
+        """What `renew` answers, without writing. Raises LeaseLost."""
+        query = select(_jobs.cancel_requested_at).where(*_guard(fence))
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise LeaseLost(f"attempt {fence.attempt} of job {fence.job_id} no longer holds the lease")
+        return row[0] is not None
+
+    def record(
+        self,
+        fence: Fence,
+        events: Sequence[NewEvent] = (),
+        artifacts: Sequence[Artifact] = (),
+        checkpoint: SavedCheckpoint | None = None,
+        progress: dict[str, Any] | None = None,
+    ) -> None:
+        """What an attempt has to say while it runs, in one transaction. Raises LeaseLost and then has written nothing."""
+        with self._database.write() as connection:
+            self._record(
+                connection, fence, events, artifacts, checkpoint, {} if progress is None else {"progress": progress}
+            )
+
+    def finish(
+        self,
+        fence: Fence,
+        status: JobStatus,
+        *,
+        result: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+        events: Sequence[NewEvent] = (),
+        artifacts: Sequence[Artifact] = (),
+        progress: dict[str, Any] | None = None,
+        drawings: Sequence[str] = (),
+    ) -> None:
+        """End the job: result, last events, artifacts and the plots still to be drawn, in one transaction. Raises LeaseLost.
+
+        Where the database broke off, the row is read again: an end that was committed counts as done.
+        """
+        ended = _ended(status, error if error is not None else {"outcome": (result or {}).get("outcome")})
+        values: dict[str, Any] = _IDLE | {"status": status, "finished_at": db_now(), "result": result, "error": error}
+        if progress is not None:
+            values["progress"] = progress
+        try:
+            with self._database.write() as connection:
+                self._record(connection, fence, [*events, ended], artifacts, None, values)
+                connection.execute(delete(CheckpointRow).where(CheckpointRow.job_id == fence.job_id))
+                if drawings:
+                    connection.execute(insert(DrawingRow).values(job_id=fence.job_id, names=list(drawings)))
+        except DependencyDown:
+            job = self.find(fence.job_id)
+            if job is None or job.attempt != fence.attempt or job.status is not status:
+                raise
+
+    def release(self, fence: Fence, events: Sequence[NewEvent] = ()) -> None:
+        """Give the job back, nothing counted: the worker shuts down. Raises LeaseLost."""
+        with self._database.write() as connection:
+            released = NewEvent(EventKind.RELEASED, {})
+            self._record(connection, fence, [*events, released], (), None, _IDLE | {"status": "queued"})
+
+    def retry(self, fence: Fence, error: dict[str, Any], backoff_s: float = 2.0) -> JobStatus:
+        """Queue the job again after a transient error, or fail it once `max_attempts` errors are used up.
+
+        The wait doubles with each error, up to five minutes, with jitter. Raises LeaseLost.
+        """
+        with self._database.write() as connection:
+            job = _find(connection, fence.job_id, lock=True)
+            if job is None or job.status is not JobStatus.RUNNING or job.attempt != fence.attempt:
+                raise LeaseLost(f"attempt {fence.attempt} of job {fence.job_id} no longer holds the lease")
+            n_errors = job.n_errors + 1
+            if job.cancel_requested_at is not None:
+                return self._end(connection, job, JobStatus.CANCELLED, None, n_errors=n_errors)
+            if n_errors >= job.max_attempts:
+                return self._end(connection, job, JobStatus.FAILED, error, n_errors=n_errors)
+            wait_s = min(300.0, backoff_s * 2 ** (n_errors - 1)) * random.uniform(0.5, 1.5)  # noqa: S311
+            _set(connection, job, **_IDLE, status="queued", n_errors=n_errors, not_before=db_now(wait_s))
+            self._append(connection, job, [NewEvent(EventKind.RETRIED, {"error": error, "wait_s": round(wait_s, 3)})])
+            return JobStatus.QUEUED
+
+    def latest_checkpoints(self, job_id: UUID) -> list[SavedCheckpoint]:
+        """Newest first; the second is there in case the first one's file is damaged."""
+        query = select(CheckpointRow).where(CheckpointRow.job_id == job_id).order_by(CheckpointRow.step.desc())
+        with self._database.read() as connection:
+            return [
+                SavedCheckpoint(row.step, row.sha256, row.size_bytes, row.fingerprint, row.attempt)
+                for row in connection.execute(query)
+            ]
+
+    # --- rescue -------------------------------------------------------------------------------------------------
+
+    def rescue_lapsed(self, limit: int = 100) -> list[Job]:
+        """Take back running jobs whose lease has lapsed; any number of conductors may do so at once."""
+        return self._rescue(_jobs.lease_expires_at < db_now(), limit)
+
+    def rescue_of(self, worker_id: str, worker_pid: int | None = None) -> list[Job]:
+        """Take back what a dead child (or, without a pid, a dead worker) was running, without waiting for the lease."""
+        mine = _jobs.worker_id == worker_id
+        return self._rescue(mine if worker_pid is None else and_(mine, _jobs.worker_pid == worker_pid), 100)
+
+    def ready_counts(self) -> dict[str, int]:
+        """Jobs of each lane that could be claimed now."""
+        query = select(_jobs.lane, func.count()).where(*_ready()).group_by(_jobs.lane)
+        with self._database.read() as connection:
+            return {lane: count for lane, count in connection.execute(query)}
+
+    def _rescue(self, which: ColumnElement[bool], limit: int) -> list[Job]:
+        query = select(JobRow.__table__).where(_jobs.status == "running", which).limit(limit)
+        with self._database.read() as connection:
+            dead = [Job.of(row) for row in connection.execute(query).mappings()]
+        return [rescued for job in dead if (rescued := self._rescue_one(job, which)) is not None]
+
+    def _rescue_one(self, dead: Job, which: ColumnElement[bool]) -> Job | None:
+        """One transaction a job, so that one that cannot be written does not hold up the others."""
+        with self._database.write() as connection:
+            guard = (*_guard(Fence(dead.id, dead.attempt)), which)
+            taken = connection.execute(update(JobRow).where(*guard).values(n_crashes=_jobs.n_crashes + 1))
+            if taken.rowcount == 0:
+                return None
+            job = _get(connection, dead.id)
+            if job.cancel_requested_at is not None:
+                self._end(connection, job, JobStatus.CANCELLED, None)
+            elif job.n_crashes >= MAX_CRASHES:
+                self._end(connection, job, JobStatus.FAILED, _worker_lost(job))
+            else:
+                _set(connection, job, **_IDLE, status="queued")
+                self._append(connection, job, [NewEvent(EventKind.RESCUED, {"n_crashes": job.n_crashes})])
+            return _get(connection, dead.id)
+
+    # --- events and artifacts -----------------------------------------------------------------------------------
+
+    def events(
+        self, job_id: UUID, after: int = 0, kinds: Iterable[EventKind] | None = None, limit: int = 1000
+    ) -> list[Event]:
+        """Durable events with a sequence number above `after`, in order."""
+        query = select(EventRow).where(EventRow.job_id == job_id, EventRow.seq > after)
+        if kinds is not None:
+            query = query.where(EventRow.kind.in_(list(kinds)))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(EventRow.seq).limit(limit))
+            return [Event(r.job_id, r.seq, EventKind(r.kind), r.attempt, r.data, r.created_at) for r in rows]
+
+    def artifacts(self, job_id: UUID) -> list[Artifact]:
+        query = (
+            select(ArtifactRow).where(ArtifactRow.job_id == job_id).order_by(ArtifactRow.created_at, ArtifactRow.name)
+        )
+        with self._database.read() as connection:
+            return [_artifact(row) for row in connection.execute(query)]
+
+    def find_artifact(self, job_id: UUID, name: str) -> Artifact | None:
+        query = select(ArtifactRow).where(ArtifactRow.job_id == job_id, ArtifactRow.name == name)
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _artifact(row)
+
+    # --- drawing, after the job has ended -----------------------------------------------------------------------
+
+    def claim_drawing(self) -> tuple[Job, Fence] | None:
+        """The oldest ended job whose plots are still to be drawn and that nobody is drawing.
+
+        The fence counts the drawings of the job, not its attempts. The third failure in a row ends it.
+        """
+        free = and_(
+            DrawingRow.finished_at.is_(None),
+            or_(DrawingRow.lease_expires_at.is_(None), DrawingRow.lease_expires_at < db_now()),
+        )
+        query = select(DrawingRow.job_id).where(free).order_by(DrawingRow.job_id).limit(1)
+        if not self._database.is_sqlite:
+            query = query.with_for_update(skip_locked=True)
+        with self._database.write() as connection:
+            job_id = connection.execute(query).scalar()
+            if job_id is None:
+                return None
+            attempt = connection.execute(
+                update(DrawingRow)
+                .where(DrawingRow.job_id == job_id)
+                .values(attempt=DrawingRow.attempt + 1, lease_expires_at=db_now(4 * self._lease_s))
+                .returning(DrawingRow.attempt)
+            ).scalar_one()
+            return _get(connection, job_id), Fence(job_id, attempt)
+
+    def record_drawing(
+        self, fence: Fence, artifacts: Sequence[Artifact], *, is_last: bool, error: str | None = None
+    ) -> None:
+        """Add drawn plots to an ended job; with an error the drawing is tried again, three times in all. Raises LeaseLost."""
+        is_over = is_last or (error is not None and fence.attempt >= MAX_CRASHES)
+        values = {"lease_expires_at": None if (is_over or error) else db_now(4 * self._lease_s), "error": error}
+        if is_over:
+            values["finished_at"] = db_now()
+        guard = (
+            DrawingRow.job_id == fence.job_id,
+            DrawingRow.attempt == fence.attempt,
+            DrawingRow.finished_at.is_(None),
+        )
+        with self._database.write() as connection:
+            if connection.execute(update(DrawingRow).where(*guard).values(values)).rowcount == 0:
+                raise LeaseLost(f"drawing {fence.attempt} of job {fence.job_id} is another's now")
+            job = _get(connection, fence.job_id, lock=True)
+            events = [_artifact_event(a) for a in artifacts]
+            if error is not None:
+                warning = {"code": "plots_failed", "message": f"the plots could not be drawn: {error}"}
+                events.append(NewEvent(EventKind.WARNING, warning, once_key="plots_failed"))
+            self._append(connection, job, events)
+            self._put_artifacts(connection, job.id, job.attempt, artifacts)
+
+    def pending_drawings(self, job_id: UUID) -> list[str]:
+        """Names of the plots that are still to come."""
+        query = select(DrawingRow.names).where(DrawingRow.job_id == job_id, DrawingRow.finished_at.is_(None))
+        with self._database.read() as connection:
+            names: list[str] = connection.execute(query).scalar() or []
+            done = set(connection.execute(select(ArtifactRow.name).where(ArtifactRow.job_id == job_id)).scalars())
+        return [name for name in names if name not in done]
+
+    def n_pending_drawings(self) -> int:
+        with self._database.read() as connection:
+            query = select(func.count()).select_from(DrawingRow).where(DrawingRow.finished_at.is_(None))
+            return connection.execute(query).scalar_one()
+
+    # --- the pieces ---------------------------------------------------------------------------------------------
+
+    def _insert_job(self, connection: Connection, job_id: UUID, new: NewJob) -> Job:
+        values = {name: getattr(new, name) for name in new.__dataclass_fields__}
+        row = connection.execute(
+            insert(JobRow).values(**values, id=job_id, status="queued", last_seq=1).returning(JobRow.__table__)
+        )
+        job = Job.of(row.mappings().one())
+        _insert_events(connection, job_id, 0, 1, [NewEvent(EventKind.SUBMITTED, {"kind": job.kind})])
+        connection.execute(insert(RunRow).values(job_id=job_id))
+        return job
+
+    def _job_under_key(self, new: NewJob) -> Job:
+        query = select(JobRow.__table__).where(_jobs.owner == new.owner, _jobs.idempotency_key == new.idempotency_key)
+        with self._database.read() as connection:
+            job = Job.of(connection.execute(query).mappings().one())
+        if job.request_hash != new.request_hash:
+            raise Conflict(
+                f"Idempotency-Key {new.idempotency_key!r} was used for job {job.id} with another body",
+                code="idempotency_key_reused",
+            )
+        return job
+
+    def _record(
+        self,
+        connection: Connection,
+        fence: Fence,
+        events: Sequence[NewEvent],
+        artifacts: Sequence[Artifact],
+        checkpoint: SavedCheckpoint | None,
+        values: dict[str, Any],
+    ) -> None:
+        if checkpoint is not None:
+            events = [
+                *events,
+                NewEvent(EventKind.CHECKPOINT, {"step": checkpoint.step, "size_bytes": checkpoint.size_bytes}),
+            ]
+        # The end, where there is one, stays last: a stream that has seen it may close.
+        head, tail = (events[:-1], events[-1:]) if events and events[-1].kind is EventKind.ENDED else (events, ())
+        events = [*head, *(_artifact_event(a) for a in artifacts), *tail]
+        last_seq = connection.execute(
+            _fenced(fence).values(values | {"last_seq": _jobs.last_seq + len(events)}).returning(_jobs.last_seq)
+        ).scalar()
+        if last_seq is None:
+            raise LeaseLost(f"attempt {fence.attempt} of job {fence.job_id} no longer holds the lease")
+        self._insert_events_once(connection, fence.job_id, fence.attempt, last_seq, events)
+        self._put_artifacts(connection, fence.job_id, fence.attempt, artifacts)
+        if checkpoint is not None:
+            self._put_checkpoint(connection, fence, checkpoint)
+
+    def _append(self, connection: Connection, job: Job, events: Sequence[NewEvent]) -> None:
+        """Events on a job row that this transaction has locked."""
+        if not events:
+            return
+        last_seq = connection.execute(
+            update(JobRow)
+            .where(_jobs.id == job.id)
+            .values(last_seq=_jobs.last_seq + len(events))
+            .returning(_jobs.last_seq)
+        ).scalar_one()
+        self._insert_events_once(connection, job.id, job.attempt, last_seq, events)
+
+    def _insert_events_once(
+        self, connection: Connection, job_id: UUID, attempt: int, last_seq: int, events: Sequence[NewEvent]
+    ) -> None:
+        keys = [e.once_key for e in events if e.once_key is not None]
+        if keys:
+            query = select(EventRow.once_key, EventRow.data).where(
+                EventRow.job_id == job_id, EventRow.once_key.in_(keys)
+            )
+            stored = {key: data for key, data in connection.execute(query)}
+            events = [
+                kept
+                for e in events
+                if (kept := e if e.once_key not in stored else _repeated(e, stored[e.once_key])) is not None
+            ]
+        _insert_events(connection, job_id, attempt, last_seq, events)
+
+    def _put_artifacts(self, connection: Connection, job_id: UUID, attempt: int, artifacts: Sequence[Artifact]) -> None:
+        for artifact in artifacts:
+            values = {name: getattr(artifact, name) for name in artifact.__dataclass_fields__ if name != "created_at"}
+            statement = self._insert(ArtifactRow).values(**values, job_id=job_id, attempt=attempt)
+            fresh = {
+                name: statement.excluded[name]
+                for name in ("kind", "step", "media_type", "sha256", "size_bytes", "attempt")
+            }
+            connection.execute(statement.on_conflict_do_update(index_elements=["job_id", "name"], set_=fresh))
+
+    def _put_checkpoint(self, connection: Connection, fence: Fence, checkpoint: SavedCheckpoint) -> None:
+        values = {
+            "sha256": checkpoint.sha256,
+            "size_bytes": checkpoint.size_bytes,
+            "fingerprint": checkpoint.fingerprint,
+        }
+        values |= {"attempt": fence.attempt}
+        statement = self._insert(CheckpointRow).values(job_id=fence.job_id, step=checkpoint.step, **values)
+        connection.execute(statement.on_conflict_do_update(index_elements=["job_id", "step"], set_=values))
+        mine = CheckpointRow.job_id == fence.job_id
+        kept = select(CheckpointRow.step).where(mine).order_by(CheckpointRow.step.desc()).limit(2)
+        connection.execute(delete(CheckpointRow).where(mine, CheckpointRow.step.not_in(kept)))
+
+    def _end(
+        self, connection: Connection, job: Job, status: JobStatus, error: dict[str, Any] | None, **values: Any
+    ) -> JobStatus:
+        _set(connection, job, **_IDLE, status=status, finished_at=db_now(), error=error, **values)
+        connection.execute(delete(CheckpointRow).where(CheckpointRow.job_id == job.id))
+        self._append(connection, job, [_ended(status, error or {})])
+        return status
+
+
+_IDLE: dict[str, Any] = {"worker_id": None, "worker_pid": None, "lease_expires_at": None}
+"""Nobody holds the job."""
+
+
+def _ready() -> tuple[ColumnElement[bool], ...]:
+    return _jobs.status == "queued", or_(_jobs.not_before.is_(None), _jobs.not_before <= db_now())
+
+
+_running_of_owner = (
+    select(_jobs.owner.label("owner"), func.count().label("n_running"))
+    .where(_jobs.status == "running")
+    .group_by(_jobs.owner)
+    .subquery("busy")
+)
+
+
+def _claim_order() -> tuple[ColumnElement[Any], ...]:
+    return _jobs.priority.desc(), func.coalesce(_running_of_owner.c.n_running, 0), _jobs.id
+
+
+def _in_claim_order(query: Select[Any], lane: str) -> Select[Any]:
+    busy = _running_of_owner
+    return query.select_from(JobRow).outerjoin(busy, busy.c.owner == _jobs.owner).where(_jobs.lane == lane, *_ready())
+
+
+def _guard(fence: Fence) -> tuple[ColumnElement[bool], ...]:
+    return _jobs.id == fence.job_id, _jobs.status == "running", _jobs.attempt == fence.attempt
+
+
+def _fenced(fence: Fence) -> Any:
+    return update(JobRow).where(*_guard(fence))
+
+
+def _set(connection: Connection, job: Job, **values: Any) -> None:
+    """Change a row that this transaction has locked and read."""
+    connection.execute(update(JobRow).where(_jobs.id == job.id).values(values))
+
+
+def _find(connection: Connection, job_id: UUID, *, lock: bool = False) -> Job | None:
+    query = select(JobRow.__table__).where(_jobs.id == job_id)
+    if lock:
+        query = query.with_for_update()  # nothing on SQLite, where the transaction holds the only write lock
+    row = connection.execute(query).mappings().first()
+    return None if row is None else Job.of(row)
+
+
+def _get(connection: Connection, job_id: UUID, *, lock: bool = False) -> Job:
+    job = _find(connection, job_id, lock=lock)
+    if job is None:
+        raise NotFound(f"there is no job {job_id}")
+    return job
+
+
+def _insert_events(
+    connection: Connection, job_id: UUID, attempt: int, last_seq: int, events: Sequence[NewEvent]
+) -> None:
+    if not events:
+        return
+    first = last_seq - len(events) + 1
+    rows = [
+        {"job_id": job_id, "seq": first + i, "kind": e.kind, "attempt": attempt, "once_key": e.once_key, "data": e.data}
+        for i, e in enumerate(events)
+    ]
+    connection.execute(insert(EventRow), rows)
+
+
+def _repeated(event: NewEvent, stored: dict[str, Any]) -> NewEvent | None:
+    """What is left of an event that an earlier attempt already wrote: nothing, or a warning where they differ."""
+    if event.kind is not EventKind.METRIC or event.data.get("values") == stored.get("values"):
+        return None
+    message = f"step {event.data.get('step')} was computed again after a resume with another result"
+    warning = {"code": "nondeterminism", "message": message, "stored": stored, "repeated": event.data}
+    return NewEvent(EventKind.WARNING, warning)
+
+
+def _ended(status: JobStatus, details: dict[str, Any]) -> NewEvent:
+    return NewEvent(EventKind.ENDED, {"status": status.value} | details, once_key="ended")
+
+
+def _artifact_event(artifact: Artifact) -> NewEvent:
+    data = {"name": artifact.name, "kind": artifact.kind, "media_type": artifact.media_type, "step": artifact.step}
+    return NewEvent(EventKind.ARTIFACT, data, once_key=f"artifact:{artifact.name}")
+
+
+def _artifact(row: Any) -> Artifact:
+    return Artifact(row.name, row.kind, row.media_type, row.sha256, row.size_bytes, row.step, row.created_at)
+
+
+def _worker_lost(job: Job) -> dict[str, Any]:
+    return {
+        "code": "worker_lost",
+        "message": f"the worker process died {job.n_crashes} times while it ran this job, the last on attempt {job.attempt}",
+        "mend": "likely the job needs more memory than the worker has; try less data or a larger worker, then resubmit",
+    }

@@ -1,0 +1,52 @@
+"""Ticks: live progress in a capped, expiring Redis stream per job. Best effort; nothing rests on it."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import redis
+import structlog
+
+from gradline.lanes import connect_redis
+
+MAX_TICKS = 500
+EXPIRY_S = 3600
+MIN_INTERVAL_S = 0.05
+"""At most twenty ticks a second."""
+SILENCE_S = 5.0
+"""How long a publisher leaves a Redis alone that has just failed it."""
+
+log = structlog.get_logger(__name__)
+
+
+def stream_key(job_id: UUID) -> str:
+    return f"progress:{job_id}"
+
+
+class TickPublisher:
+    """Sends ticks of one job; drops what comes too fast, and everything while Redis is away."""
+
+    def __init__(self, redis_url: str, job_id: UUID) -> None:
+        self._redis = connect_redis(redis_url, timeout_s=0.5)
+        self._key = stream_key(job_id)
+        self._next_at = 0.0
+
+    def is_due(self) -> bool:
+        """Ask before computing what a tick says."""
+        return time.monotonic() >= self._next_at
+
+    def publish(self, tick: Mapping[str, Any]) -> None:
+        self._next_at = time.monotonic() + MIN_INTERVAL_S
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.xadd(self._key, {"data": json.dumps(tick)}, maxlen=MAX_TICKS, approximate=True)
+                pipe.expire(self._key, EXPIRY_S)
+                pipe.execute()
+        except redis.RedisError as error:
+            self._next_at = time.monotonic() + SILENCE_S
+            log.warning("tick_failed", error=str(error))
+
+    def close(self) -> None:
+        self._redis.close()

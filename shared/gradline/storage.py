@@ -1,0 +1,130 @@
+"""The artifact store: bytes under their SHA-256, on anything fsspec can reach.
+
+A file is written under a temporary name, made durable, then renamed to its hash; a row names it afterwards. So a file
+without a row does not exist for anybody, and writing the same bytes twice is harmless.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
+from uuid import uuid4
+
+import fsspec
+
+from gradline.errors import DependencyDown, TooLarge
+
+BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Stored:
+    sha256: str
+    size_bytes: int
+
+
+class ArtifactStore:
+    """Content-addressed files under one fsspec URL."""
+
+    def __init__(self, url: str) -> None:
+        self._fs, self._root = fsspec.url_to_fs(url)
+        self._is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+
+    def put(self, data: bytes) -> Stored:
+        return self.put_stream([data])
+
+    def put_stream(self, blocks: Iterable[bytes], max_bytes: int | None = None) -> Stored:
+        """Store what the blocks hold. Raises TooLarge past `max_bytes`, DependencyDown where the store fails."""
+        temporary = f"{self._root}/incoming/{uuid4().hex}"
+        digest, size = hashlib.sha256(), 0
+        try:
+            self._fs.makedirs(f"{self._root}/incoming", exist_ok=True)
+            with self._fs.open(temporary, "wb") as file:
+                for block in blocks:
+                    size += len(block)
+                    if max_bytes is not None and size > max_bytes:
+                        raise TooLarge(
+                            f"the upload is larger than the limit of {max_bytes} bytes (GRADLINE_UPLOAD_MAX_BYTES)"
+                        )
+                    digest.update(block)
+                    file.write(block)
+                if self._is_local:
+                    file.flush()
+                    os.fsync(file.fileno())
+            stored = Stored(digest.hexdigest(), size)
+            self._rename(temporary, self._path(stored.sha256))
+        except BaseException as error:
+            if self._fs.exists(temporary):
+                self._fs.rm_file(temporary)
+            if isinstance(error, OSError):
+                raise DependencyDown(f"the artifact store cannot be written: {error}") from error
+            raise
+        return stored
+
+    def open(self, sha256: str) -> BinaryIO:
+        """Raises DependencyDown where the file is missing or the store is away."""
+        try:
+            file: BinaryIO = self._fs.open(self._path(sha256), "rb")
+        except OSError as error:
+            raise DependencyDown(f"the artifact store cannot read {sha256}: {error}") from error
+        return file
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes, checked against their hash: damage raises DependencyDown rather than being passed on."""
+        with self.open(sha256) as file:
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise DependencyDown(f"the file {sha256} in the artifact store is damaged")
+        return data
+
+    def blocks(self, sha256: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start`, `length` of them, in blocks."""
+        with self.open(sha256) as file:
+            file.seek(start)
+            left = length
+            while left is None or left > 0:
+                block = file.read(BLOCK_BYTES if left is None else min(BLOCK_BYTES, left))
+                if not block:
+                    return
+                if left is not None:
+                    left -= len(block)
+                yield block
+
+    def local_path(self, sha256: str) -> str | None:
+        """A path for readers that map files into memory; None where the store is not a local folder."""
+        return self._path(sha256) if self._is_local else None
+
+    def list_older_than(self, moment: datetime) -> Iterator[str]:
+        """Hashes of files last written before `moment`: what the conductor may collect if no row names them."""
+        for folder in self._fs.glob(f"{self._root}/[0-9a-f][0-9a-f]"):
+            for entry in self._fs.ls(folder, detail=True):
+                if _modified_at(entry) < moment:
+                    yield entry["name"].rsplit("/", 1)[-1]
+
+    def delete(self, sha256: str) -> None:
+        path = self._path(sha256)
+        if self._fs.exists(path):
+            self._fs.rm_file(path)
+
+    def _path(self, sha256: str) -> str:
+        return f"{self._root}/{sha256[:2]}/{sha256}"
+
+    def _rename(self, temporary: str, final: str) -> None:
+        folder = final.rsplit("/", 1)[0]
+        self._fs.makedirs(folder, exist_ok=True)
+        if not self._is_local:
+            self._fs.mv(temporary, final)
+            return
+        os.replace(temporary, final)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _modified_at(entry: dict[str, Any]) -> datetime:
+    moment = entry.get("mtime") or entry.get("LastModified") or entry.get("created") or 0
+    return moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
