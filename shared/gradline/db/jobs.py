@@ -24,13 +24,14 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from gradline.clock import new_id
-from gradline.db.models import ArtifactRow, CheckpointRow, DrawingRow, EventRow, JobRow, RunRow
+from gradline.db.models import ArtifactRow, CheckpointRow, DatasetRow, DrawingRow, EventRow, JobRow, RunRow
 from gradline.db.session import Database
 from gradline.db.types import db_now
 from gradline.errors import Conflict, DependencyDown, LeaseLost, NotFound
@@ -494,6 +495,14 @@ class JobStore:
         with self._database.read() as connection:
             row = connection.execute(query).first()
         return None if row is None else _artifact(row)
+
+    def is_file_named(self, sha256: str) -> bool:
+        """Whether any row names this file of the artifact store."""
+        named = [
+            select(table.sha256).where(table.sha256 == sha256) for table in (ArtifactRow, CheckpointRow, DatasetRow)
+        ]
+        with self._database.read() as connection:
+            return connection.execute(union_all(*named).limit(1)).first() is not None
 
     # --- drawing, after the job has ended -----------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ class AttemptContext(Protocol):
     ) -> None:
         """A file of the job: kind is curve, plot, image, animation, model or table. The same name replaces the file."""
 
-    def checkpoint(self, step: int, data: bytes) -> None:
+    def checkpoint(self, step: int, data: bytes, fingerprint: dict[str, Any] | None = None) -> None:
         """Committed when this returns, with everything buffered so far."""
 
     def checkpoint_is_due(self, every_s: float) -> bool:

@@ -1,0 +1,1 @@
+"""The conductor: rescues jobs whose worker fell silent, rings for what waits, clears away the old."""

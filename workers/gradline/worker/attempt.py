@@ -1,0 +1,99 @@
+"""One attempt of one job as its runner sees it: the AttemptContext over the job store, the artifact store and Redis."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from gradline.db.jobs import Artifact, Fence, Job, JobStore, NewEvent, SavedCheckpoint
+from gradline.errors import DependencyDown
+from gradline.progress import TickPublisher
+from gradline.status import EventKind
+from gradline.storage import ArtifactStore
+from gradline.worker.context import Loaded
+from gradline.worker.stopping import StopSignal
+
+FLUSH_S = 0.25
+"""How long a durable point may wait for company before it is committed: a short job commits once, at its end."""
+
+log = structlog.get_logger(__name__)
+
+
+class Attempt:
+    """Implements `AttemptContext`."""
+
+    def __init__(self, job: Job, jobs: JobStore, store: ArtifactStore, ticks: TickPublisher, stop: StopSignal) -> None:
+        self.job = job
+        self.store = store
+        self.fence = Fence(job.id, job.attempt)
+        self.events: list[NewEvent] = []
+        self.artifacts: list[Artifact] = []
+        self.current_progress: dict[str, Any] | None = None
+        self._jobs = jobs
+        self._ticks = ticks
+        self._stop = stop
+        self._flushed_at = self._checkpointed_at = time.monotonic()
+
+    def raise_if_stopped(self) -> None:
+        if self._stop.reason is not None:
+            raise self._stop.reason
+
+    def tick_is_due(self) -> bool:
+        return self._ticks.is_due()
+
+    def tick(self, values: Mapping[str, Any]) -> None:
+        self._ticks.publish({"attempt": self.job.attempt, **values})
+
+    def metric(self, step: int, values: Mapping[str, float | None], **more: Any) -> None:
+        self._add(NewEvent(EventKind.METRIC, {"step": step, "values": dict(values), **more}, f"metric:{step}"))
+
+    def progress(self, step: int, total_steps: int, eta_s: float | None = None) -> None:
+        fraction = step / total_steps if total_steps else 1.0
+        self.current_progress = {"step": step, "total_steps": total_steps, "fraction": fraction, "eta_s": eta_s}
+
+    def warn(self, code: str, message: str) -> None:
+        self._add(NewEvent(EventKind.WARNING, {"code": code, "message": message}, f"warning:{code}"))
+
+    def save_artifact(
+        self, name: str, data: bytes, media_type: str, kind: str = "table", step: int | None = None
+    ) -> None:
+        stored = self.store.put(data)
+        self.artifacts.append(Artifact(name, kind, media_type, stored.sha256, stored.size_bytes, step))
+
+    def checkpoint_is_due(self, every_s: float) -> bool:
+        return time.monotonic() - self._checkpointed_at >= every_s
+
+    def checkpoint(self, step: int, data: bytes, fingerprint: dict[str, Any] | None = None) -> None:
+        """A store or database that is away costs this checkpoint, not the training."""
+        self._checkpointed_at = time.monotonic()
+        try:
+            stored = self.store.put(data)
+            self._commit(SavedCheckpoint(step, stored.sha256, stored.size_bytes, fingerprint or {}))
+        except DependencyDown as down:
+            log.warning("checkpoint_failed", job_id=str(self.job.id), step=step, error=str(down))
+
+    def latest_checkpoint(self) -> Loaded | None:
+        for saved in self._jobs.latest_checkpoints(self.job.id):
+            try:
+                data = self.store.get(saved.sha256)
+            except DependencyDown as damage:
+                self.warn("checkpoint_unreadable", f"the checkpoint of step {saved.step} was passed over: {damage}")
+                continue
+            self._add(NewEvent(EventKind.RESUMED, {"step": saved.step, "from_attempt": saved.attempt}))
+            return Loaded(saved.step, data, saved.fingerprint)
+        return None
+
+    def _add(self, event: NewEvent) -> None:
+        self.events.append(event)
+        if time.monotonic() - self._flushed_at >= FLUSH_S:
+            try:
+                self._commit(None)
+            except DependencyDown as down:
+                log.warning("flush_failed", job_id=str(self.job.id), error=str(down))
+
+    def _commit(self, checkpoint: SavedCheckpoint | None) -> None:
+        """What could not be committed stays buffered: its keys make a second try harmless."""
+        self._flushed_at = time.monotonic()
+        self._jobs.record(self.fence, self.events, self.artifacts, checkpoint, self.current_progress)
+        self.events, self.artifacts = [], []

@@ -1,0 +1,41 @@
+"""The code behind each kind of job. Loaded on first use: the worker's parent process must not import torch."""
+
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from gradline.specs import Spec
+from gradline.worker.context import AttemptContext
+
+MODULES = {
+    "logistic-regression": "gradline.worker.kinds.logistic_regression",
+}
+"""Each module has `run(spec, context) -> result` and `drawings(spec, result) -> names of the plots to draw`."""
+
+Run = Callable[[Spec, AttemptContext], dict[str, Any]]
+
+
+def runner_of(kind: str) -> Run:
+    run: Run = _module(kind).run
+    return run
+
+
+def drawings_of(kind: str, spec: Spec, result: dict[str, Any]) -> list[str]:
+    """Artifact names of the plots that are drawn after the job has ended; none for a kind that draws none."""
+    drawings: list[str] = _module(kind).drawings(spec, result)
+    return drawings
+
+
+def warm_up(n_threads: int) -> None:
+    """Import everything and touch torch once, so that the first job of a child is as fast as the others."""
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(n_threads)
+    for kind in MODULES:
+        _module(kind)
+    torch.ones(2, 2).sum().item()
+
+
+def _module(kind: str) -> ModuleType:
+    return import_module(MODULES[kind])

@@ -1,0 +1,158 @@
+"""From ring to the end of a job: claim, run the kind's code under a heartbeat, write how it ended."""
+
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from gradline.db.jobs import Fence, Job, JobStore
+from gradline.db.session import Database
+from gradline.errors import (
+    AttemptStopped,
+    CancelRequested,
+    DeadlineExceeded,
+    DependencyDown,
+    LeaseLost,
+    PermanentError,
+    ShuttingDown,
+    TransientError,
+)
+from gradline.lanes import Doorbell, Lane
+from gradline.progress import TickPublisher
+from gradline.settings import Settings
+from gradline.specs import parse_spec
+from gradline.status import JobStatus
+from gradline.storage import ArtifactStore
+from gradline.worker.attempt import Attempt
+from gradline.worker.heartbeat import Heartbeat, deadline_error
+from gradline.worker.kinds import drawings_of, runner_of
+from gradline.worker.stopping import StopSignal
+
+LAST_WORD_S = 300.0
+"""How long the end of a job is kept while the database is away."""
+
+log = structlog.get_logger(__name__)
+
+
+class Runner:
+    """What one child process holds for all its jobs."""
+
+    def __init__(self, settings: Settings, worker_id: str) -> None:
+        self._settings = settings
+        self._worker_id = worker_id
+        self._jobs = JobStore(Database(settings.database, pool_size=2), settings.lease_s)
+        self._store = ArtifactStore(settings.store_url)
+        self._doorbell = Doorbell(settings.redis_url)
+        self._stop = StopSignal()
+        self._is_shutting_down = False
+
+    def shut_down(self) -> None:
+        """Called from a signal handler: the running attempt checkpoints and gives its job back."""
+        self._is_shutting_down = True
+        self._stop.request(ShuttingDown("the worker is shutting down"))
+
+    def run_one(self, lane: str) -> bool:
+        """Claim the best job of the lane and see it through; False where there was none."""
+        if self._is_shutting_down:
+            return False
+        job = self._jobs.claim(lane, self._worker_id, os.getpid())
+        if job is None:
+            return False
+        with structlog.contextvars.bound_contextvars(job_id=str(job.id), attempt=job.attempt, kind=job.kind):
+            self._run(job)
+        return True
+
+    def _run(self, job: Job) -> None:
+        self._stop = StopSignal()
+        if self._is_shutting_down:  # the signal came while we claimed
+            self._stop.request(ShuttingDown("the worker is shutting down"))
+        ticks = TickPublisher(self._settings.redis_url, job.id)
+        attempt = Attempt(job, self._jobs, self._store, ticks, self._stop)
+        try:
+            with Heartbeat(job, self._jobs, self._stop, self._settings, lambda: attempt.current_progress):
+                ending = self._outcome_of(attempt)
+            _insist(ending)
+        except LeaseLost as lost:
+            log.warning("lease_lost", error=str(lost))
+        finally:
+            ticks.close()
+
+    def _outcome_of(self, attempt: Attempt) -> Callable[[], None]:
+        """Run the job; what comes back writes its end. The one broad catch: a bug in a kind must not take the child."""
+        job = attempt.job
+        try:
+            attempt.raise_if_stopped()
+            spec = parse_spec(job.kind, job.spec)
+            result = runner_of(job.kind)(spec, attempt)
+            return lambda: self._succeed(attempt, result, drawings_of(job.kind, spec, result))
+        except AttemptStopped as reason:
+            return lambda: self._obey(attempt, reason)
+        except PermanentError as error:
+            details = {"code": error.code, "message": error.message} | error.details
+            return lambda: self._fail(attempt, details)
+        except (TransientError, DependencyDown) as error:
+            details = {"code": error.code, "message": error.message}
+            return lambda: self._retry(attempt.fence, details)
+        except Exception as error:
+            log.exception("attempt_raised")
+            details = {"code": "internal_error", "message": f"{type(error).__name__}: {error}"}
+            return lambda: self._fail(attempt, details)
+
+    def _succeed(self, attempt: Attempt, result: dict[str, Any], drawings: list[str]) -> None:
+        self._jobs.finish(
+            attempt.fence,
+            JobStatus.SUCCEEDED,
+            result=result,
+            events=attempt.events,
+            artifacts=attempt.artifacts,
+            progress=attempt.current_progress,
+            drawings=drawings,
+        )
+        log.info("job_succeeded", outcome=result.get("outcome"))
+        if drawings:
+            self._doorbell.ring(Lane.DRAWING)
+
+    def _fail(self, attempt: Attempt, error: dict[str, Any]) -> None:
+        self._jobs.finish(
+            attempt.fence, JobStatus.FAILED, error=error, events=attempt.events, progress=attempt.current_progress
+        )
+        log.info("job_failed", code=error["code"])
+
+    def _retry(self, fence: Fence, error: dict[str, Any]) -> None:
+        status = self._jobs.retry(fence, error)
+        log.info("job_retried", code=error["code"], status=status.value)
+
+    def _obey(self, attempt: Attempt, reason: AttemptStopped) -> None:
+        match reason:
+            case CancelRequested():
+                self._jobs.finish(
+                    attempt.fence,
+                    JobStatus.CANCELLED,
+                    events=attempt.events,
+                    artifacts=attempt.artifacts,
+                    progress=attempt.current_progress,
+                )
+            case DeadlineExceeded():
+                self._fail(attempt, deadline_error(reason))
+            case ShuttingDown():
+                self._jobs.release(attempt.fence, attempt.events)
+                self._doorbell.ring(attempt.job.lane)
+        log.info("attempt_stopped", reason=type(reason).__name__)
+
+
+def _insist(ending: Callable[[], None]) -> None:
+    """Write the end of a job even where the database is away for a while; another attempt beginning ends it."""
+    give_up_at = time.monotonic() + LAST_WORD_S
+    while True:
+        try:
+            ending()
+        except DependencyDown as down:
+            log.warning("end_not_written", error=str(down))
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(random.uniform(0.2, 1.0))  # noqa: S311
+        else:
+            return

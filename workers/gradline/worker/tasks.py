@@ -1,0 +1,53 @@
+"""What a worker's child process does: come up warm, answer rings, stop when told.
+
+Imported by Celery in the children only (conf.imports); the parent stays without torch.
+"""
+
+import os
+import signal
+from typing import Any
+
+import structlog
+from celery import shared_task
+from celery.signals import setup_logging, worker_process_init
+
+from gradline.lanes import RING_TASK, Lane
+from gradline.logs import configure_logging
+from gradline.settings import Settings
+from gradline.worker.drawing import Drawer
+from gradline.worker.kinds import warm_up
+from gradline.worker.runner import Runner
+
+STOP_SIGNAL = signal.SIGUSR2
+"""The parent sends it to its children when it shuts down itself."""
+
+log = structlog.get_logger(__name__)
+_child: "Runner | Drawer | None" = None
+
+
+@setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """Having a receiver is what keeps Celery from setting up its own."""
+
+
+@worker_process_init.connect
+def come_up(sender: str, **_: Any) -> None:
+    """`sender` is the worker's id, `lane@host-pid-token`: Celery knows it as its host name."""
+    global _child
+    settings = Settings()
+    configure_logging(settings)
+    lane = sender.split("@", 1)[0]
+    if lane == Lane.DRAWING:
+        _child = Drawer(settings)
+    else:
+        warm_up(settings.n_threads)
+        _child = Runner(settings, sender)
+        signal.signal(STOP_SIGNAL, lambda *_: _child.shut_down())
+    log.info("child_ready", pid=os.getpid(), lane=lane)
+
+
+@shared_task(name=RING_TASK)
+def ring(lane: str) -> None:
+    """One ring, one job; nothing to claim is nothing to do."""
+    assert _child is not None  # noqa: S101  (Celery runs no task before worker_process_init)
+    _child.run_one(lane)
