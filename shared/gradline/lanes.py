@@ -61,7 +61,7 @@ class Doorbell:
         self._redis = connect_redis(redis_url)
 
     def ring(self, lane: str, times: int = 1) -> bool:
-        """Wake up to `times` idle workers of the lane. False: the broker did not take it, the conductor will ring again."""
+        """Wake up to `times` idle workers. False: the broker did not take it, and the conductor will ring again."""
         try:
             for _ in range(times):
                 self._app.send_task(RING_TASK, kwargs={"lane": lane}, queue=lane, retry=False, ignore_result=True)
@@ -73,7 +73,7 @@ class Doorbell:
     def waiting(self, lane: str) -> int | None:
         """Rings that no worker has taken yet; None: Redis does not answer."""
         try:
-            return int(self._redis.llen(lane))  # type: ignore[arg-type]
+            return int(self._redis.llen(lane))
         except redis.RedisError:
             return None
 

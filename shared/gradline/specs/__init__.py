@@ -1,4 +1,4 @@
-"""What a job asks for: one frozen, strict model per kind, shared by the API that checks it and the worker that runs it."""
+"""What a job asks for: one frozen, strict model per kind; the API checks it, the worker runs it."""
 
 from typing import Any
 

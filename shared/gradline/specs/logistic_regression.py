@@ -100,7 +100,7 @@ class AutoSolver(Spec):
 
 
 class Sgd(Spec):
-    """Stochastic gradient descent as torch.optim.SGD defines it; the whole data set each step unless `batch_size` is set."""
+    """Gradient descent as torch.optim.SGD defines it; the whole data set each step unless `batch_size` is set."""
 
     name: Literal["sgd"]
     learning_rate: float = Field(0.01, gt=0.0)
@@ -159,7 +159,7 @@ PlotName = Literal["boundary", "animation", "loss", "accuracy", "confusion_matri
 class Report(Spec):
     every: int = Field(20, ge=1)
     """Report, and look at the stop rules, every this many steps, from step 0."""
-    plots: list[PlotName] = ["boundary", "animation", "loss", "accuracy", "confusion_matrix"]
+    plots: list[PlotName] = Field(["boundary", "animation", "loss", "accuracy", "confusion_matrix"])
     """`boundary` and `animation` need two features and two classes; elsewhere they are left out."""
 
 

@@ -14,7 +14,7 @@ class Drawer:
         self._jobs = JobStore(Database(settings.database, pool_size=1), settings.lease_s)
         self._store = ArtifactStore(settings.store_url)
 
-    def run_one(self, lane: str) -> bool:
+    def run_one(self, lane: str) -> bool:  # noqa: ARG002  (as Runner.run_one)
         """Draw the plots of one ended job; False where none wait."""
         return draw_pending(self._jobs, self._store)
 

@@ -4,6 +4,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -87,19 +88,19 @@ class Runner:
             attempt.raise_if_stopped()
             spec = parse_spec(job.kind, job.spec)
             result = runner_of(job.kind)(spec, attempt)
-            return lambda: self._succeed(attempt, result, drawings_of(job.kind, spec, result))
+            return partial(self._succeed, attempt, result, drawings_of(job.kind, spec, result))
         except AttemptStopped as reason:
-            return lambda: self._obey(attempt, reason)
+            return partial(self._obey, attempt, reason)
         except PermanentError as error:
             details = {"code": error.code, "message": error.message} | error.details
-            return lambda: self._fail(attempt, details)
+            return partial(self._fail, attempt, details)
         except (TransientError, DependencyDown) as error:
             details = {"code": error.code, "message": error.message}
-            return lambda: self._retry(attempt.fence, details)
-        except Exception as error:
+            return partial(self._retry, attempt.fence, details)
+        except Exception as error:  # noqa: BLE001
             log.exception("attempt_raised")
             details = {"code": "internal_error", "message": f"{type(error).__name__}: {error}"}
-            return lambda: self._fail(attempt, details)
+            return partial(self._fail, attempt, details)
 
     def _succeed(self, attempt: Attempt, result: dict[str, Any], drawings: list[str]) -> None:
         self._jobs.finish(

@@ -33,7 +33,7 @@ def keep_our_logging(**_: Any) -> None:
 @worker_process_init.connect
 def come_up(sender: str, **_: Any) -> None:
     """`sender` is the worker's id, `lane@host-pid-token`: Celery knows it as its host name."""
-    global _child
+    global _child  # noqa: PLW0603  (one per process, made once)
     settings = Settings()
     configure_logging(settings)
     lane = sender.split("@", 1)[0]
