@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     """How long a child that must stop may take before it is killed."""
     conductor_tick_s: float = Field(1.0, gt=0)
     """Time between two rounds of the conductor."""
+    retention_days: float | None = Field(None, gt=0)
+    """Ended jobs are forgotten after this long, once MLflow has them; None: kept."""
     relay_tick_s: float = Field(0.5, gt=0)
     """Time between two looks of the relay for something new."""
     log_json: bool = False

@@ -25,6 +25,7 @@ class Sweep:
     """One conductor's hold on the store, the bell and the files."""
 
     def __init__(self, settings: Settings) -> None:
+        self._retention_days = settings.retention_days
         database = Database(settings.database, pool_size=2)
         self._jobs = JobStore(database, settings.lease_s)
         self._workers = WorkerStore(database)
@@ -44,7 +45,9 @@ class Sweep:
                 self._doorbell.ring(lane, min(count, MAX_RINGS))
 
     def clear(self) -> None:
-        """Files that no row names any more, and workers that have long been silent."""
+        """Jobs past their retention, files that no row names any more, workers that have long been silent."""
+        if self._retention_days is not None:
+            self._jobs.purge_ended(self._retention_days * 86_400)
         self._workers.forget_silent(SILENT_WORKER_S)
         n_deleted = 0
         for sha256 in self._store.list_older_than(utc_now() - ORPHAN_AGE):

@@ -264,6 +264,13 @@ class JobStore:
                 raise Conflict(f"job {job_id} is {job.status}: cancel it first", code="not_ended")
             connection.execute(delete(JobRow).where(_jobs.id == job_id))
 
+    def purge_ended(self, older_than_s: float, limit: int = 1000) -> int:
+        """Forget jobs that ended longer ago than that and that MLflow has whole; returns how many."""
+        carried = select(RunRow.job_id).where(RunRow.is_closed)
+        old = select(_jobs.id).where(_jobs.finished_at < db_now(-older_than_s), _jobs.id.in_(carried)).limit(limit)
+        with self._database.write() as connection:
+            return connection.execute(delete(JobRow).where(_jobs.id.in_(old))).rowcount
+
     def queue_position(self, job: Job) -> int | None:
         """The job's place in its lane, from 1, in the order in which claims would take it now; None unless queued."""
         if job.status is not JobStatus.QUEUED:
