@@ -1,0 +1,1 @@
+"""Figures of a trained job, drawn from its numbers alone: no torch, no network, the same pixels every time."""

@@ -1,0 +1,68 @@
+"""The confusion matrix: counts, and the share of each true class."""
+
+import textwrap
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+from gradline.plots.plot_data import Array, PlotData
+from gradline.plots.style import BLUE, INK, draw, new_figure
+
+SHADES = LinearSegmentedColormap.from_list("white to blue", ["#ffffff", BLUE])
+PART_NAMES = {"train": "training rows", "validation": "validation rows"}
+
+
+def draw_confusion_matrix(data: PlotData) -> bytes:
+    """One panel for each part of the rows, side by side."""
+    n_parts = len(data.confusion)
+    figure, canvas = new_figure(820 * n_parts if n_parts > 1 else 900, 780)
+    width = 1 / n_parts
+    for i, (part, counts_kk) in enumerate(data.confusion.items()):
+        axes = figure.add_axes((i * width + 0.17 * width, 0.13, 0.78 * width, 0.72))
+        _draw_panel(axes, counts_kk, _names(data))
+        n, n_right = counts_kk.sum(), np.trace(counts_kk)
+        axes.set_title(
+            f"Confusion matrix, {PART_NAMES.get(part, part)}", loc="left", fontsize=15, pad=30, weight="bold"
+        )
+        share = f" ({n_right / n:.1%})" if n else ""
+        axes.text(
+            0, 1.025, f"{n_right:.0f} of {n:.0f} rows classified correctly{share}", transform=axes.transAxes,
+            fontsize=11.5, color=INK,
+        )  # fmt: skip
+    return draw(canvas)
+
+
+def _draw_panel(axes: Axes, counts_kk: Array, names: list[str]) -> None:
+    k = len(counts_kk)
+    totals_k = counts_kk.sum(axis=1, keepdims=True)
+    shares_kk = np.divide(counts_kk, totals_k, out=np.zeros_like(counts_kk), where=totals_k > 0)
+    axes.imshow(shares_kk, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
+    size = max(6.5, min(22.0, 80.0 / k))
+    for row in range(k):
+        for column in range(k):
+            share = shares_kk[row, column]
+            text = f"{counts_kk[row, column]:,.0f}\n{share:.1%}" if k <= 12 else f"{counts_kk[row, column]:.0f}"
+            shown = INK if share < 0.5 else "white"
+            faint = counts_kk[row, column] == 0 and k > 3
+            axes.text(
+                column, row, "0" if faint else text, ha="center", va="center", fontsize=size, linespacing=1.4,
+                color="#999999" if faint else shown,
+            )  # fmt: skip
+    label_size = 12 if k <= 10 else max(6, 14 - k // 4)
+    fits = k * max(len(line) for name in names for line in name.split("\n")) <= 70
+    axes.set_xticks(range(k), names, fontsize=label_size, rotation=0 if fits else 45, ha="center" if fits else "right")
+    axes.set_yticks(range(k), names, fontsize=label_size)
+    axes.set_xlabel("predicted class", fontsize=12)
+    axes.set_ylabel("true class (percentages: of this row)", fontsize=12)
+    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(1, k) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, k) - 0.5, minor=True)
+    axes.grid(which="minor", color="#d0d0d0", linewidth=1)
+    axes.tick_params(which="minor", length=0)
+
+
+def _names(data: PlotData) -> list[str]:
+    if len(data.class_names) == 2:
+        return [data.class_label(index).replace(" (", "\n(") for index in (0, 1)]
+    return [textwrap.shorten(name, 18, placeholder="…") for name in data.class_names]

@@ -1,0 +1,80 @@
+"""What the plots of a job are drawn from: the artifact `plot_data.json` that its attempt wrote."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAME = "plot_data.json"
+MAX_POINTS = 5000
+"""More points than this hide each other; every n-th is drawn."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The fit at one report."""
+
+    step: int
+    weights: tuple[float, float]
+    bias: float
+    loss: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class PlotData:
+    """The numbers behind every plot of a job."""
+
+    feature_names: list[str]
+    class_names: list[str]
+    x_nd: Array | None
+    """Points of a problem with two features, (n, 2); None for other problems."""
+    y_n: NDArray[np.int64] | None
+    """Class index of each point."""
+    frames: list[Frame]
+    history: dict[str, list[float | None]]
+    """`step`, and the metrics at those steps."""
+    confusion: dict[str, Array]
+    """Part of the rows (`train`, `validation`) to counts, row = true class, column = predicted class."""
+    title: str
+
+    @classmethod
+    def parse(cls, text: bytes) -> "PlotData":
+        raw = json.loads(text)
+        points = raw.get("points")
+        x_nd, y_n = (None, None) if points is None else _points(points)
+        parts = raw.get("confusion_matrix") or {}
+        return cls(
+            feature_names=[str(name) for name in raw["feature_names"]],
+            class_names=[str(name) for name in raw["class_names"]],
+            x_nd=x_nd,
+            y_n=y_n,
+            frames=[_frame(frame) for frame in raw.get("frames") or []],
+            history=raw["history"],
+            confusion={part: np.asarray(counts, float) for part, counts in parts.items() if counts is not None},
+            title=str(raw.get("title") or ""),
+        )
+
+    def class_label(self, index: int) -> str:
+        """How a legend names a class: `class 1 (positive)`, or `malignant (class 1, positive)`."""
+        name, role = self.class_names[index], ""
+        if len(self.class_names) == 2:
+            role = "positive" if index == 1 else "negative"
+        if name == str(index):
+            return f"class {name} ({role})" if role else f"class {name}"
+        return f"{name} (class {index}, {role})" if role else name
+
+
+def _points(points: dict[str, Any]) -> tuple[Array, NDArray[np.int64]]:
+    x_nd, y_n = np.asarray(points["x"], float), np.asarray(points["y"], int)
+    every = -(-len(y_n) // MAX_POINTS)
+    return x_nd[::every], y_n[::every]
+
+
+def _frame(raw: dict[str, Any]) -> Frame:
+    first, second = raw["weights"]
+    return Frame(int(raw["step"]), (first, second), raw["bias"], raw.get("loss"), raw.get("accuracy"))

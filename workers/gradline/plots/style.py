@@ -1,0 +1,68 @@
+"""How every figure looks: colours that colour-blind readers tell apart (Okabe and Ito 2008), sizes, and PNG bytes."""
+
+import io
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import BboxBase
+from numpy.typing import NDArray
+from PIL import Image
+
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+INK = "#222222"
+GREY = "#767676"
+
+DPI = 100
+N_COLOURS = 64
+"""A figure of few colours on white loses nothing visible with this palette, and its file shrinks four times."""
+
+Pixels = NDArray[np.uint8]
+
+
+class Canvas(Protocol):
+    """What is used of matplotlib's Agg canvas, which carries no types."""
+
+    def draw(self) -> None: ...
+
+    def buffer_rgba(self) -> memoryview: ...
+
+    def copy_from_bbox(self, bbox: BboxBase) -> Any: ...
+
+    def restore_region(self, region: Any) -> None: ...
+
+
+def new_figure(width_px: int, height_px: int) -> tuple[Figure, Canvas]:
+    """A figure with a canvas of its own: nothing global is kept, and a process that draws for weeks does not grow."""
+    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor="white")
+    return figure, FigureCanvasAgg(figure)
+
+
+def plain_axes(axes: Axes) -> None:
+    """Two spines, a faint grid behind what is drawn."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(colors=INK, labelsize=11)
+    axes.grid(visible=True, color="#e4e4e4", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def pixels_of(canvas: Canvas) -> Pixels:
+    """A copy of what was drawn, (height, width, 3)."""
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def png_of(pixels: Pixels) -> bytes:
+    """A palette PNG: the same pixels give the same bytes."""
+    image = Image.fromarray(pixels).quantize(N_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", compress_level=6)
+    return buffer.getvalue()
+
+
+def draw(canvas: Canvas) -> bytes:
+    canvas.draw()
+    return png_of(pixels_of(canvas))
