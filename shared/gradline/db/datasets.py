@@ -50,7 +50,7 @@ class DatasetStore:
         self._database = database
 
     def add(self, new: NewDataset) -> tuple[StoredDataset, bool]:
-        """Store a data set; the second value is False where the owner had the same bytes already, under their old name."""
+        """Store a data set; the second value is False where the owner had these bytes already, under their old name."""
         values = {name: getattr(new, name) for name in new.__dataclass_fields__}
         statement = insert(DatasetRow).values(id=new_id(), **values).returning(DatasetRow.__table__)
         try:
