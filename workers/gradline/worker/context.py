@@ -25,7 +25,7 @@ class AttemptContext(Protocol):
     store: ArtifactStore
 
     def raise_if_stopped(self) -> None:
-        """Call between steps; nearly free. Raises an AttemptStopped: let it pass, after a checkpoint for ShuttingDown."""
+        """Call between steps; nearly free. Raises an AttemptStopped: let it pass, ShuttingDown after a checkpoint."""
 
     def tick_is_due(self) -> bool:
         """Whether a tick would be sent now: ask before computing one. At most twenty a second."""

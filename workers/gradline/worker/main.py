@@ -4,15 +4,18 @@
 """
 
 import argparse
+import logging
 import os
 import secrets
 import signal
 import sys
 import threading
+import warnings
 from typing import Any
 
 import structlog
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 
 from gradline import liveness
@@ -71,7 +74,7 @@ class Parent:
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
-            loglevel=self._settings.log_level,
+            loglevel="WARNING",
             quiet=True,
         )
 
@@ -130,6 +133,10 @@ def keep_our_logging(**_: Any) -> None:
 
 def run(settings: Settings, lane: str) -> int:
     configure_logging(settings)
+    # Celery warns of root because of pickle; we take JSON alone.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    for chatty in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     return Parent(settings, lane).run()
 
 

@@ -97,7 +97,7 @@ class Runner:
         except (TransientError, DependencyDown) as error:
             details = {"code": error.code, "message": error.message}
             return partial(self._retry, attempt.fence, details)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             log.exception("attempt_raised")
             details = {"code": "internal_error", "message": f"{type(error).__name__}: {error}"}
             return partial(self._fail, attempt, details)

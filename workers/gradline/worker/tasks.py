@@ -3,6 +3,7 @@
 Imported by Celery in the children only (conf.imports); the parent stays without torch.
 """
 
+import logging
 import os
 import signal
 from typing import Any
@@ -36,6 +37,7 @@ def come_up(sender: str, **_: Any) -> None:
     global _child  # noqa: PLW0603  (one per process, made once)
     settings = Settings()
     configure_logging(settings)
+    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
     lane = sender.split("@", 1)[0]
     if lane == Lane.DRAWING:
         _child = Drawer(settings)

@@ -5,7 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from gradline.specs import Spec
+from gradline.specs.base import Spec
 from gradline.worker.context import AttemptContext
 
 MODULES = {
