@@ -81,7 +81,7 @@ class Doorbell:
 def connect_redis(url: str, timeout_s: float = 2.0) -> redis.Redis:
     """A client that gives up soon: redis-py 8 would try ten times, 5 s each."""
     return redis.Redis.from_url(
-        _redis_url(url), socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
+        redis_address(url), socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
     )
 
 
@@ -89,5 +89,6 @@ def _broker_url(url: str) -> str:
     return "redis+socket://" + url.removeprefix("unix://") if url.startswith("unix://") else url
 
 
-def _redis_url(url: str) -> str:
+def redis_address(url: str) -> str:
+    """The broker's address as redis-py spells it."""
     return "unix://" + url.removeprefix("redis+socket://") if url.startswith("redis+socket://") else url
