@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     log_json: bool = False
     """Log lines as JSON instead of for people."""
     log_level: str = "INFO"
+    """Least level that is logged: DEBUG, INFO, WARNING or ERROR."""
     hostname: str = Field(default_factory=socket.gethostname)
     """Name under which a worker reports itself."""
 
