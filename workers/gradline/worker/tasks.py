@@ -12,6 +12,7 @@ import structlog
 from celery import shared_task
 from celery.signals import setup_logging, worker_process_init
 
+from gradline.errors import DependencyDown
 from gradline.lanes import RING_TASK, Lane
 from gradline.logs import configure_logging
 from gradline.settings import Settings
@@ -52,4 +53,7 @@ def come_up(sender: str, **_: Any) -> None:
 def ring(lane: str) -> None:
     """One ring, one job; nothing to claim is nothing to do."""
     assert _child is not None  # noqa: S101  (Celery runs no task before worker_process_init)
-    _child.run_one(lane)
+    try:
+        _child.run_one(lane)
+    except DependencyDown as down:  # the row is still queued, or lapses: the conductor rings again
+        log.warning("ring_in_vain", error=str(down))

@@ -1,0 +1,207 @@
+"""What the service costs over the bare training, on a warm one-machine stack. Run: `python benchmarks/service.py`.
+
+Every figure is a ratio or a difference against something measured in the same run, interleaved with it.
+"""
+
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+
+from gradline.db.jobs import JobStore, NewJob
+from gradline.db.session import Database
+from gradline.embedded.stack import Stack, Wishes
+from gradline.lanes import Doorbell
+from gradline.settings import Settings
+from gradline.specs import parse_spec
+
+NOTES: dict[str, Any] = {
+    "data": {"source": "blobs"},
+    "solver": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9},
+    "stop": {"max_steps": 1000, "accuracy_above": 0.99},
+    "report": {"every": 20, "plots": []},
+    "seed": 10,
+}
+BARE_SCRIPT = """
+import time, torch
+torch.set_num_threads(1)
+def fit(seed):
+    torch.manual_seed(seed)
+    ones = torch.ones(100, 2)
+    x = torch.cat((torch.normal(1.7 * ones, 1) + 1, torch.normal(-1.7 * ones, 1) + 1))
+    y = torch.cat((torch.zeros(100), torch.ones(100)))
+    net, loss_of = torch.nn.Linear(2, 1), torch.nn.BCELoss()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+    for step in range(1000):
+        p = torch.sigmoid(net(x)).squeeze()
+        loss = loss_of(p, y)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if step % 20 == 0 and ((p >= 0.5).float() == y).float().mean().item() > 0.99:
+            break
+fit(10)
+for _ in range(15):
+    t = time.perf_counter()
+    fit(10)
+    print(time.perf_counter() - t, flush=True)
+"""
+BARE_LOOP = """
+import sys, time
+from gradline.worker.kinds import runner_of, warm_up
+from gradline.specs import parse_spec
+sys.path.insert(0, "tests")
+from fakes import MemoryContext
+warm_up(1)
+run, spec = runner_of("logistic-regression"), parse_spec("logistic-regression", {spec})
+for _ in range(20): run(spec, MemoryContext())
+t = time.perf_counter()
+for _ in range({n}): run(spec, MemoryContext())
+print(time.perf_counter() - t)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--jobs", type=int, default=300, help="jobs for the throughput figure")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gradline-benchmark-") as home, stack_in(Path(home)) as stack:
+        measure_latency(stack)
+        measure_throughput(stack, arguments.jobs)
+        measure_tracking(stack)
+
+
+@contextmanager
+def stack_in(home: Path) -> Iterator[Stack]:
+    stack = Stack(Settings(home=home), Wishes(port=0, n_children=1, mlflow_port=0), lambda line: print(f"  ({line})"))
+    stack.lock()
+    stack.start()
+    try:
+        assert stack.wait_for_api(120)
+        assert stack.wait_for_mlflow(300)
+        for seed in range(5):  # the child is warm when the first figure is taken
+            submit_and_wait(stack, NOTES | {"seed": seed})
+        yield stack
+    finally:
+        stack.stop()
+
+
+def submit_and_wait(stack: Stack, spec: dict[str, Any]) -> dict[str, Any]:
+    with httpx2.Client(base_url=stack.url, trust_env=False, timeout=120) as client:
+        body = {"kind": "logistic-regression", "spec": spec}
+        response = client.post("/v1/jobs", json=body, headers={"Prefer": "wait=100"})
+        job: dict[str, Any] = response.raise_for_status().json()
+    assert job["status"] == "succeeded", job
+    return job
+
+
+def measure_latency(stack: Stack) -> None:
+    """Submit to `succeeded`, as the client sees it, against the training time of a plain script."""
+    bare = subprocess.run([sys.executable, "-c", BARE_SCRIPT], capture_output=True, text=True, check=True).stdout
+    bare_s = statistics.median(float(line) for line in bare.split())
+    taken = []
+    for _ in range(25):
+        begun = time.perf_counter()
+        submit_and_wait(stack, NOTES)
+        taken.append(time.perf_counter() - begun)
+    ours_s = statistics.median(taken)
+    table(
+        "the notes' job, plots off",
+        [
+            ("plain script, training only (median of 15)", f"{bare_s * 1e3:.1f} ms"),
+            ("submit to succeeded over REST (median of 25)", f"{ours_s * 1e3:.1f} ms"),
+            ("over the plain script (aim: under 100 ms)", f"{(ours_s - bare_s) * 1e3:+.1f} ms"),
+            ("ratio to the plain script", f"{ours_s / bare_s:.2f}"),
+        ],
+    )
+
+
+def measure_throughput(stack: Stack, n_jobs: int) -> None:
+    """Jobs a second through one child against a loop that calls the same training function."""
+    spec = NOTES | {"stop": {"max_steps": 50}, "report": {"every": 50, "plots": []}}
+    loop = BARE_LOOP.format(spec=spec, n=n_jobs)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    bare_s = float(subprocess.run([sys.executable, "-c", loop], capture_output=True, text=True, check=True, env=environment).stdout)
+    ours_s = drain(stack, spec, n_jobs)
+    table(
+        f"{n_jobs} jobs of 50 steps, one child",
+        [
+            ("loop over the training function", f"{n_jobs / bare_s:.0f} a second"),
+            ("through the queue, first start to last end", f"{n_jobs / ours_s:.0f} a second"),
+            ("ratio (aim: at least 0.5)", f"{bare_s / ours_s:.2f}"),
+        ],
+    )
+
+
+def drain(stack: Stack, spec: dict[str, Any], n_jobs: int) -> float:
+    """Seconds from the first start to the last end of jobs that all wait before the worker is let go on."""
+    settings = Settings(home=stack.home)
+    jobs = JobStore(Database(settings.database))
+    parsed = parse_spec("logistic-regression", spec).model_dump(mode="json")
+    worker = psutil.Process(stack.pids()["worker-cpu"])
+    family = [worker, *worker.children(recursive=True)]
+    signal_all(family, signal.SIGSTOP)
+    submitted = [jobs.submit(NewJob("local", "logistic-regression", parsed, "cpu", "-"))[0].id for _ in range(n_jobs)]
+    bell = Doorbell(f"unix://{next(stack.home.rglob('*.sock'))}")
+    bell.ring("cpu", n_jobs)
+    signal_all(family, signal.SIGCONT)
+    while not all((ended := [jobs.find(i) for i in submitted[-1:]]) and job and job.status.is_terminal for job in ended):
+        time.sleep(0.05)
+    done = [job for i in submitted if (job := jobs.find(i))]
+    first = min(job.started_at for job in done if job.started_at)
+    last = max(job.finished_at for job in done if job.finished_at)
+    return (last - first).total_seconds()
+
+
+def measure_tracking(stack: Stack) -> None:
+    """The same training with the relay at work and with it stopped, in turn."""
+    spec = NOTES | {"data": {"source": "blobs", "samples_per_class": 20_000}, "stop": {"max_steps": 3000}}
+    relay = [psutil.Process(stack.pids()[name]) for name in ("relay", "mlflow")]
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for turn in range(10):
+        is_on = turn % 2 == 0
+        signal_all(relay, signal.SIGCONT if is_on else signal.SIGSTOP)
+        times[is_on].append(training_s(submit_and_wait(stack, spec)))
+    signal_all(relay, signal.SIGCONT)
+    on_s, off_s = statistics.median(times[True]), statistics.median(times[False])
+    table(
+        "cost of tracking: 40,000 rows, 3,000 steps",
+        [
+            ("relay stopped (median of 5)", f"{off_s:.3f} s"),
+            ("relay at work (median of 5)", f"{on_s:.3f} s"),
+            ("cost (aim: under 2 %)", f"{(on_s / off_s - 1) * 100:+.1f} %"),
+        ],
+    )
+
+
+def training_s(job: dict[str, Any]) -> float:
+    from datetime import datetime  # noqa: PLC0415
+
+    return (datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["started_at"])).total_seconds()
+
+
+def signal_all(processes: list[psutil.Process], number: int) -> None:
+    for process in processes:
+        process.send_signal(number)
+
+
+def table(title: str, rows: list[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in rows)
+    print(f"\n{title}")
+    for name, value in rows:
+        print(f"  {name:<{width}}  {value}")
+
+
+if __name__ == "__main__":
+    main()
