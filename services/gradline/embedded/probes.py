@@ -5,8 +5,8 @@ import socket
 from urllib.parse import urlsplit
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from gradline.lanes import connect_redis
 
 PROBE_TIMEOUT_S = 0.5
 
@@ -26,12 +26,9 @@ def answers_http(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> bool:
 
 def answers_redis(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> bool:
     """Whether a PING is answered."""
-    url = "unix://" + url.removeprefix("redis+socket://") if url.startswith("redis+socket://") else url
     try:
-        client = redis.Redis.from_url(
-            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
-        )
-    except ValueError:  # no URL of a Redis
+        client = connect_redis(url, timeout_s)
+    except ValueError:  # no address of a Redis
         return False
     try:
         return bool(client.ping())

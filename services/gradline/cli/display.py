@@ -1,0 +1,172 @@
+"""Watched jobs on a terminal: bars that move, or lines where nothing can move."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal, Protocol, Self
+
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID
+from rich.text import Text
+
+from gradline.cli.terminal import STYLES, clean, console, duration, number, say
+from gradline.cli.view import JobView
+
+PLAIN_INTERVAL_S = 2.0
+TITLE_WIDTH = 26
+
+Render = Callable[[JobView, Task], Text]
+Justify = Literal["left", "right"]
+
+
+class Display(Protocol):
+    """Where watched jobs are shown; may be called from several threads."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def update(self, view: JobView) -> None:
+        """Something of the view has changed."""
+
+    def tell(self, view: JobView, text: str) -> None:
+        """Something has happened to the job."""
+
+    def say(self, text: str) -> None:
+        """Something has happened beside the jobs."""
+
+
+def make_display() -> Display:
+    return LiveDisplay() if sys.stderr.isatty() else PlainDisplay()
+
+
+class PlainDisplay:
+    """A line per state and, while a job trains, one every two seconds."""
+
+    def __init__(self) -> None:
+        self._next_at: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, view: JobView) -> None:
+        with self._lock:
+            due = time.monotonic() >= self._next_at.get(view.job_id, 0.0)
+            if view.step is not None and (due or view.has_ended):
+                self._next_at[view.job_id] = time.monotonic() + PLAIN_INTERVAL_S
+                say(f"{view.title}: {_figures(view)}")
+
+    def tell(self, view: JobView, text: str) -> None:
+        say(f"{view.title}: {text}")
+
+    def say(self, text: str) -> None:
+        say(text)
+
+
+class LiveDisplay:
+    """A bar per job: step, loss, accuracy, rate, time left."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, TaskID] = {}
+        self._views: dict[TaskID, JobView] = {}
+        self._lock = threading.Lock()
+        self._console = console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(finished_text=" "),
+            _ViewColumn(self._views, _title),
+            BarColumn(bar_width=18),
+            _ViewColumn(self._views, _steps, "right"),
+            _ViewColumn(self._views, _quality),
+            _ViewColumn(self._views, _speed, "right"),
+            console=self._console,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, view: JobView) -> None:
+        with self._lock:
+            task_id = self._task_of(view)
+        if view.has_ended:
+            # It may have ended long before its last permitted step: a full bar means that it is done.
+            done = view.step or 1
+            self._progress.update(task_id, total=done, completed=done if view.status == "succeeded" else 0)
+            self._progress.stop_task(task_id)
+        else:
+            self._progress.update(task_id, total=view.total_steps, completed=view.step or 0)
+
+    def tell(self, view: JobView, text: str) -> None:
+        self.update(view)
+        if not view.has_ended and not text.startswith("started"):  # the bar shows these itself
+            self.say(f"{view.title}: {text}")
+
+    def say(self, text: str) -> None:
+        self._console.print(Text(clean(text)), soft_wrap=True)
+
+    def _task_of(self, view: JobView) -> TaskID:
+        if view.job_id not in self._tasks:
+            task_id = self._progress.add_task("", total=None)
+            self._views[task_id] = view
+            self._tasks[view.job_id] = task_id
+        return self._tasks[view.job_id]
+
+
+class _ViewColumn(ProgressColumn):
+    """A column drawn from the job's view."""
+
+    def __init__(self, views: dict[TaskID, JobView], render: Render, justify: Justify = "left") -> None:
+        super().__init__()
+        self._views, self._render, self._justify = views, render, justify
+
+    def render(self, task: Task) -> Text:
+        view = self._views.get(task.id)
+        text = self._render(view, task) if view is not None else Text()
+        text.justify, text.no_wrap = self._justify, True
+        return text
+
+
+def _title(view: JobView, _task: Task) -> Text:
+    title = clean(view.title)
+    return Text(title if len(title) <= TITLE_WIDTH else title[: TITLE_WIDTH - 1] + "…", style="bold")
+
+
+def _steps(view: JobView, _task: Task) -> Text:
+    if view.step is None:
+        return Text(view.status, style=STYLES.get(view.status, ""))
+    of_total = f"/{view.total_steps:,}" if view.total_steps and not view.has_ended else ""
+    return Text(f"step {view.step:,}{of_total}")
+
+
+def _quality(view: JobView, _task: Task) -> Text:
+    return Text("  ".join(_quality_parts(view)))
+
+
+def _speed(view: JobView, task: Task) -> Text:
+    if view.has_ended:
+        return Text(
+            f"{view.status} · {duration(task.finished_time or task.elapsed)}", style=STYLES.get(view.status, "")
+        )
+    return Text("  ".join(_speed_parts(view)), style="dim")
+
+
+def _figures(view: JobView) -> str:
+    of_total = f"/{view.total_steps:,}" if view.total_steps else ""
+    return "  ".join([f"step {view.step:,}{of_total}", *_quality_parts(view), *_speed_parts(view)])
+
+
+def _quality_parts(view: JobView) -> list[str]:
+    parts = [("loss", view.loss), ("accuracy", view.accuracy)]
+    return [f"{name} {number(value, 4)}" for name, value in parts if value is not None]
+
+
+def _speed_parts(view: JobView) -> list[str]:
+    if view.has_ended:
+        return []
+    parts = [f"{number(round(view.rate))} steps/s"] if view.rate is not None else []
+    return parts + ([f"{duration(view.eta_s)} left"] if view.eta_s is not None else [])

@@ -1,0 +1,119 @@
+"""What the client commands do: submit, watch, list, show, cancel, upload."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gradline.cli.client import Client
+from gradline.cli.display import make_display
+from gradline.cli.follow import watch
+from gradline.cli.output import Output
+from gradline.cli.results import print_job
+from gradline.cli.terminal import ago, number, say, status_text, write, write_json, write_table
+from gradline.errors import CallerError
+
+EXIT_JOB_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+def submit(client: Client, body: dict[str, Any], *, follow: bool, output: Output, key: str | None = None) -> int:
+    job = client.submit(body, key)
+    if follow:
+        if output is Output.ID:
+            write(job["id"])
+        return watch_one(client, job, output)
+    say(f"Submitted. Follow it: gradline watch {job['id']}")
+    if output is Output.JSON:
+        write_json(job)
+    else:
+        write(job["id"])
+    return 0
+
+
+def watch_one(client: Client, job: dict[str, Any], output: Output) -> int:
+    try:
+        (ended,) = watch(client, [job], make_display())
+    except KeyboardInterrupt:
+        say(f"\nNo longer watching; the job goes on.\nWatch it again: gradline watch {job['id']}")
+        say(f"Cancel it:      gradline cancel {job['id']}")
+        return EXIT_INTERRUPTED
+    if output is not Output.ID:
+        show(ended, output)
+    return 0 if ended["status"] == "succeeded" else EXIT_JOB_FAILED
+
+
+def show(job: dict[str, Any], output: Output) -> None:
+    match output:
+        case Output.JSON:
+            write_json(job)
+        case Output.ID:
+            write(job["id"])
+        case Output.TABLE:
+            print_job(job)
+
+
+def show_jobs(jobs: Sequence[dict[str, Any]], output: Output) -> None:
+    if output is Output.TABLE:
+        rows = [
+            (job["id"], job["name"] or "", job["kind"], status_text(job["status"]), _done(job), ago(job["created_at"]))
+            for job in jobs
+        ]
+        write_table(("id", "name", "kind", "status", "step", "submitted"), rows, numeric=[4])
+        return
+    _show_list(jobs, "id", output)
+
+
+def show_examples(examples: Sequence[dict[str, Any]], output: Output) -> None:
+    if output is Output.TABLE:
+        rows = [(example["name"], example.get("title") or example.get("description") or "") for example in examples]
+        write_table(("name", ""), rows)
+        say("Run one: gradline submit --example NAME --follow")
+        return
+    _show_list(examples, "name", output)
+
+
+def show_dataset(dataset: dict[str, Any], output: Output) -> None:
+    if output is not Output.TABLE:
+        _show_list([dataset], "id", output)
+        return
+    write_table(("", ""), [("id", dataset["id"]), ("name", dataset["name"]), ("rows", number(dataset["rows"]))])
+    columns = [(column["name"], column["type"], number(column.get("missing", 0))) for column in dataset["columns"]]
+    print()
+    write_table(("column", "type", "missing"), columns, numeric=[2])
+
+
+def read_body(file: str) -> dict[str, Any]:
+    """A job as JSON, from a file or, for `-`, from stdin."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CallerError(f"{file} cannot be read: {error}") from error
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise CallerError(f"{file} is no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise CallerError(f"{file} holds no job: a JSON object with `kind` and `spec` is wanted")
+    return body
+
+
+def example_body(client: Client, name: str) -> dict[str, Any]:
+    """The job of an example, ready to submit."""
+    example = client.example(name)
+    body: dict[str, Any] = example.get("body", example)
+    return body
+
+
+def _done(job: dict[str, Any]) -> str:
+    progress = job.get("progress") or {}
+    return number(progress["step"]) if progress.get("step") is not None else ""
+
+
+def _show_list(items: Sequence[dict[str, Any]], key: str, output: Output) -> None:
+    if output is Output.JSON:
+        write_json(list(items))
+        return
+    for item in items:
+        write(item[key])
