@@ -16,7 +16,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
-    Select,
     and_,
     case,
     delete,
@@ -31,6 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from gradline.clock import new_id
+from gradline.db import queue_order
 from gradline.db.models import ArtifactRow, CheckpointRow, DatasetRow, DrawingRow, EventRow, JobRow, RunRow
 from gradline.db.session import Database
 from gradline.db.types import db_now
@@ -290,11 +290,8 @@ class JobStore:
         """The job's place in its lane, from 1, in the order in which claims would take it now; None unless queued."""
         if job.status is not JobStatus.QUEUED:
             return None
-        ranked = _in_claim_order(
-            select(_jobs.id, func.row_number().over(order_by=_claim_order()).label("position")), job.lane
-        ).subquery()
         with self._database.read() as connection:
-            return connection.execute(select(ranked.c.position).where(ranked.c.id == job.id)).scalar()
+            return queue_order.position(connection, job.lane, job.id)
 
     def lane_depths(self) -> list[LaneDepth]:
         """What waits and runs in each lane that has ever had a job."""
@@ -322,11 +319,8 @@ class JobStore:
 
         Best: highest priority, then the owner with the fewest running jobs, then the oldest.
         """
-        best = _in_claim_order(select(_jobs.id), lane).order_by(*_claim_order()).limit(1)
-        if not self._database.is_sqlite:
-            best = best.with_for_update(of=JobRow, skip_locked=True)
         with self._database.write() as connection:
-            job_id = connection.execute(best).scalar()
+            job_id = queue_order.pick(connection, lane)
             if job_id is None:
                 return None
             row = (
@@ -465,7 +459,7 @@ class JobStore:
 
     def ready_counts(self) -> dict[str, int]:
         """Jobs of each lane that could be claimed now."""
-        query = select(_jobs.lane, func.count()).where(*_ready()).group_by(_jobs.lane)
+        query = select(_jobs.lane, func.count()).where(queue_order.is_ready()).group_by(_jobs.lane)
         with self._database.read() as connection:
             return {lane: count for lane, count in connection.execute(query)}
 
@@ -713,27 +707,6 @@ class JobStore:
 
 _IDLE: dict[str, Any] = {"worker_id": None, "worker_pid": None, "lease_expires_at": None}
 """Nobody holds the job."""
-
-
-def _ready() -> tuple[ColumnElement[bool], ...]:
-    return _jobs.status == "queued", or_(_jobs.not_before.is_(None), _jobs.not_before <= db_now())
-
-
-_running_of_owner = (
-    select(_jobs.owner.label("owner"), func.count().label("n_running"))
-    .where(_jobs.status == "running")
-    .group_by(_jobs.owner)
-    .subquery("busy")
-)
-
-
-def _claim_order() -> tuple[ColumnElement[Any], ...]:
-    return _jobs.priority.desc(), func.coalesce(_running_of_owner.c.n_running, 0), _jobs.id
-
-
-def _in_claim_order(query: Select[Any], lane: str) -> Select[Any]:
-    busy = _running_of_owner
-    return query.select_from(JobRow).outerjoin(busy, busy.c.owner == _jobs.owner).where(_jobs.lane == lane, *_ready())
 
 
 def _guard(fence: Fence) -> tuple[ColumnElement[bool], ...]:

@@ -74,7 +74,9 @@ def _create_jobs() -> None:
             "(status in ('succeeded', 'failed', 'cancelled')) = (finished_at is not null)", "finished_when_ended"
         ),
     )
-    _create_partial_index("ix_jobs_queue", "jobs", ["lane", text("priority desc"), "id"], "status = 'queued'")
+    _create_partial_index(
+        "ix_jobs_queue", "jobs", ["lane", text("priority desc"), "owner", "id", "not_before"], "status = 'queued'"
+    )
     _create_partial_index("ix_jobs_running", "jobs", ["owner", "lease_expires_at"], "status = 'running'")
     op.create_index("ix_jobs_owner_id", "jobs", ["owner", "id"])
     op.create_index("ix_jobs_finished_at", "jobs", ["lane", "finished_at"])
