@@ -53,3 +53,7 @@ def run(settings: Settings) -> None:
     finally:
         database.close()
     log.info("relay_stopped")
+
+
+if __name__ == "__main__":
+    run(Settings())

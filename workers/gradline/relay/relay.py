@@ -4,6 +4,7 @@ import threading
 
 import structlog
 
+from gradline import liveness
 from gradline.db.runs import Run, RunStore
 from gradline.db.session import Database
 from gradline.relay.breaker import Breaker
@@ -45,6 +46,7 @@ class Relay:
     def run(self) -> None:
         """Until `stop`."""
         while not self._stop.is_set():
+            liveness.beat("relay")
             try:
                 wait_s = self.round()
             except Exception:
