@@ -1,0 +1,1 @@
+"""The REST API: FastAPI over the job store. It imports no torch and waits for neither broker nor MLflow."""

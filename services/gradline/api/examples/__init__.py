@@ -1,0 +1,1 @@
+"""Examples: job bodies that run as they are."""

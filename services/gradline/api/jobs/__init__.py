@@ -1,0 +1,1 @@
+"""Jobs: submit, read, list, change, follow, and fetch what they made."""
