@@ -64,8 +64,10 @@ class RequestContext:
 def _request_id(scope: Scope) -> str:
     """The caller's own, where it is one that a log can carry."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(found := value.decode("latin-1")):
-            return found
+        if name == b"x-request-id":
+            found = str(value, "latin-1")
+            if _REQUEST_ID.fullmatch(found):
+                return found
     return uuid4().hex
 
 

@@ -6,7 +6,7 @@
 import json
 import sys
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -107,10 +107,8 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
 
 def _schemas() -> dict[str, Any]:
     """The bodies that the routes check themselves: one closed request a kind, told apart by `kind`."""
-    models: list[tuple[type[BaseModel], Literal["validation"]]] = [
-        (model, "validation") for model in [JobRequest, PriorityChange, Problem, StreamEvent, *KINDS.values()]
-    ]
-    _, found = models_json_schema(models, ref_template=_REF + "{model}")
+    models: list[type[BaseModel]] = [JobRequest, PriorityChange, Problem, StreamEvent, *KINDS.values()]
+    _, found = models_json_schema([(model, "validation") for model in models], ref_template=_REF + "{model}")
     schemas: dict[str, Any] = found["$defs"]
     request = schemas.pop("JobRequest")
     names = {kind: f"{spec.__name__.removesuffix('Spec')}Request" for kind, spec in KINDS.items()}

@@ -110,7 +110,8 @@ class Watcher:
 
     async def _until_watched(self) -> None:
         if not self._watches:
-            self._anybody = anyio.Event()
+            if self._anybody.is_set():  # both followers wait for the same event
+                self._anybody = anyio.Event()
             await self._anybody.wait()
 
     # --- SQL
@@ -144,13 +145,17 @@ class Watcher:
     async def _follow_ticks(self) -> None:
         client = connect_redis_async(self._redis_url)
         places: dict[UUID, str] = {}
+        answers = True
         try:
             while True:
                 await self._until_watched()
                 try:
                     await self._read_ticks(client, places)
+                    answers = True
                 except (redis.RedisError, OSError) as error:
-                    log.info("ticks_unavailable", error=str(error))
+                    if answers:
+                        log.warning("ticks_unavailable", error=str(error))
+                    answers = False
                     await anyio.sleep(SILENCE_S)
         finally:
             with anyio.CancelScope(shield=True):
