@@ -2,8 +2,8 @@
 
 CSV: UTF-8 (a byte order mark is dropped), a header row, delimiter `,` `;` tab or `|` (whichever splits the header into
 most names), double quotes, doubled inside; a quoted value may hold line breaks; blank lines are skipped. Every value is
-trimmed; an empty one and `NA`, `N/A`, `#N/A`, `NaN`, `null` in the usual spellings, quoted or not, are missing. A column
-is `integer`, else `number`, else `boolean` (true/false), else `text`: the first that fits all its values.
+trimmed; an empty one and `NA`, `N/A`, `#N/A`, `NaN`, `null` in the usual spellings, quoted or not, are missing. A
+column is `integer`, else `number`, else `boolean` (true/false), else `text`: the first that fits all its values.
 Parquet: flat columns of numbers, booleans, text and dates (read as text); NaN is missing.
 """
 

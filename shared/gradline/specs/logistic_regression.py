@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from gradline.specs.base import Spec
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+MAX_REPORTS = 1_000_000
 
 
 class Blobs(Spec):
@@ -157,8 +158,9 @@ PlotName = Literal["boundary", "animation", "loss", "accuracy", "confusion_matri
 
 
 class Report(Spec):
-    every: int = Field(20, ge=1)
-    """Report, and look at the stop rules, every this many steps, from step 0."""
+    every: int | None = Field(None, ge=1)
+    """Report, and look at the stop rules, every this many steps, from step 0. None: 20, but 1 for lbfgs and fista,
+    whose steps are few."""
     plots: list[PlotName] = Field(["boundary", "animation", "loss", "accuracy", "confusion_matrix"])
     """`boundary` and `animation` need two features and two classes; elsewhere they are left out."""
 
@@ -185,8 +187,29 @@ class LogisticRegressionSpec(Spec):
     """None: float32 for sgd and adam (what torch trains in by default), float64 for lbfgs and fista."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
+    @property
+    def solver_name(self) -> Literal["sgd", "adam", "lbfgs", "fista"]:
+        """The solver that `auto` stands for, or the one named."""
+        if self.solver.name == "auto":
+            return "fista" if self.penalty.l1 > 0 else "lbfgs"
+        return self.solver.name
+
+    @property
+    def is_first_order(self) -> bool:
+        """sgd and adam take many cheap steps and start from drawn weights; the others take few and start from zero."""
+        return self.solver_name in ("sgd", "adam")
+
+    @property
+    def report_every(self) -> int:
+        return self.report.every or (20 if self.is_first_order else 1)
+
     @model_validator(mode="after")
     def parts_agree(self) -> Self:
+        if self.stop.max_steps > MAX_REPORTS * self.report_every:
+            raise ValueError(
+                f"{self.stop.max_steps} steps with a report every {self.report_every}: "
+                f"at most {MAX_REPORTS} reports are kept; raise report.every"
+            )
         if self.penalty.l1 > 0 and self.solver.name == "lbfgs":
             raise ValueError(
                 f"penalty.l1 is {self.penalty.l1}: lbfgs needs a smooth objective; use solver auto, fista, sgd or adam"

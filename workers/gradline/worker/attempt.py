@@ -3,11 +3,13 @@
 import time
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import structlog
 
+from gradline.db.datasets import DatasetStore, StoredDataset
 from gradline.db.jobs import Artifact, Fence, Job, JobStore, NewEvent, SavedCheckpoint
-from gradline.errors import DependencyDown
+from gradline.errors import DependencyDown, NotFound, PermanentError
 from gradline.progress import TickPublisher
 from gradline.status import EventKind
 from gradline.storage import ArtifactStore
@@ -23,7 +25,15 @@ log = structlog.get_logger(__name__)
 class Attempt:
     """Implements `AttemptContext`."""
 
-    def __init__(self, job: Job, jobs: JobStore, store: ArtifactStore, ticks: TickPublisher, stop: StopSignal) -> None:
+    def __init__(
+        self,
+        job: Job,
+        jobs: JobStore,
+        datasets: DatasetStore,
+        store: ArtifactStore,
+        ticks: TickPublisher,
+        stop: StopSignal,
+    ) -> None:
         self.job = job
         self.store = store
         self.fence = Fence(job.id, job.attempt)
@@ -31,9 +41,16 @@ class Attempt:
         self.artifacts: list[Artifact] = []
         self.current_progress: dict[str, Any] | None = None
         self._jobs = jobs
+        self._datasets = datasets
         self._ticks = ticks
         self._stop = stop
         self._flushed_at = self._checkpointed_at = time.monotonic()
+
+    def get_dataset(self, dataset_id: str) -> StoredDataset:
+        try:
+            return self._datasets.get(UUID(dataset_id), self.job.owner)
+        except NotFound as gone:
+            raise PermanentError(gone.message, code="dataset_gone") from gone
 
     def raise_if_stopped(self) -> None:
         if self._stop.reason is not None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gradline.db.datasets import StoredDataset
 from gradline.db.jobs import Job
 from gradline.storage import ArtifactStore
 
@@ -23,6 +24,9 @@ class AttemptContext(Protocol):
 
     job: Job
     store: ArtifactStore
+
+    def get_dataset(self, dataset_id: str) -> StoredDataset:
+        """A data set of the job's owner; raises PermanentError where it is gone."""
 
     def raise_if_stopped(self) -> None:
         """Call between steps; nearly free. Raises an AttemptStopped: let it pass, ShuttingDown after a checkpoint."""

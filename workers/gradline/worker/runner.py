@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from gradline.db.datasets import DatasetStore
 from gradline.db.jobs import Fence, Job, JobStore
 from gradline.db.session import Database
 from gradline.errors import (
@@ -44,7 +45,9 @@ class Runner:
     def __init__(self, settings: Settings, worker_id: str) -> None:
         self._settings = settings
         self._worker_id = worker_id
-        self._jobs = JobStore(Database(settings.database, pool_size=2), settings.lease_s)
+        database = Database(settings.database, pool_size=2)
+        self._jobs = JobStore(database, settings.lease_s)
+        self._datasets = DatasetStore(database)
         self._store = ArtifactStore(settings.store_url)
         self._doorbell = Doorbell(settings.redis_url)
         self._stop = StopSignal()
@@ -71,7 +74,7 @@ class Runner:
         if self._is_shutting_down:  # the signal came while we claimed
             self._stop.request(ShuttingDown("the worker is shutting down"))
         ticks = TickPublisher(self._settings.redis_url, job.id)
-        attempt = Attempt(job, self._jobs, self._store, ticks, self._stop)
+        attempt = Attempt(job, self._jobs, self._datasets, self._store, ticks, self._stop)
         try:
             with Heartbeat(job, self._jobs, self._stop, self._settings, lambda: attempt.current_progress):
                 ending = self._outcome_of(attempt)

@@ -1,0 +1,1 @@
+"""Files and generators as problems that can be fitted."""

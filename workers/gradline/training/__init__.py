@@ -1,0 +1,41 @@
+"""Training of logistic regressions as the five steps: data, model, loss, optimizer, iteration.
+
+    problem    the data: features, targets, weights of rows
+    model      the linear predictor and its first parameters
+    objective  the loss and the penalty, with gradients in closed form
+    solvers    what lowers the objective, a step at a time
+    iteration  the fit: steps, reports, and why it ended
+
+A torch library: it imports nothing else of ours, and does no I/O, logging or timing. Run it under
+`torch.inference_mode()`: gradients are closed forms, autograd has nothing to record.
+"""
+
+from gradline.training.batches import Batches
+from gradline.training.iteration import Fit, Outcome, Report, Step, StopRules
+from gradline.training.model import drawn_parameters, linear_predictor, probabilities, zero_parameters
+from gradline.training.objective import Fitness, Objective
+from gradline.training.problem import Problem, make_problem
+from gradline.training.solvers import Adam, Fista, Lbfgs, Sgd, Solver, State
+
+__all__ = [
+    "Adam",
+    "Batches",
+    "Fista",
+    "Fit",
+    "Fitness",
+    "Lbfgs",
+    "Objective",
+    "Outcome",
+    "Problem",
+    "Report",
+    "Sgd",
+    "Solver",
+    "State",
+    "Step",
+    "StopRules",
+    "drawn_parameters",
+    "linear_predictor",
+    "make_problem",
+    "probabilities",
+    "zero_parameters",
+]

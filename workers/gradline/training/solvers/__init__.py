@@ -1,0 +1,8 @@
+"""The solvers: each minimises an Objective from a first theta, one step at a time."""
+
+from gradline.training.solvers.base import Solver, State
+from gradline.training.solvers.first_order import Adam, Sgd
+from gradline.training.solvers.fista import Fista
+from gradline.training.solvers.lbfgs import Lbfgs
+
+__all__ = ["Adam", "Fista", "Lbfgs", "Sgd", "Solver", "State"]

@@ -1,0 +1,35 @@
+"""What a solver is: it takes steps from one theta to a better one, and can be written down and taken up again."""
+
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class State(NamedTuple):
+    """Everything a solver needs to go on with the same bits."""
+
+    tensors: dict[str, Tensor]
+    numbers: dict[str, Any]
+    """JSON; floating point numbers whose bits matter stand among the tensors."""
+
+
+class Solver(Protocol):
+    """Changes `theta_bkp` in place, one step at a time."""
+
+    theta_bkp: Tensor
+
+    def is_converged(self, tolerance: float) -> bool:
+        """Whether theta, as it stands before the next step, is stationary to this tolerance in every member."""
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the last step found nothing better, at this precision, though it had not converged."""
+
+    def step(self) -> None:
+        """One update of theta."""
+
+    def state(self) -> State:
+        """A copy, theta apart."""
+
+    def load(self, state: State) -> None:
+        """Take up what `state` gave."""

@@ -1,0 +1,125 @@
+"""Gradient descent and Adam, each as torch.optim defines it, with an l1 penalty as a proximal step after the update.
+
+Both follow the smooth part's gradient over all rows, or over the next mini-batch.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from gradline.training.batches import Batches
+from gradline.training.objective import Objective
+from gradline.training.solvers.base import State
+
+
+class _FirstOrder:
+    """What the two share: where gradients come from, and that they never claim to have converged."""
+
+    def __init__(self, objective: Objective, theta_bkp: Tensor, batches: Batches | None) -> None:
+        self.theta_bkp = theta_bkp
+        self.n_steps = 0
+        self._objective = objective
+        self._batches = batches
+
+    @property
+    def is_stalled(self) -> bool:
+        return False
+
+    def is_converged(self, tolerance: float) -> bool:  # noqa: ARG002
+        return False
+
+    def _next_gradient(self) -> Tensor:
+        batch = None if self._batches is None else self._batches.at(self.n_steps)
+        self.n_steps += 1
+        return self._objective.gradient(self.theta_bkp, batch)
+
+
+class Sgd(_FirstOrder):
+    """v <- momentum v + g, theta <- theta - learning_rate v; v starts as the first gradient.
+
+    Nesterov: theta <- theta - learning_rate (g + momentum v). Sutskever et al. 2013, in torch.optim.SGD's form.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        theta_bkp: Tensor,
+        *,
+        learning_rate: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        batches: Batches | None = None,
+    ) -> None:
+        super().__init__(objective, theta_bkp, batches)
+        self._learning_rate = learning_rate
+        self._momentum = momentum
+        self._nesterov = nesterov
+        self._velocity_bkp: Tensor | None = None
+
+    def step(self) -> None:
+        direction_bkp = self._next_gradient()
+        if self._momentum:
+            if self._velocity_bkp is None:
+                self._velocity_bkp = direction_bkp.clone()
+            else:
+                self._velocity_bkp.mul_(self._momentum).add_(direction_bkp)
+            if self._nesterov:
+                direction_bkp = direction_bkp.add(self._velocity_bkp, alpha=self._momentum)
+            else:
+                direction_bkp = self._velocity_bkp
+        self.theta_bkp.add_(direction_bkp, alpha=-self._learning_rate)
+        if self._objective.has_l1:
+            self._objective.shrink(self.theta_bkp, self._learning_rate)
+
+    def state(self) -> State:
+        tensors = {} if self._velocity_bkp is None else {"velocity": self._velocity_bkp.clone()}
+        return State(tensors, {"n_steps": self.n_steps})
+
+    def load(self, state: State) -> None:
+        self.n_steps = state.numbers["n_steps"]
+        self._velocity_bkp = state.tensors.get("velocity")
+
+
+class Adam(_FirstOrder):
+    """theta <- theta - learning_rate m̂ / (sqrt(v̂) + epsilon), with bias-corrected running means of g and g².
+
+    Kingma and Ba 2015, in torch.optim.Adam's form.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        theta_bkp: Tensor,
+        *,
+        learning_rate: float,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        batches: Batches | None = None,
+    ) -> None:
+        super().__init__(objective, theta_bkp, batches)
+        self._learning_rate = learning_rate
+        self._beta1, self._beta2 = beta1, beta2
+        self._epsilon = epsilon
+        self._mean_bkp = torch.zeros_like(theta_bkp)
+        self._square_bkp = torch.zeros_like(theta_bkp)
+
+    def step(self) -> None:
+        gradient_bkp = self._next_gradient()
+        self._mean_bkp.lerp_(gradient_bkp, 1 - self._beta1)
+        self._square_bkp.mul_(self._beta2).addcmul_(gradient_bkp, gradient_bkp, value=1 - self._beta2)
+        step_size = self._learning_rate / (1 - self._beta1**self.n_steps)
+        root_correction = math.sqrt(1 - self._beta2**self.n_steps)
+        scale_bkp = self._square_bkp.sqrt().div_(root_correction).add_(self._epsilon)
+        self.theta_bkp.addcdiv_(self._mean_bkp, scale_bkp, value=-step_size)
+        if self._objective.has_l1:
+            d = self._objective.problem.d
+            self._objective.shrink(self.theta_bkp, step_size / scale_bkp[:, :, :d])
+
+    def state(self) -> State:
+        return State({"mean": self._mean_bkp.clone(), "square": self._square_bkp.clone()}, {"n_steps": self.n_steps})
+
+    def load(self, state: State) -> None:
+        self.n_steps = state.numbers["n_steps"]
+        self._mean_bkp, self._square_bkp = state.tensors["mean"], state.tensors["square"]

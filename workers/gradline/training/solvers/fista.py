@@ -1,0 +1,83 @@
+"""FISTA: proximal gradient steps with momentum, for objectives with an l1 penalty.
+
+Beck and Teboulle 2009, algorithm with backtracking; momentum starts anew where it points uphill (O'Donoghue and Candès
+2015, gradient scheme). Each member has its own step size and momentum.
+"""
+
+import torch
+from torch import Tensor
+
+from gradline.training.objective import Objective
+from gradline.training.solvers.base import State
+
+FIRST_CURVATURE = 1e-2
+GROWTH = 2.0
+MAX_CURVATURE = 1e30
+
+
+class Fista:
+    """`curvature_b`, the reciprocal of the step size, only grows: it bounds the Hessian where the steps went."""
+
+    is_stalled = False
+
+    def __init__(self, objective: Objective, theta_bkp: Tensor) -> None:
+        self.theta_bkp = theta_bkp
+        self._objective = objective
+        members = theta_bkp.shape[0]
+        self._ahead_bkp = theta_bkp.clone()
+        """Where the next gradient is taken: theta plus momentum."""
+        self._curvature_b = theta_bkp.new_full((members,), FIRST_CURVATURE)
+        self._momentum_b = theta_bkp.new_ones(members)
+        self._residual_b = theta_bkp.new_full((members,), torch.inf)
+        """Size of the last proximal gradient: cheap, and small before the true measure is."""
+
+    def is_converged(self, tolerance: float) -> bool:
+        if not bool((self._residual_b <= tolerance).all()):
+            return False
+        return bool((self._objective.stationarity(self.theta_bkp) <= tolerance).all())
+
+    def step(self) -> None:
+        ahead_bkp = self._ahead_bkp
+        value_b, gradient_bkp = self._objective.smooth_value_and_gradient(ahead_bkp)
+        next_bkp = self._proximal_step(ahead_bkp, value_b, gradient_bkp.clone())
+        self._residual_b = self._curvature_b * (next_bkp - ahead_bkp).abs().amax((1, 2))
+        moved_bkp = next_bkp - self.theta_bkp
+        is_uphill_b = ((ahead_bkp - next_bkp) * moved_bkp).sum((1, 2)) > 0
+        momentum_b = torch.where(is_uphill_b, 1.0, (1 + (1 + 4 * self._momentum_b.square()).sqrt()) / 2)
+        push_b = torch.where(is_uphill_b, 0.0, (self._momentum_b - 1) / momentum_b)
+        self._momentum_b = momentum_b
+        self._ahead_bkp = next_bkp + push_b.view(-1, 1, 1) * moved_bkp
+        self.theta_bkp.copy_(next_bkp)
+
+    def _proximal_step(self, ahead_bkp: Tensor, value_b: Tensor, gradient_bkp: Tensor) -> Tensor:
+        """Double the curvature until the quadratic model bounds the smooth part at the step's end."""
+        while True:
+            step_size_b11 = (1 / self._curvature_b).view(-1, 1, 1)
+            next_bkp = ahead_bkp - step_size_b11 * gradient_bkp
+            self._objective.shrink(next_bkp, step_size_b11)
+            moved_bkp = (next_bkp - ahead_bkp).double()
+            model_b = (
+                value_b
+                + (gradient_bkp * moved_bkp).sum((1, 2))
+                + self._curvature_b / 2 * moved_bkp.square().sum((1, 2))
+                + self._objective.rounding * value_b.abs()
+            )
+            is_short_b = ~(self._objective.smooth_value(next_bkp) <= model_b) & (self._curvature_b < MAX_CURVATURE)
+            if not bool(is_short_b.any()):
+                return next_bkp
+            self._curvature_b = torch.where(is_short_b, self._curvature_b * GROWTH, self._curvature_b)
+
+    def state(self) -> State:
+        tensors = {
+            "ahead": self._ahead_bkp,
+            "curvature": self._curvature_b,
+            "momentum": self._momentum_b,
+            "residual": self._residual_b,
+        }
+        return State({name: tensor.clone() for name, tensor in tensors.items()}, {})
+
+    def load(self, state: State) -> None:
+        self._ahead_bkp = state.tensors["ahead"]
+        self._curvature_b = state.tensors["curvature"]
+        self._momentum_b = state.tensors["momentum"]
+        self._residual_b = state.tensors["residual"]

@@ -1,0 +1,246 @@
+"""Runs a `logistic-regression` job: loops over the fit, reports, saves, and says what came out."""
+
+import time
+from typing import Any
+
+import torch
+
+from gradline.data.prepare import Sources, prepare
+from gradline.errors import ShuttingDown
+from gradline.specs.base import Spec
+from gradline.specs.logistic_regression import LogisticRegressionSpec
+from gradline.training import Outcome, State, Step
+from gradline.worker.context import AttemptContext
+from gradline.worker.kinds import regression_artifacts as artifacts
+from gradline.worker.kinds import regression_result as results
+from gradline.worker.kinds.checkpoint_format import UnknownCheckpoint, pack, unpack
+from gradline.worker.kinds.environment import choose_device, environment_of
+from gradline.worker.kinds.history import History, as_json, finite_all, frame_rows, point_stride, report_steps
+from gradline.worker.kinds.regression_fit import dtype_of, make_fit
+
+MAX_SHOWN_WEIGHTS = 20
+"""A model with no more coefficients than this tells them with every report."""
+
+
+def run(spec: Spec, ctx: AttemptContext) -> dict[str, Any]:
+    """The result of the job; its files are saved on the way."""
+    with torch.inference_mode():
+        attempt = _RegressionAttempt(_regression(spec), ctx)
+        attempt.resume()
+        attempt.train()
+        return attempt.finish()
+
+
+def drawings(spec: Spec, result: dict[str, Any]) -> list[str]:
+    """Artifact names of the plots that will be drawn from plot_data.json."""
+    regression = _regression(spec)
+    asked, names = regression.report.plots, []
+    if result["has_boundary"]:
+        if "boundary" in asked:
+            steps = report_steps(result["steps"], regression.report_every)
+            names += [f"boundary/step-{steps[row]:06d}.png" for row in frame_rows(len(steps))]
+        if "animation" in asked:
+            names.append("animation.gif")
+    return names + [f"{name}.png" for name in ("loss", "accuracy", "confusion_matrix") if name in asked]
+
+
+def _regression(spec: Spec) -> LogisticRegressionSpec:
+    assert isinstance(spec, LogisticRegressionSpec)  # noqa: S101  the registry pairs kinds and specs
+    return spec
+
+
+class _RegressionAttempt:
+    """The prepared data, the fit over them, and what it has reported so far."""
+
+    def __init__(self, spec: LogisticRegressionSpec, ctx: AttemptContext) -> None:
+        self._spec = spec
+        self._ctx = ctx
+        device = choose_device(spec.device, ctx.job.lane)
+        self._environment = environment_of(device)
+        self._reproducible = True
+        job_stream = torch.Generator().manual_seed(spec.seed)
+        sources = Sources(job_stream, ctx.get_dataset, ctx.store)
+        self._prepared = prepare(spec, sources, dtype_of(spec), device, ctx.warn)
+        self._fit, self._objective, self._validation = make_fit(spec, self._prepared, job_stream)
+        self._history = History(self._report_names(), 3 if artifacts.has_boundary(self._prepared) else 0)
+        self._point_stride = point_stride(spec.stop.max_steps, spec.report_every)
+        self._shown_weights: dict[str, Any] = {}
+        self._started_at, self._first_step = time.monotonic(), 0
+
+    def _report_names(self) -> list[str]:
+        names = ["loss", "accuracy"]
+        if self._objective.has_l1 or self._objective.has_l2:
+            names.append("objective")
+        return names if self._validation is None else [*names, "validation_loss", "validation_accuracy"]
+
+    # --- the loop
+
+    def train(self) -> None:
+        ctx, fit, save_every_s = self._ctx, self._fit, self._spec.checkpoint.every_s
+        for step in fit:
+            if step.report is not None:
+                self._report(step)
+            if ctx.tick_is_due():
+                self._tick(step.index)
+            is_save_due = step.report is not None if save_every_s == 0 else ctx.checkpoint_is_due(save_every_s)
+            if is_save_due and fit.outcome is None:
+                self._save()
+            try:
+                ctx.raise_if_stopped()
+            except ShuttingDown:
+                self._save()
+                raise
+
+    def _report(self, step: Step) -> None:
+        assert step.report is not None  # noqa: S101  the caller looked
+        train, validation = step.report
+        loss = train.log_loss_b.item()
+        values = {"loss": loss, "accuracy": train.accuracy_b.item()}
+        if "objective" in self._history.columns:
+            values["objective"] = loss + train.penalty_b.item()
+        if validation is not None:
+            values["validation_loss"] = validation.log_loss_b.item()
+            values["validation_accuracy"] = validation.accuracy_b.item()
+        weights = self._weights_on_own_scale()
+        is_point = len(self._history) % self._point_stride == 0 or self._fit.outcome is not None
+        self._history.add(step.index, values, weights)
+        if is_point:
+            self._ctx.metric(step.index, finite_all(values), **self._shown_weights)
+        self._ctx.progress(step.index + 1, self._total_steps(), self._eta_s())
+
+    def _weights_on_own_scale(self) -> list[float]:
+        """Coefficients and intercept after the newest update, where there are few enough to tell."""
+        theta_bkp = self._fit.theta_bkp
+        if theta_bkp.shape[1] > 1 or theta_bkp.shape[2] > MAX_SHOWN_WEIGHTS:
+            return []
+        w_kd, c_k = self._prepared.preprocessing.on_own_scale(theta_bkp[0].cpu())
+        weights, (bias,) = w_kd[0].tolist(), c_k.tolist()
+        self._shown_weights = {"weights": as_json(weights), "bias": as_json([bias])[0]}
+        return [*weights, bias]
+
+    def _tick(self, step: int) -> None:
+        values = {"loss": None, "accuracy": None} | finite_all(self._history.last())
+        self._ctx.progress(step + 1, self._total_steps(), self._eta_s())
+        self._ctx.tick(
+            {
+                "step": step,
+                "total_steps": self._spec.stop.max_steps,
+                "rate": self._rate(),
+                "eta_s": self._eta_s(),
+                **values,
+                **self._shown_weights,
+            }
+        )
+
+    def _total_steps(self) -> int:
+        """At most `max_steps`; what was really taken once the fit has ended."""
+        return self._spec.stop.max_steps if self._fit.outcome is None else self._fit.n_steps
+
+    def _rate(self) -> float:
+        """Steps a second of this attempt."""
+        return (self._fit.n_steps - self._first_step) / max(time.monotonic() - self._started_at, 1e-6)
+
+    def _eta_s(self) -> float | None:
+        rate = self._rate()
+        return (self._total_steps() - self._fit.n_steps) / rate if rate > 0 else None
+
+    # --- checkpoints
+
+    def _save(self) -> None:
+        fit = self._fit.state()
+        tensors = {f"fit.{name}": tensor for name, tensor in fit.tensors.items()}
+        tensors |= {f"history.{name}": tensor for name, tensor in self._history.state().items()}
+        numbers = {"fit": fit.numbers, "environment": self._environment, "reproducible": self._reproducible}
+        self._ctx.checkpoint(self._fit.n_steps, pack(tensors, numbers), self._environment)
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint, if there is one."""
+        loaded = self._ctx.latest_checkpoint()
+        if loaded is None:
+            return
+        try:
+            tensors, numbers = unpack(loaded.data)
+        except UnknownCheckpoint as error:
+            self._ctx.warn("checkpoint_unknown", f"the checkpoint of step {loaded.step} is not used: {error}")
+            return
+        device = self._fit.theta_bkp.device
+        fit = {n.removeprefix("fit."): t.to(device) for n, t in tensors.items() if n.startswith("fit.")}
+        self._fit.load(State(fit, numbers["fit"]))
+        self._history.load({n.removeprefix("history."): t for n, t in tensors.items() if n.startswith("history.")})
+        self._first_step = self._fit.n_steps
+        self._compare(numbers["environment"], was_reproducible=numbers["reproducible"])
+
+    def _compare(self, saved: dict[str, Any], *, was_reproducible: bool) -> None:
+        """Steps taken in different environments do not have the bits of an unbroken run."""
+        changed = [f"{k}: {saved.get(k)} then, {v} now" for k, v in self._environment.items() if saved.get(k) != v]
+        self._reproducible = was_reproducible and not changed
+        if changed:
+            self._ctx.warn("environment_changed", f"resumed where the bits may differ: {'; '.join(changed)}")
+
+    # --- the end
+
+    def finish(self) -> dict[str, Any]:
+        outcome = self._fit.outcome
+        assert outcome is not None  # noqa: S101  train() returns once there is one
+        result = self._result(outcome)
+        self._warn(outcome, result)
+        self._save_artifacts(result)
+        return result
+
+    def _result(self, outcome: Outcome) -> dict[str, Any]:
+        spec, theta_bkp, train = self._spec, self._fit.theta_bkp, self._prepared.train
+        metrics = results.metrics_of(train, self._objective, theta_bkp)
+        validation = self._prepared.validation
+        names = self._prepared.train_sample.classes
+        return {
+            "outcome": outcome.value,
+            "steps": self._fit.n_steps - 1,
+            "advice": results.ADVICE.get(outcome),
+            "objective": results.objective_of(self._objective, theta_bkp),
+            "metrics": {
+                "train": metrics,
+                "validation": validation
+                and self._validation
+                and results.metrics_of(validation, self._validation, theta_bkp),
+            },
+            "last_report": {"step": self._history.steps[-1]} | finite_all(self._history.last()),
+            **results.coefficients_of(self._prepared, theta_bkp),
+            "classes": {"names": names, "positive": names[1] if train.k == 1 else None},
+            "certificate": results.certificate_of(self._objective, theta_bkp, outcome, spec.stop.tolerance),
+            "has_boundary": artifacts.has_boundary(self._prepared),
+            "device": self._environment["device"],
+            "dtype": str(dtype_of(spec)).removeprefix("torch."),
+            "solver": spec.solver_name,
+            "seed": spec.seed,
+            "n_rows": train.n,
+            "n_features": train.d,
+            "environment": self._environment,
+            "reproducible": self._reproducible,
+            "fingerprint": results.fingerprint_of(theta_bkp, self._environment),
+        }
+
+    def _warn(self, outcome: Outcome, result: dict[str, Any]) -> None:
+        if result["certificate"]["minimum_exists"] is False:
+            self._ctx.warn(
+                "separable",
+                "the classes can be separated without error, so without a penalty the log loss has no minimum and the "
+                "coefficients only say where the fit stopped; set penalty.l2 above 0 for ones that mean something",
+            )
+        first, last = self._history.columns["loss"][0], self._history.columns["loss"][-1]
+        if outcome == Outcome.DIVERGED:
+            self._ctx.warn("diverged", results.ADVICE[outcome])
+        elif last > first:
+            self._ctx.warn(
+                "loss_rose", f"the loss went from {first:.6g} to {last:.6g}: a lower solver.learning_rate may mend it"
+            )
+
+    def _save_artifacts(self, result: dict[str, Any]) -> None:
+        save = self._ctx.save_artifact
+        theta_bkp = self._fit.theta_bkp
+        tensors, description = artifacts.model_files(self._prepared, theta_bkp)
+        save("model.safetensors", tensors, "application/octet-stream", "model")
+        save("model.json", description, "application/json", "model")
+        save("metrics.parquet", artifacts.curve_parquet(self._history), "application/vnd.apache.parquet", "curve")
+        if self._spec.report.plots:
+            data = artifacts.plot_data(self._prepared, theta_bkp, self._history, result)
+            save("plot_data.json", data, "application/json", "table")

@@ -1,0 +1,95 @@
+"""The files of a finished fit: the curve, the model, and the data that its plots are drawn from."""
+
+import io
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from gradline.data.prepare import Prepared
+from gradline.worker.kinds.history import History, as_json, frame_rows
+from gradline.worker.kinds.regression_result import confusion_counts
+
+MAX_PLOT_POINTS = 2000
+MODEL_FORMAT = "gradline.logistic-regression"
+
+
+def curve_parquet(history: History) -> bytes:
+    """Every report, one row each."""
+    columns = {name: pa.array(column, pa.float64(), from_pandas=True) for name, column in history.columns.items()}
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table({"step": pa.array(history.steps, pa.int64()), **columns}), file)
+    return file.getvalue()
+
+
+def model_files(prepared: Prepared, theta_bkp: Tensor) -> tuple[bytes, bytes]:
+    """model.safetensors (w_kd, c_k for features on their own scale) and model.json (how columns become features)."""
+    w_kd, c_k = prepared.preprocessing.on_own_scale(theta_bkp[0].cpu().double())
+    tensors: bytes = save({"coefficients": w_kd.contiguous(), "intercepts": c_k.contiguous()})
+    description = {
+        "format": MODEL_FORMAT,
+        "version": 1,
+        "family": "binomial" if prepared.train.k == 1 else "multinomial",
+        "classes": prepared.train_sample.classes,
+        "features": prepared.preprocessing.feature_names,
+        "preprocessing": [part.describe() for part in prepared.preprocessing.parts],
+    }
+    return tensors, json.dumps(description).encode()
+
+
+def plot_data(prepared: Prepared, theta_bkp: Tensor, history: History, result: dict[str, Any]) -> bytes:
+    """All that the plots need, so that they can be drawn later and without torch."""
+    validation = prepared.validation
+    data = {
+        "feature_names": prepared.preprocessing.feature_names,
+        "feature_kinds": prepared.preprocessing.feature_kinds,
+        "class_names": [str(c) for c in prepared.train_sample.classes],
+        "points": _points(prepared),
+        "frames": frames_of(history) if has_boundary(prepared) else [],
+        "history": {"step": history.steps.tolist()} | {n: as_json(c.tolist()) for n, c in history.columns.items()},
+        "confusion_matrix": {
+            "train": confusion_counts(prepared.train, theta_bkp),
+            "validation": None if validation is None else confusion_counts(validation, theta_bkp),
+        },
+        "outcome": result["outcome"],
+        "title": prepared.train_sample.title,
+    }
+    return json.dumps(data).encode()
+
+
+def has_boundary(prepared: Prepared) -> bool:
+    """Two features and two classes: a plane with a line in it."""
+    return prepared.train.d == 2 and prepared.train.k == 1
+
+
+def frames_of(history: History) -> list[dict[str, Any]]:
+    frames = []
+    for row in frame_rows(len(history)):
+        *weights, bias = as_json(history.weights_at(row))
+        loss, accuracy = as_json([history.columns["loss"][row], history.columns["accuracy"][row]])
+        step = history.steps[row]
+        frames.append({"step": step, "weights": weights, "bias": bias, "loss": loss, "accuracy": accuracy})
+    return frames
+
+
+def _points(prepared: Prepared) -> dict[str, Any] | None:
+    """Training rows on their own scale; of many, the same share of every class."""
+    if prepared.train.d != 2:
+        return None
+    sample = prepared.train_sample
+    rows_r = _stratified(sample.class_n, len(sample.classes)) if sample.n > MAX_PLOT_POINTS else torch.arange(sample.n)
+    chosen = sample.rows(rows_r)
+    return {"x": prepared.preprocessing.features(chosen).tolist(), "y": chosen.class_n.tolist()}
+
+
+def _stratified(class_n: Tensor, n_classes: int) -> Tensor:
+    generator, chosen = torch.Generator().manual_seed(0), []
+    for c in range(n_classes):
+        rows_r = torch.nonzero(class_n == c).squeeze(1)
+        n_chosen = max(1, MAX_PLOT_POINTS * len(rows_r) // len(class_n))
+        chosen.append(rows_r[torch.randperm(len(rows_r), generator=generator)[:n_chosen]])
+    return torch.cat(chosen).sort().values[:MAX_PLOT_POINTS]
