@@ -14,6 +14,7 @@ import pytest
 
 from gradline.db import migrations
 from gradline.db.jobs import JobStore
+from gradline.db.models import Table
 from gradline.db.session import Database
 from gradline.storage import ArtifactStore
 from tests.servers import PostgreSQLServer, RedisServer
@@ -31,21 +32,21 @@ def postgresql_server() -> Iterator[PostgreSQLServer]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql_server: PostgreSQLServer) -> str:
-    """Name of a migrated, empty database: copying it takes a fraction of a migration."""
-    name = postgresql_server.create_database()
-    database = Database(postgresql_server.url(name))
+def migrated_postgresql(postgresql_server: PostgreSQLServer) -> Iterator[Database]:
+    """Migrated once and emptied for each test: that takes a tenth of making another database."""
+    database = Database(postgresql_server.url(postgresql_server.create_database()), pool_size=1)
     migrations.upgrade(database)
+    yield database
     database.close()
-    return name
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server: PostgreSQLServer, postgresql_template: str) -> Iterator[str]:
-    """A migrated, empty PostgreSQL database for one test."""
-    name = postgresql_server.create_database(postgresql_template)
-    yield postgresql_server.url(name)
-    postgresql_server.drop_database(name)
+def postgresql_url(migrated_postgresql: Database) -> str:
+    """A migrated, empty PostgreSQL database; don't change its schema."""
+    tables = ", ".join(Table.metadata.tables)
+    with migrated_postgresql.write() as connection:
+        connection.exec_driver_sql(f"TRUNCATE {tables} CASCADE")
+    return migrated_postgresql.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")

@@ -34,14 +34,11 @@ class PostgreSQLServer:
     def url(self, database: str = "postgres") -> str:
         return str(self._server.get_uri(database, driver="psycopg"))
 
-    def create_database(self, template: str | None = None) -> str:
+    def create_database(self) -> str:
         """The new database's name."""
         name = f"gradline_{uuid.uuid4().hex}"
-        self._execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        self._execute(f"CREATE DATABASE {name}")
         return name
-
-    def drop_database(self, name: str) -> None:
-        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def stop(self) -> None:
         """As a crash would: connections break, the log is replayed at the next start."""
