@@ -1,0 +1,405 @@
+"""The one table of what a program may use. What is not written here cannot be named, let alone run.
+
+A line of a block is `name name ... = keyword keyword ...`: the names, and the keyword arguments they take.
+The worker looks every entry up in torch once, by these names, never by a name out of a program.
+"""
+
+from typing import Final
+
+
+def _read(block: str, prefix: str = "") -> dict[str, frozenset[str]]:
+    entries: dict[str, frozenset[str]] = {}
+    for line in block.strip().splitlines():
+        names, _, keywords = line.partition("=")
+        entries.update({prefix + name: frozenset(keywords.split()) for name in names.split()})
+    return entries
+
+
+_BUILTINS = """
+print = sep end
+id type len abs float int bool str repr list tuple reversed range zip isinstance dict
+sum = start
+max min = key default
+sorted = key reverse
+round = ndigits
+enumerate = start
+pow any all map divmod =
+"""
+
+_TORCH = """
+tensor = data dtype device requires_grad
+as_tensor = data dtype device
+zeros ones rand randn = size dtype device requires_grad
+full = size fill_value dtype device requires_grad
+eye = n m dtype device requires_grad
+arange linspace logspace = start end step steps base dtype device requires_grad
+randint = low high size dtype device requires_grad
+randperm = n dtype
+zeros_like ones_like rand_like randn_like full_like = input fill_value dtype device requires_grad
+normal = mean std size
+bernoulli = input p
+manual_seed = seed
+abs neg negative exp exp2 log log2 log10 log1p expm1 sqrt rsqrt square sin cos tan asin acos atan arcsin arccos arctan = input
+sinh cosh tanh asinh acosh atanh sigmoid relu reciprocal sign floor ceil trunc frac erf erfc lgamma digamma = input
+selu logit deg2rad rad2deg sinc = input
+round = input decimals
+add sub subtract = input other alpha
+mul multiply dot matmul mm mv bmm outer ger inner maximum minimum fmax fmin = input other vec2 mat2 vec
+div divide true_divide = input other rounding_mode
+floor_divide fmod remainder atan2 arctan2 hypot logaddexp lerp kron = input other end weight
+pow = input exponent
+cross = input other dim
+addmm addmv addbmm baddbmm addr = input mat1 mat2 mat vec beta alpha
+addcmul addcdiv = input tensor1 tensor2 value
+eq ne lt le gt ge logical_and logical_or logical_not logical_xor = input other
+isclose allclose = input other rtol atol equal_nan
+equal isnan isinf isfinite is_tensor is_grad_enabled numel = input obj
+nan_to_num = input nan posinf neginf
+sum mean prod nansum nanmean all any median logsumexp count_nonzero = input dim keepdim dtype
+max min amax amin argmax argmin = input dim keepdim other
+std var = input dim keepdim unbiased correction
+norm = input p dim keepdim
+cumsum cumprod = input dim
+softmax log_softmax = input dim dtype
+sort argsort = input dim descending stable
+topk = input k dim largest sorted
+unique = input sorted return_inverse return_counts dim
+bincount = input weights minlength
+clamp clip = input min max
+where = condition input other
+reshape = input shape
+transpose swapaxes = input dim0 dim1 axis0 axis1
+permute = input dims
+t squeeze unsqueeze flatten ravel movedim unbind unflatten = input dim start_dim end_dim source destination sizes
+cat concat concatenate stack = tensors dim axis
+hstack vstack dstack column_stack row_stack = tensors
+split chunk tensor_split = tensor input split_size_or_sections chunks dim
+narrow = input dim start length
+index_select = input dim index
+gather take take_along_dim = input dim index indices
+scatter scatter_add index_add index_fill = input dim index src source value
+masked_select = input mask
+masked_fill = input mask value
+nonzero argwhere = input as_tuple
+flip roll rot90 = input dims shifts k
+tile = input dims
+repeat_interleave = input repeats dim
+broadcast_to = input size shape
+broadcast_tensors meshgrid = indexing
+tril triu diag = input diagonal
+diagonal = input offset dim1 dim2
+diag_embed trace clone detach = input
+einsum tensordot = equation operands a b dims
+cdist = x1 x2 p
+dist = input other p
+vmap = in_dims out_dims randomness
+no_grad enable_grad inference_mode = mode
+set_grad_enabled = mode
+set_default_dtype = d
+set_printoptions = precision threshold edgeitems linewidth sci_mode
+get_default_dtype =
+device = type index
+Size =
+from_numpy =
+is_floating_point result_type = input
+inverse det logdet pinverse = input
+"""
+
+_FUNCTIONAL = """
+relu leaky_relu elu selu celu gelu silu mish relu6 hardtanh softplus softsign tanh sigmoid logsigmoid tanhshrink = input negative_slope alpha beta threshold approximate min_val max_val
+softmax log_softmax softmin = input dim dtype
+mse_loss l1_loss = input target reduction
+smooth_l1_loss huber_loss = input target reduction beta delta
+binary_cross_entropy = input target weight reduction
+binary_cross_entropy_with_logits = input target weight reduction pos_weight
+cross_entropy = input target weight ignore_index reduction label_smoothing
+nll_loss = input target weight ignore_index reduction
+kl_div = input target reduction log_target
+poisson_nll_loss gaussian_nll_loss = input target var log_input full eps reduction
+hinge_embedding_loss margin_ranking_loss soft_margin_loss = input target input1 input2 margin reduction
+cosine_similarity pairwise_distance = x1 x2 dim eps p
+cosine_embedding_loss triplet_margin_loss = input1 input2 target anchor positive negative margin p reduction
+linear = input weight bias
+layer_norm = input normalized_shape weight bias eps
+normalize = input p dim eps
+one_hot = tensor num_classes
+dropout = input p training
+embedding = input weight
+pad = input pad mode value
+conv1d conv2d = input weight bias stride padding
+avg_pool1d avg_pool2d max_pool1d max_pool2d = input kernel_size stride padding
+scaled_dot_product_attention = query key value is_causal
+"""
+
+_AUTOGRAD = """
+backward = tensors grad_tensors retain_graph create_graph inputs
+grad = outputs inputs grad_outputs retain_graph create_graph allow_unused materialize_grads only_inputs is_grads_batched
+Variable = data requires_grad
+no_grad enable_grad inference_mode = mode
+set_grad_enabled set_detect_anomaly detect_anomaly = mode check_nan
+gradcheck gradgradcheck = func inputs eps atol rtol raise_exception
+functional.jacobian functional.hessian = func inputs create_graph strict vectorize
+functional.vjp functional.jvp functional.hvp functional.vhp = func inputs v create_graph strict
+forward_ad.dual_level =
+forward_ad.make_dual forward_ad.unpack_dual = tensor tangent level
+Function =
+"""
+
+_FUNC = """
+grad grad_and_value = argnums has_aux
+vjp = has_aux
+jvp = func primals tangents has_aux
+jacrev jacfwd hessian = argnums
+vmap = in_dims out_dims randomness
+"""
+
+_LINALG = """
+norm vector_norm matrix_norm = ord dim keepdim
+det inv slogdet eigvalsh eigh svd qr cholesky solve matrix_power multi_dot matmul cross = A B x n UPLO full_matrices dim
+"""
+
+_NN = """
+Linear = in_features out_features bias dtype
+Sequential ReLU Tanh Sigmoid Softplus Identity Flatten =
+LeakyReLU ELU Softmax LogSoftmax = negative_slope alpha dim
+Dropout = p
+MSELoss L1Loss BCELoss BCEWithLogitsLoss CrossEntropyLoss NLLLoss SmoothL1Loss HuberLoss = reduction weight pos_weight beta delta
+Parameter = data requires_grad
+init.zeros_ init.ones_ init.constant_ init.normal_ init.uniform_ init.xavier_uniform_ init.xavier_normal_ = tensor val mean std a b gain
+init.kaiming_uniform_ init.kaiming_normal_ = tensor a mode nonlinearity
+utils.clip_grad_norm_ utils.clip_grad_value_ = parameters max_norm clip_value norm_type
+"""
+
+_OPTIM = """
+SGD = params lr momentum weight_decay nesterov dampening
+Adam AdamW = params lr betas eps weight_decay
+RMSprop = params lr alpha eps momentum weight_decay
+Adagrad = params lr eps weight_decay
+"""
+
+_MATH = "exp log log2 log10 log1p sqrt sin cos tan asin acos atan atan2 sinh cosh tanh floor ceil fabs isnan isinf isclose hypot erf"
+
+_DTYPES = "float32 float float64 double float16 half bfloat16 int8 int16 short int32 int int64 long uint8 bool complex64 complex128"
+
+FUNCTIONS: Final[dict[str, frozenset[str]]] = {
+    **_read(_BUILTINS),
+    **_read(_TORCH, "torch."),
+    **_read(_FUNCTIONAL, "torch.nn.functional."),
+    **_read(_AUTOGRAD, "torch.autograd."),
+    **_read(_FUNC, "torch.func."),
+    **_read(_LINALG, "torch.linalg."),
+    **_read(_NN, "torch.nn."),
+    **_read(_OPTIM, "torch.optim."),
+    **_read("is_available device_count =", "torch.cuda."),
+    **_read(_MATH, "math."),
+}
+"""Every function by its full name, with the keyword arguments it takes."""
+
+EXCEPTIONS: Final = frozenset(
+    "Exception RuntimeError ValueError TypeError IndexError KeyError AttributeError NameError ZeroDivisionError"
+    " AssertionError NotImplementedError ArithmeticError OverflowError".split()
+)
+"""Kinds of error that `except` and `raise` may name."""
+
+CONSTANTS: Final = frozenset(
+    {f"torch.{name}" for name in _DTYPES.split()}
+    | {"torch.pi", "torch.e", "torch.inf", "torch.nan", "math.pi", "math.e", "math.inf", "math.nan", "math.tau"}
+    | {"torch.Tensor", "torch.FloatTensor", "torch.__version__", "__name__"}
+    | EXCEPTIONS
+)
+"""Every value by its full name."""
+
+ENTRIES: Final = frozenset(FUNCTIONS) | CONSTANTS
+
+ALIASES: Final = {
+    "torch.special.": "torch.",
+    "torch.functional.": "torch.",
+    "torch.autograd.variable.": "torch.autograd.",
+    "torch.autograd.function.": "torch.autograd.",
+    "torch.nn.parameter.": "torch.nn.",
+}
+"""Where else torch keeps an entry of the table."""
+
+IMPLIED: Final = {
+    "torch": "torch",
+    "nn": "torch.nn",
+    "F": "torch.nn.functional",
+    "optim": "torch.optim",
+    "math": "math",
+}
+"""Modules by the name snippets give them; they are there also without their import."""
+
+MODULES: Final = frozenset(
+    "torch torch.nn torch.nn.functional torch.nn.init torch.nn.utils torch.autograd torch.autograd.functional"
+    " torch.autograd.forward_ad torch.autograd.variable torch.autograd.function torch.nn.parameter torch.func torch.linalg"
+    " torch.optim torch.cuda torch.special math __future__ typing".split()
+)
+"""What `import` and `from ... import` may name."""
+
+ABSENT_MODULES: Final = {
+    "numpy": "use torch's own functions (`torch.tensor`, `torch.exp`, `torch.linspace`)",
+    "matplotlib": "a program draws nothing; the graph and the step page are drawn for it",
+    "pandas": "write the numbers out with `torch.tensor`",
+    "torchvision": "only torch's own functions are available",
+    "torchviz": "the graph is drawn for every program anyway",
+    "sklearn": "write the numbers out, or use a logistic-regression job",
+    "seaborn": "a program draws nothing",
+    "scipy": "use torch's own functions",
+    "sympy": "derivatives in symbols are part of the result anyway",
+    "tqdm": "the steps are shown anyway",
+    "time": "a program has no clock",
+    "random": "use `torch.rand` and `torch.manual_seed`",
+    "copy": "use `x.clone()`",
+    "warnings": "warnings of torch are shown as hints",
+}
+"""Modules that snippets import and that are not here: the import passes, a use is refused with this reason."""
+
+_TENSOR = """
+backward = gradient retain_graph create_graph inputs
+requires_grad_ = requires_grad
+detach_ retain_grad item tolist dim ndimension numel nelement element_size data_ptr is_contiguous contiguous stride = dim
+numpy = force
+register_hook register_post_accumulate_grad_hook =
+size = dim
+zero_ double half bfloat16 long int short bool cpu cuda t_ tril_ triu_ = diagonal
+fill_ copy_ = value src
+normal_ = mean std
+uniform_ = from to
+random_ bernoulli_ exponential_ =
+to = dtype device copy
+type = dtype
+type_as view_as reshape_as expand_as new_tensor new_zeros new_ones new_full = size dtype device requires_grad data fill_value
+view reshape permute repeat expand = dtype
+float =
+softmax log_softmax = dim dtype
+unflatten = dim sizes
+unfold = dimension size step
+index_put_ index_copy_ index_fill_ index_add_ scatter_ scatter_add_ masked_fill_ masked_scatter_ = dim index src source value
+clamp_ clip_ = min max
+add_ sub_ = other alpha
+mul_ div_ pow_ remainder_ fmod_ = other exponent rounding_mode
+neg_ exp_ log_ sqrt_ sin_ cos_ tan_ tanh_ sigmoid_ relu_ abs_ square_ reciprocal_ floor_ ceil_ round_ sign_ rsqrt_ log1p_ expm1_ =
+squeeze_ unsqueeze_ transpose_ = dim dim0 dim1
+addmm_ addcmul_ addcdiv_ lerp_ = mat1 mat2 beta alpha tensor1 tensor2 value weight end
+eq_ lt_ gt_ =
+is_complex clamp_min clamp_max =
+resolve_conj =
+"""
+
+_NO_METHOD = frozenset(
+    "tensor as_tensor zeros ones rand randn full eye arange linspace logspace randint randperm zeros_like ones_like rand_like"
+    " randn_like full_like manual_seed cat concat concatenate stack hstack vstack dstack column_stack row_stack einsum"
+    " tensordot vmap no_grad enable_grad inference_mode set_grad_enabled set_default_dtype set_printoptions device Size"
+    " get_default_dtype broadcast_tensors meshgrid is_tensor is_grad_enabled cdist from_numpy normal result_type equal"
+    " selu where frac sinc".split()
+) - {"equal", "where", "frac", "sinc"}
+
+METHODS: Final[dict[str, dict[str, frozenset[str]]]] = {
+    "tensor": {
+        **{name: keys - {"input"} for name, keys in _read(_TORCH).items() if name not in _NO_METHOD},
+        **_read(_TENSOR),
+    },
+    "list": _read("append extend insert pop reverse index count copy clear ="),
+    "tuple": _read("index count ="),
+    "dict": _read("items keys values get pop ="),
+    "str": _read(
+        "format = *\njoin upper lower strip lstrip rstrip split ljust rjust center startswith endswith title capitalize ="
+    ),
+    "float": _read("is_integer ="),
+    "node": _read("name register_hook register_prehook ="),
+    "handle": _read("remove ="),
+    "module": _read(
+        "parameters named_parameters state_dict requires_grad_ train eval double float forward =\nzero_grad = set_to_none"
+    ),
+    "optimizer": _read("step =\nzero_grad = set_to_none"),
+    "size": _read("numel index count ="),
+    "context": _read("save_for_backward mark_non_differentiable mark_dirty set_materialize_grads ="),
+    "function class": _read("apply ="),
+    "array": _read("tolist item sum mean ="),
+    "finfo": {},
+}
+"""Every method by the kind of value it belongs to, with its keyword arguments; `*` is any."""
+
+ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
+    "tensor": frozenset(
+        "grad grad_fn requires_grad is_leaf data shape dtype device ndim T mT H retains_grad output_nr _version"
+        " _base is_cuda real imag itemsize nbytes layout".split()
+    ),
+    "node": frozenset(
+        "next_functions variable requires_grad _saved_self _saved_other _saved_result _saved_exponent _saved_mat1 _saved_mat2"
+        " _saved_tensor1 _saved_tensor2 _saved_input _saved_target _saved_weight _saved_dim _saved_alpha _saved_condition"
+        " _saved_mask _saved_indices saved_tensors".split()
+    ),
+    "module": frozenset({"weight", "bias", "training", "in_features", "out_features"}),
+    "optimizer": frozenset({"param_groups"}),
+    "context": frozenset({"saved_tensors", "needs_input_grad"}),
+    "named": frozenset("values indices sign logabsdet eigenvalues eigenvectors primal tangent Q R U S Vh".split()),
+    "array": frozenset({"shape", "dtype", "ndim", "size", "T"}),
+    "type": frozenset({"__name__"}),
+    "error": frozenset({"args"}),
+    "function": frozenset({"__name__"}),
+    "device": frozenset({"type", "index"}),
+    "dtype": frozenset({"is_floating_point"}),
+    "complex": frozenset({"real", "imag"}),
+}
+"""Every attribute that can be read, by the kind of value it belongs to."""
+
+ASSIGNABLE: Final = {"tensor": frozenset({"grad", "requires_grad", "data"})}
+"""Every attribute that can be assigned."""
+
+MEMBERS: Final = frozenset().union(*METHODS.values(), *ATTRIBUTES.values())
+"""Every method and attribute of any kind of value: what may stand behind a dot."""
+
+MEMBER_KEYWORDS: Final = {
+    name: frozenset().union(*(table[name] for table in METHODS.values() if name in table))
+    for name in frozenset().union(*METHODS.values())
+}
+"""Every method with the keywords that any kind of value takes for it."""
+
+REFUSED: Final = {
+    "torch.empty": "shows whatever was in memory; use `torch.zeros`",
+    "torch.empty_like": "shows whatever was in memory; use `torch.zeros_like`",
+    "torch.load": "a program has no files; write the numbers out",
+    "torch.save": "a program has no files; the result keeps every tensor",
+    "torch.compile": "is not available: the program is run line by line",
+    "torch.jit": "is not available: the program is run line by line",
+    "torch.utils": "is not available; write the batches out as tensors",
+    "torch.nn.Module": "classes of modules are not available; write the model as tensors and a function, or use `nn.Sequential`",
+    "torch.autograd.profiler": "is not available; the trace is part of the result",
+    "open": "a program has no files",
+    "input": "a program is asked nothing while it runs; assign the value",
+    "eval": "is never available; write the expression itself",
+    "exec": "is never available; write the statements themselves",
+    "compile": "is never available",
+    "__import__": "is never available",
+    "getattr": "is not available; write `x.name`",
+    "setattr": "is not available; write `x.name = value`",
+    "delattr": "is not available",
+    "hasattr": "is not available; write `x.grad is not None`",
+    "globals": "is not available",
+    "locals": "is not available",
+    "vars": "is not available",
+    "dir": "is not available; the result shows every attribute that matters",
+    "help": "is not available",
+    "set": "sets are not available; use a list",
+    "iter": "is not available; use `for`",
+    "next": "is not available; use an index or `for`",
+}
+"""Names that people do try, and what to do instead."""
+
+EXPRESSION_REASONS: Final = {
+    "Await": "`await` is not available",
+    "Yield": "`yield` is not available; return a list",
+    "YieldFrom": "`yield` is not available; return a list",
+    "NamedExpr": "`:=` is not available; assign on a line of its own",
+    "SetComp": "sets are not available; use a list",
+    "ClassDef": "classes are not available, except `class Name(torch.autograd.Function)`; write functions of tensors",
+    "AsyncFunctionDef": "`async` is not available",
+    "AsyncFor": "`async` is not available",
+    "AsyncWith": "`async` is not available",
+    "Nonlocal": "`nonlocal` is not available; return the value, or append to a list",
+    "Match": "`match` is not available; use `if`",
+    "TryStar": "`except*` is not available; use `except`",
+    "Ellipsis": "`...` may only stand in an index",
+}
+"""Why a piece of Python is left out of the language."""

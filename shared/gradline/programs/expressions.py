@@ -1,0 +1,320 @@
+"""Python's expressions read into ours, each checked against the table."""
+
+import ast
+import re
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+from gradline.programs import statements as s
+from gradline.programs.allowed import (
+    ABSENT_MODULES,
+    ASSIGNABLE,
+    EXPRESSION_REASONS,
+    FUNCTIONS,
+    MEMBER_KEYWORDS,
+    MEMBERS,
+)
+from gradline.programs.faults import ProgramFault
+from gradline.programs.formats import FormatRefused, check_percent, check_spec, fields_of
+from gradline.programs.limits import MAX_DEPTH, MAX_NUMBER_DIGITS
+from gradline.programs.scope import Scope, entry_of, unknown_entry, unknown_keyword, unknown_member
+from gradline.programs.source import Source
+
+OPERATORS = {
+    "Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "FloorDiv": "//", "Mod": "%", "Pow": "**", "MatMult": "@",
+    "BitAnd": "&", "BitOr": "|", "BitXor": "^", "USub": "-", "UAdd": "+", "Invert": "~", "Not": "not", "Eq": "==",
+    "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "Is": "is", "IsNot": "is not", "In": "in", "NotIn": "not in",
+}  # fmt: skip
+"""Every operator by the name of Python's node; shifts are left out: nothing differentiable needs them."""
+
+_BEHIND = re.compile(r"(\.\w+|\([^()]*\))*")
+
+
+class TooDeep(Exception):  # noqa: N818  ends the reading at once
+    """More than MAX_DEPTH blocks and expressions within one another."""
+
+
+class ExpressionReader:
+    """Reads expressions; faults are collected, so that a person sees all of them at once."""
+
+    def __init__(self, source: Source, scope: Scope) -> None:
+        self.faults: list[ProgramFault] = []
+        self.scope = scope
+        self.contexts: set[str] = set()
+        """Names of the `ctx` parameters in scope: their attributes are the program's own."""
+        self._source = source
+        self._depth = 0
+
+    def fault(self, node: Any, reason: str) -> s.Expression:
+        """Notes what is wrong; the value returned only keeps the reading going."""
+        span = self.span(node)
+        self.faults.append(self._fault_at(span, reason))
+        return s.Constant(span, None)
+
+    def span(self, node: Any) -> s.Span:
+        """Where a node stands, in characters."""
+        return s.Span(
+            node.lineno,
+            self._characters(node.lineno, node.col_offset),
+            node.end_lineno,
+            self._characters(node.end_lineno, node.end_col_offset),
+        )
+
+    def expression(self, node: ast.expr | None) -> s.Expression:
+        """Our form of an expression."""
+        read = _READERS.get(type(node).__name__)
+        if read is None:
+            return self.unavailable(node)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise TooDeep(node)
+        try:
+            return read(self, node)
+        finally:
+            self._depth -= 1
+
+    def optional(self, node: ast.expr | None) -> s.Expression | None:
+        return None if node is None else self.expression(node)
+
+    def unavailable(self, node: Any) -> s.Expression:
+        kind = type(node).__name__
+        return self.fault(node, EXPRESSION_REASONS.get(kind, f"this piece of Python ({kind}) is not available"))
+
+    def target(self, node: ast.expr) -> s.Expression:
+        """What stands left of `=`."""
+        if isinstance(node, ast.Tuple | ast.List):
+            return s.Sequence(self.span(node), "tuple", tuple(self.target(item) for item in node.elts))
+        if isinstance(node, ast.Name):
+            if node.id.startswith("__"):
+                return self.fault(node, f"`{node.id}` cannot be assigned; use a name without leading underscores")
+            return s.Name(self.span(node), node.id, None)
+        if isinstance(node, ast.Attribute) and not self._is_own_attribute(node):
+            allowed = ASSIGNABLE["tensor"]
+            if node.attr not in allowed:
+                names = ", ".join(f"`.{name}`" for name in sorted(allowed))
+                return self.fault(node, f"`.{node.attr}` cannot be assigned; what can: {names}")
+        if isinstance(node, ast.Starred):
+            return s.Star(self.span(node), self.target(node.value))
+        return self.expression(node)
+
+    def parameters(self, node: ast.arguments) -> s.Parameters:
+        for odd in [*node.kwonlyargs, *([node.kwarg] if node.kwarg else [])]:
+            self.fault(odd, f"`{odd.arg}` can only be passed by name; use ordinary parameters")
+        names = tuple(a.arg for a in [*node.posonlyargs, *node.args])
+        defaults = tuple(self.expression(d) for d in node.defaults)
+        return s.Parameters(names, defaults, node.vararg.arg if node.vararg else None)
+
+    def _characters(self, line: int, offset: int) -> int:
+        text = self._source.lines[line - 1]
+        return offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore"))
+
+    def _fault_at(self, span: s.Span, reason: str) -> ProgramFault:
+        line = self._source.lines[span.line - 1]
+        return ProgramFault(span.line, span.column + self._source.shifts[span.line - 1] + 1, reason, line.strip())
+
+    def _is_own_attribute(self, node: ast.Attribute) -> bool:
+        """An attribute that the program gave its `ctx`."""
+        return isinstance(node.value, ast.Name) and node.value.id in self.contexts and not node.attr.startswith("_")
+
+    def _constant(self, node: ast.Constant) -> s.Expression:
+        if node.value is Ellipsis:
+            return s.Entry(self.span(node), "...")
+        if isinstance(node.value, bytes):
+            return self.fault(node, "bytes are not available")
+        if isinstance(node.value, int) and node.value.bit_length() > MAX_NUMBER_DIGITS * 4:
+            return self.fault(node, f"a number of more than {MAX_NUMBER_DIGITS} digits is not allowed")
+        return s.Constant(self.span(node), node.value)
+
+    def _name(self, node: ast.Name) -> s.Expression:
+        fallback = self.scope.fallback(node.id)
+        if node.id in self.scope.assigned:
+            return s.Name(self.span(node), node.id, fallback)
+        if fallback is not None:
+            return s.Entry(self.span(node), fallback)
+        if module := self.scope.module(node.id):
+            return self.fault(node, self._module_alone(node.id, module))
+        return self.fault(node, self.scope.unknown_name(node.id, self._behind(node)))
+
+    def _behind(self, node: ast.Name) -> str:
+        """The attributes and calls that follow a name on its line."""
+        found = _BEHIND.match(self._source.lines[node.lineno - 1], self.span(node).end_column)
+        return found.group() if found else ""
+
+    def _module_alone(self, name: str, module: str) -> str:
+        root = module.split(".")[0]
+        if root in ABSENT_MODULES:
+            return f"`{name}` ({module}) is not available: {ABSENT_MODULES[root]}"
+        return f"`{name}` is the module {module}; use one of its functions"
+
+    def _attribute(self, node: ast.Attribute) -> s.Expression:
+        """A dotted name of the table, or a member of a value."""
+        path = _path(node)
+        module = self.scope.module(path[0]) if path else None
+        if path and module is not None:
+            if path[0] in self.scope.assigned:
+                return self.fault(node, f"`{path[0]}` is both a module and a variable here; rename the variable")
+            if module.split(".")[0] in ABSENT_MODULES:
+                return self.fault(node, self._module_alone(path[0], module))
+            return self._entry(node, [module, *path[1:]])
+        if node.attr not in MEMBERS and not self._is_own_attribute(node):
+            self.expression(node.value)
+            return self.fault(node, unknown_member(node.attr))
+        return s.Attribute(self.span(node), self.expression(node.value), node.attr)
+
+    def _entry(self, node: ast.Attribute, path: list[str]) -> s.Expression:
+        """The longest start of the path that is an entry; the rest are its members."""
+        for n in range(len(path), 1, -1):
+            entry = entry_of(".".join(path[:n]))
+            if entry is not None:
+                return self._members(node, s.Entry(self.span(node), entry), path[n:])
+        return self.fault(node, unknown_entry(".".join(path)))
+
+    def _members(self, node: ast.Attribute, value: s.Expression, names: list[str]) -> s.Expression:
+        for name in names:
+            if name not in MEMBERS:
+                return self.fault(node, unknown_member(name))
+            value = s.Attribute(self.span(node), value, name)
+        return value
+
+    def _call(self, node: ast.Call) -> s.Expression:
+        self._check_format(node)
+        function = self.expression(node.func)
+        arguments = tuple(self.expression(_as_list(a) if len(node.args) == 1 else a) for a in node.args)
+        keywords = tuple((k.arg or "", self.expression(k.value)) for k in node.keywords)
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                self.fault(keyword.value, "`**` is not available in a call; name each argument")
+            elif reason := self._bad_keyword(function, keyword.arg):
+                self.fault(keyword, reason)
+        return s.Call(self.span(node), function, arguments, keywords)
+
+    def _bad_keyword(self, function: s.Expression, keyword: str) -> str | None:
+        allowed: frozenset[str] | None = None
+        name = ""
+        if isinstance(function, s.Entry):
+            name, allowed = function.name, FUNCTIONS.get(function.name)
+        elif isinstance(function, s.Attribute):
+            name, allowed = f".{function.name}", MEMBER_KEYWORDS.get(function.name)
+        if allowed is None or keyword in allowed or "*" in allowed:
+            return None
+        return unknown_keyword(name, keyword, allowed)
+
+    def _check_format(self, node: ast.Call) -> None:
+        func = node.func
+        if isinstance(func, ast.Attribute) and func.attr == "format" and isinstance(func.value, ast.Constant):
+            try:
+                list(fields_of(str(func.value.value)))
+            except ValueError as error:
+                self.fault(func.value, str(error))
+
+    def _sequence(self, node: ast.Tuple | ast.List) -> s.Expression:
+        kind: Literal["list", "tuple"] = "tuple" if isinstance(node, ast.Tuple) else "list"
+        return s.Sequence(self.span(node), kind, tuple(self.expression(item) for item in node.elts))
+
+    def _mapping(self, node: ast.Dict) -> s.Expression:
+        if any(key is None for key in node.keys):
+            return self.fault(node, "`**` is not available in a dict; write the entries out")
+        items = tuple((self.expression(k), self.expression(v)) for k, v in zip(node.keys, node.values, strict=True))
+        return s.Mapping(self.span(node), items)
+
+    def _star(self, node: ast.Starred) -> s.Expression:
+        return s.Star(self.span(node), self.expression(node.value))
+
+    def _subscript(self, node: ast.Subscript) -> s.Expression:
+        return s.Subscript(self.span(node), self.expression(node.value), self.expression(node.slice))
+
+    def _slice(self, node: ast.Slice) -> s.Expression:
+        return s.Slice(self.span(node), *(self.optional(part) for part in (node.lower, node.upper, node.step)))
+
+    def _binary(self, node: ast.BinOp) -> s.Expression:
+        operator = OPERATORS.get(type(node.op).__name__)
+        if operator is None:
+            return self.fault(node, "shifts of integers are not available")
+        if operator == "%" and isinstance(node.left, ast.Constant) and isinstance(node.left.value, str):
+            try:
+                check_percent(node.left.value)
+            except FormatRefused as error:
+                return self.fault(node.left, str(error))
+        return s.Binary(self.span(node), operator, self.expression(node.left), self.expression(node.right))
+
+    def _unary(self, node: ast.UnaryOp) -> s.Expression:
+        operand = self.expression(node.operand)
+        operator = OPERATORS[type(node.op).__name__]
+        if operator == "-" and isinstance(operand, s.Constant) and type(operand.value) in (int, float):
+            return s.Constant(self.span(node), -cast(float, operand.value))
+        return s.Unary(self.span(node), operator, operand)
+
+    def _compare(self, node: ast.Compare) -> s.Expression:
+        operators = tuple(OPERATORS[type(op).__name__] for op in node.ops)
+        operands = tuple(self.expression(part) for part in (node.left, *node.comparators))
+        return s.Compare(self.span(node), operators, operands)
+
+    def _logical(self, node: ast.BoolOp) -> s.Expression:
+        kind: Literal["and", "or"] = "and" if isinstance(node.op, ast.And) else "or"
+        return s.Logical(self.span(node), kind, tuple(self.expression(v) for v in node.values))
+
+    def _conditional(self, node: ast.IfExp) -> s.Expression:
+        return s.Conditional(
+            self.span(node), self.expression(node.test), self.expression(node.body), self.expression(node.orelse)
+        )
+
+    def _lambda(self, node: ast.Lambda) -> s.Expression:
+        return s.Lambda(self.span(node), self.parameters(node.args), self.expression(node.body))
+
+    def _text(self, node: ast.JoinedStr) -> s.Expression:
+        return s.Text(self.span(node), tuple(self.expression(part) for part in node.values))
+
+    def _field(self, node: ast.FormattedValue) -> s.Expression:
+        spec = cast("ast.JoinedStr | None", node.format_spec)
+        if spec is not None and all(isinstance(part, ast.Constant) for part in spec.values):
+            try:
+                check_spec("".join(cast(ast.Constant, part).value for part in spec.values))  # type: ignore[misc]
+            except FormatRefused as error:
+                return self.fault(node, str(error))
+        conversion = cast(Literal["", "r", "s", "a"], "" if node.conversion == -1 else chr(node.conversion))
+        return s.Field(
+            self.span(node), self.expression(node.value), conversion, cast("s.Text | None", self.optional(spec))
+        )
+
+    def _comprehension(self, node: ast.ListComp | ast.DictComp) -> s.Expression:
+        if any(generator.is_async for generator in node.generators):
+            return self.fault(node, "`async` is not available")
+        generators = tuple(
+            s.Generator(
+                self.span(g.iter), self.target(g.target), self.expression(g.iter), tuple(map(self.expression, g.ifs))
+            )
+            for g in node.generators
+        )
+        if isinstance(node, ast.DictComp):
+            key, value = self.expression(node.key), self.expression(node.value)
+            return s.Comprehension(self.span(node), "dict", key, value, generators)
+        return s.Comprehension(self.span(node), "list", None, self.expression(node.elt), generators)
+
+    def _generator(self, node: ast.GeneratorExp) -> s.Expression:
+        return self.fault(node, "a generator may only be the one argument of a call; use a list")
+
+
+def _as_list(node: ast.expr) -> ast.expr:
+    """A generator that is a call's only argument, as the list it gives."""
+    if isinstance(node, ast.GeneratorExp):
+        return ast.copy_location(ast.ListComp(node.elt, node.generators), node)
+    return node
+
+
+def _path(node: ast.expr) -> list[str]:
+    """`a.b.c` as its names; empty where it does not start at a name."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(names)] if isinstance(node, ast.Name) else []
+
+
+_R = ExpressionReader
+_READERS: dict[str, Callable[[ExpressionReader, Any], s.Expression]] = {
+    "Constant": _R._constant, "Name": _R._name, "Attribute": _R._attribute, "Call": _R._call, "Tuple": _R._sequence,
+    "List": _R._sequence, "Dict": _R._mapping, "Starred": _R._star, "Subscript": _R._subscript, "Slice": _R._slice,
+    "BinOp": _R._binary, "UnaryOp": _R._unary, "Compare": _R._compare, "BoolOp": _R._logical, "IfExp": _R._conditional,
+    "Lambda": _R._lambda, "JoinedStr": _R._text, "FormattedValue": _R._field, "ListComp": _R._comprehension,
+    "DictComp": _R._comprehension, "GeneratorExp": _R._generator,
+}  # fmt: skip

@@ -1,0 +1,89 @@
+"""Text into a program, or every reason why it is none. Nothing is run and nothing is looked up by a name of the text."""
+
+import ast
+import io
+import tokenize
+import warnings
+
+from gradline.programs.expressions import TooDeep
+from gradline.programs.faults import ProgramFault, ProgramRejected
+from gradline.programs.limits import (
+    MAX_BRACKETS,
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    MAX_FAULTS,
+    MAX_TOKENS,
+    MAX_TOKENS_PER_LINE,
+)
+from gradline.programs.reader import StatementReader
+from gradline.programs.scope import Scope
+from gradline.programs.source import Source, clean
+from gradline.programs.statements import Program
+
+
+def parse(text: str) -> Program:
+    """The program that the text says; raises ProgramRejected with every fault found."""
+    if len(text) > MAX_CHARACTERS:
+        raise ProgramRejected([ProgramFault(1, 1, f"{len(text)} characters; the limit is {MAX_CHARACTERS}")])
+    source = clean(text)
+    _check_tokens(source)
+    tree = _tree(source)
+    reader = StatementReader(source, Scope(tree))
+    try:
+        body = reader.program(tree)
+    except TooDeep as error:
+        reader.fault(error.args[0], f"more than {MAX_DEPTH} parts within one another; split the line")
+    if reader.faults:
+        raise ProgramRejected(sorted(reader.faults, key=lambda f: (f.line, f.column))[:MAX_FAULTS])
+    if not body:
+        raise ProgramRejected([ProgramFault(1, 1, "there is no statement; write at least one line")])
+    return Program(source.text, source.shifts, body, source.is_transcript)
+
+
+def _check_tokens(source: Source) -> None:
+    """Bounds what Python's parser, which recurses, is given."""
+    n_tokens = n_in_line = depth = 0
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
+            n_tokens, n_in_line = n_tokens + 1, n_in_line + 1
+            if token.type == tokenize.NEWLINE:
+                n_in_line = 0
+            elif token.type == tokenize.OP:
+                depth += (token.string in "([{") - (token.string in ")]}")
+            for n, limit, what in (
+                (n_tokens, MAX_TOKENS, "words and signs"),
+                (n_in_line, MAX_TOKENS_PER_LINE, "words and signs in one line"),
+                (depth, MAX_BRACKETS, "brackets within one another"),
+            ):
+                if n > limit:
+                    raise _rejected(source, token.start[0], token.start[1], f"more than {limit} {what}")
+    except (tokenize.TokenError, SyntaxError):
+        return  # Python's parser says it better
+
+
+def _tree(source: Source) -> ast.Module:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ast.parse(source.text, mode="exec", type_comments=False)
+    except SyntaxError as error:
+        line = min(error.lineno or 1, len(source.lines))
+        reason = _friendly(error.msg, source.lines[line - 1])
+        raise _rejected(source, line, max((error.offset or 1) - 1, 0), reason) from error
+    except (ValueError, MemoryError, RecursionError, OverflowError) as error:
+        raise ProgramRejected(
+            [ProgramFault(1, 1, f"Python cannot parse it: {error or type(error).__name__}")]
+        ) from error
+
+
+def _friendly(message: str, line: str) -> str:
+    if any(quote in line for quote in "“”‘’"):
+        return "curly quotes are not Python's: write \" or '"
+    if line.lstrip().startswith(("!", "%")):
+        return "commands of a notebook or shell are not available; delete the line"
+    return f"not Python: {message}"
+
+
+def _rejected(source: Source, line: int, column: int, reason: str) -> ProgramRejected:
+    text = source.lines[line - 1] if line <= len(source.lines) else ""
+    shift = source.shifts[line - 1] if line <= len(source.shifts) else 0
+    return ProgramRejected([ProgramFault(line, column + shift + 1, reason, text.strip())])

@@ -1,0 +1,117 @@
+"""What names in a program stand for: entries of the table, modules, variables; and what was meant by an unknown one."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from gradline.programs.allowed import (
+    ABSENT_MODULES,
+    ALIASES,
+    ENTRIES,
+    FUNCTIONS,
+    IMPLIED,
+    MEMBERS,
+    MODULES,
+    REFUSED,
+)
+
+
+def entry_of(path: str) -> str | None:
+    """The table's full name of a dotted path, also where torch keeps it under a second module."""
+    if path in ENTRIES:
+        return path
+    for prefix, other in ALIASES.items():
+        if path.startswith(prefix) and other + path.removeprefix(prefix) in ENTRIES:
+            return other + path.removeprefix(prefix)
+    return None
+
+
+class Scope:
+    """The names of one program."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.assigned = frozenset(_assigned(tree))
+        self.imported: dict[str, str] = {}
+        self._tree = tree
+
+    def module(self, name: str) -> str | None:
+        """The module that a name stands for, with or without its import."""
+        if name in self.imported:
+            path = self.imported[name]
+            return path if path in MODULES or path.split(".")[0] in ABSENT_MODULES else None
+        return IMPLIED.get(name) if name not in self.assigned else None
+
+    def fallback(self, name: str) -> str | None:
+        """The entry that a bare name stands for until it is assigned: an imported function or a built-in."""
+        return entry_of(self.imported.get(name, name))
+
+    def unknown_name(self, name: str, behind: str = "") -> str:
+        """Why a name is refused, and what was probably meant; `behind` is what follows it on the line."""
+        if name in REFUSED:
+            return f"`{name}` {REFUSED[name]}"
+        if name in MEMBERS and (owner := self._owner_of(name)):
+            return f"`{name}` is not defined; did you mean `{owner}.{name}{behind}`?"
+        known = [*self.assigned, *self.imported, *(e for e in FUNCTIONS if "." not in e)]
+        meant = get_close_matches(name, known, n=1, cutoff=0.6)
+        if not meant and f"torch.{name}" in ENTRIES:
+            meant = [f"torch.{name}"]
+        return f"`{name}` is not defined" + (f"; did you mean `{meant[0]}`?" if meant else "")
+
+    def _owner_of(self, attribute: str) -> str | None:
+        """The variable whose attribute the program reads most, else the first that requires grad."""
+        reads = Counter(
+            node.value.id
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.Attribute) and node.attr == attribute and isinstance(node.value, ast.Name)
+        )
+        if reads:
+            return max(reads, key=lambda name: reads[name])
+        return next(_requiring_grad(self._tree), None)
+
+
+def unknown_entry(path: str) -> str:
+    """Why a dotted path is refused, and what is allowed instead."""
+    for refused, reason in REFUSED.items():
+        if path == refused or path.startswith(f"{refused}."):
+            return f"`{path}` {reason}" if reason.startswith("is") else f"`{path}` is not available: {reason}"
+    module, _, name = path.rpartition(".")
+    beside = sorted(entry.removeprefix(f"{module}.") for entry in ENTRIES if entry.startswith(f"{module}."))
+    meant = [f"{module}.{close}" for close in get_close_matches(name, beside, n=1, cutoff=0.7)]
+    meant = meant or [entry for entry in sorted(ENTRIES) if entry.endswith(f".{name}")][:1]
+    return f"`{path}` is not one of the functions that a program may use" + _suggestion(meant)
+
+
+def unknown_member(name: str) -> str:
+    """Why an attribute or method is refused, and what is allowed instead."""
+    meant = get_close_matches(name, MEMBERS, n=1, cutoff=0.7)
+    return f"`.{name}` is not one of the attributes and methods that a program may use" + _suggestion(meant, ".")
+
+
+def unknown_keyword(function: str, keyword: str, allowed: frozenset[str]) -> str:
+    meant = get_close_matches(keyword, allowed, n=1, cutoff=0.6)
+    takes = ", ".join(sorted(allowed)) or "none"
+    return f"`{function}` takes no argument `{keyword}`" + (_suggestion(meant) or f"; it takes by name: {takes}")
+
+
+def _suggestion(meant: list[str], before: str = "") -> str:
+    return f"; did you mean `{before}{meant[0]}`?" if meant else ""
+
+
+def _assigned(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name
+
+
+def _requiring_grad(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
+            if any(k.arg == "requires_grad" for k in node.value.keywords):
+                yield node.targets[0].id

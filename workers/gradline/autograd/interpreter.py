@@ -1,0 +1,291 @@
+"""Executes the language's statements."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Literal
+
+import torch
+
+from gradline.autograd import calls
+from gradline.autograd.evaluate import Evaluator
+from gradline.autograd.library import SET_DATA, SET_ITEM
+from gradline.autograd.limits import Budget, LimitReached
+from gradline.autograd.recorder import Recorder
+from gradline.autograd.values import Context, Frame, FunctionClass, UserFunction, kind_of
+from gradline.errors import GradlineError
+from gradline.programs import statements as s
+
+Tensor = torch.Tensor
+Signal = Literal["break", "continue", "return"] | None
+"""How a statement hands control on; None is to the next one."""
+
+UNCATCHABLE = (LimitReached, GradlineError)
+"""What no `except` of a program catches."""
+
+
+_COMPOUND = (s.For, s.While, s.If, s.With, s.Try)
+"""Statements whose parts are recorded one by one."""
+
+
+class Interpreter(Evaluator):
+    """Runs one program. After an error, `failed_at` holds the statement and the piece of it that failed."""
+
+    def __init__(self, program: s.Program, budget: Budget, recorder: Recorder) -> None:
+        super().__init__(budget, recorder)
+        self.program = program
+        self.failed_at: tuple[s.Statement, s.Node | None] | None = None
+        self._returned: Any = None
+
+    def run(self) -> None:
+        """Runs the program to its end or its error."""
+        self._block(self.program.body)
+
+    def execute(self, statement: s.Statement) -> Signal:
+        self.budget.step()
+        self.spot = None
+        event = None if isinstance(statement, _COMPOUND) else self.recorder.begin(statement.span.line)
+        try:
+            signal = _EXECUTE[type(statement)](self, statement)
+        except Exception:
+            if self.failed_at is None:
+                self.failed_at = (statement, self.spot)
+            self.recorder.failed(event, self.frame)
+            raise
+        if event is not None:
+            self.recorder.end(event, self.frame)
+        return signal
+
+    def _block(self, block: s.Block) -> Signal:
+        for statement in block:
+            signal = self.execute(statement)
+            if signal is not None:
+                return signal
+        return None
+
+    def assign(self, target: s.Expression, value: Any) -> None:
+        """Binds a name, unpacks, or changes an attribute or an element."""
+        if isinstance(target, s.Name):
+            frame = self.frame.root() if target.name in self.frame.globals else self.frame
+            frame.names[target.name] = value
+            self.recorder.assigned(target.name, value)
+        elif isinstance(target, s.Sequence):
+            self._unpack(target.items, self.items(value))
+        elif isinstance(target, s.Subscript):
+            self._set_item(self.value(target.object), self.value(target.index), value)
+        elif isinstance(target, s.Attribute):
+            self._set_attribute(self.value(target.object), target.name, value)
+
+    def _unpack(self, targets: tuple[s.Expression, ...], values: list[Any]) -> None:
+        star = next((i for i, target in enumerate(targets) if isinstance(target, s.Star)), None)
+        if star is not None and len(values) >= len(targets) - 1:
+            n_after = len(targets) - star - 1
+            middle = values[star : len(values) - n_after]
+            values = [*values[:star], middle, *values[len(values) - n_after :]]
+        if len(values) > len(targets):
+            raise ValueError(f"too many values to unpack (expected {len(targets)})")
+        if len(values) < len(targets):
+            raise ValueError(f"not enough values to unpack (expected {len(targets)}, got {len(values)})")
+        for target, value in zip(targets, values, strict=True):
+            self.assign(target.value if isinstance(target, s.Star) else target, value)
+
+    def _set_item(self, receiver: Any, index: Any, value: Any) -> None:
+        if isinstance(receiver, Tensor):
+            self.apply(SET_ITEM, (receiver, index, value), {})
+        elif isinstance(receiver, list | dict):
+            if isinstance(index, slice):
+                self.budget.check_items(len(receiver) + len(self.items(value)))
+            receiver[index] = value
+        else:
+            raise TypeError(f"'{type(receiver).__name__}' object does not support item assignment")
+
+    def _set_attribute(self, receiver: Any, name: str, value: Any) -> None:
+        if isinstance(receiver, Context):
+            receiver.attributes[name] = value
+        elif kind_of(receiver) != "tensor":
+            raise AttributeError(f"'{type(receiver).__name__}' object has no attribute '{name}'")
+        elif name == "grad":
+            receiver.grad = value
+            self.recorder.changed()
+        elif name == "requires_grad":
+            receiver.requires_grad = value
+            self.recorder.changed()
+        elif name == "data":
+            self.apply(SET_DATA, (receiver, value), {})
+
+    def _assign(self, node: s.Assign) -> Signal:
+        value = self.value(node.value)
+        for target in node.targets:
+            self.assign(target, value)
+        return None
+
+    def _augment(self, node: s.Augment) -> Signal:
+        target = node.target
+        if isinstance(target, s.Subscript):
+            receiver, index = self.value(target.object), self.value(target.index)
+            changed = self._augmented(node, self.get_item(receiver, index))
+            self._set_item(receiver, index, changed)
+        elif isinstance(target, s.Attribute):
+            receiver = self.value(target.object)
+            self._set_attribute(receiver, target.name, self._augmented(node, self.attribute(receiver, target.name)))
+        else:
+            self.assign(target, self._augmented(node, self.value(target)))
+        return None
+
+    def _augmented(self, node: s.Augment, old: Any) -> Any:
+        value = self.value(node.value)
+        self.spot = node
+        return self.in_place(node.operator, old, value)
+
+    def _evaluate(self, node: s.Evaluate) -> Signal:
+        value = self.value(node.value)
+        if self.program.is_transcript and value is not None and self.frame.parent is None:
+            calls.write(self, f"{value!r}\n")
+        return None
+
+    def _for(self, node: s.For) -> Signal:
+        for item in self.iterable(self.value(node.iterable)):
+            self.budget.step()
+            event = self.recorder.begin(node.span.line)
+            self.assign(node.target, item)
+            self.recorder.end(event, self.frame)
+            signal = self._block(node.body)
+            if signal == "break":
+                return None
+            if signal == "return":
+                return signal
+        return self._block(node.otherwise)
+
+    def _while(self, node: s.While) -> Signal:
+        while self._condition(node):
+            self.budget.step()
+            signal = self._block(node.body)
+            if signal == "break":
+                return None
+            if signal == "return":
+                return signal
+        return self._block(node.otherwise)
+
+    def _if(self, node: s.If) -> Signal:
+        return self._block(node.body if self._condition(node) else node.otherwise)
+
+    def _condition(self, node: s.If | s.While) -> bool:
+        event = self.recorder.begin(node.span.line)
+        holds = self.truth(self.value(node.test))
+        self.recorder.condition(holds)
+        self.recorder.end(event, self.frame)
+        return holds
+
+    def _with(self, node: s.With) -> Signal:
+        with ExitStack() as stack:
+            for expression, target in node.contexts:
+                entered = stack.enter_context(calls.as_context(self.value(expression)))
+                if target is not None:
+                    self.assign(target, entered)
+            return self._block(node.body)
+
+    def _try(self, node: s.Try) -> Signal:
+        frame = self.frame
+        try:
+            signal = self._block(node.body)
+            if signal is None:
+                signal = self._block(node.otherwise)
+        except UNCATCHABLE:
+            raise
+        except Exception as error:
+            self.frame = frame
+            handler = next((h for h in node.handlers if self._handles(h, error)), None)
+            if handler is None:
+                raise
+            self.recorder.caught(self.failed_at, error)
+            self.failed_at = None
+            signal = self._handle(handler, error)
+        finally:
+            final = self._block(node.final) if node.final else None
+        return final or signal
+
+    def _handles(self, handler: s.Handler, error: Exception) -> bool:
+        if handler.kinds is None:
+            return True
+        kinds = self.value(handler.kinds)
+        return isinstance(error, kinds if isinstance(kinds, tuple) else (kinds,))
+
+    def _handle(self, handler: s.Handler, error: Exception) -> Signal:
+        if handler.name is not None:
+            self.frame.names[handler.name] = error
+        try:
+            return self._block(handler.body)
+        finally:
+            if handler.name is not None:
+                self.frame.names.pop(handler.name, None)
+
+    def _define(self, node: s.Define) -> Signal:
+        decorators = tuple(calls.decorator(self.value(decorator)) for decorator in node.decorators)
+        made = self.function(node.name, node.parameters, node.body, globals=node.globals, decorators=decorators)
+        self.frame.names[node.name] = made
+        return None
+
+    def _define_function(self, node: s.DefineFunction) -> Signal:
+        methods = {m.name: self.function(m.name, m.parameters, m.body, globals=m.globals) for m in node.methods}
+        self.frame.names[node.name] = FunctionClass(node.name, calls.function_class(node.name, methods))
+        return None
+
+    def call_function(self, function: UserFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls a `def` or `lambda` in a frame of its own."""
+        names = calls.bind(function, args, kwargs)
+        outer, self.frame = self.frame, Frame(names, function.frame, function.globals)
+        self.call_depth += 1
+        self.budget.step()
+        try:
+            if self.call_depth > self.budget.limits.call_depth:
+                raise LimitReached("call_depth", f"functions call one another more than {self.call_depth - 1} deep")
+            with ExitStack() as stack:
+                for decorator in function.decorators:
+                    stack.enter_context(decorator())
+                return self._body(function.body)
+        finally:
+            self.call_depth -= 1
+            self.frame = outer
+
+    def _body(self, body: s.Block | s.Expression) -> Any:
+        if not isinstance(body, tuple):
+            return self.value(body)
+        signal = self._block(body)
+        value, self._returned = self._returned, None
+        return value if signal == "return" else None
+
+    def _return(self, node: s.Return) -> Signal:
+        if self.frame.parent is None:
+            raise SyntaxError("'return' outside function")
+        self._returned = None if node.value is None else self.value(node.value)
+        return "return"
+
+    def _jump(self, node: s.Jump) -> Signal:
+        return None if node.kind == "pass" else node.kind
+
+    def _delete(self, node: s.Delete) -> Signal:
+        for target in node.targets:
+            name = getattr(target, "name", "")
+            if name not in self.frame.names:
+                raise NameError(f"name '{name}' is not defined")
+            del self.frame.names[name]
+            self.recorder.deleted(name)
+        return None
+
+    def _assert(self, node: s.Assert) -> Signal:
+        if not self.truth(self.value(node.test)):
+            raise AssertionError(*([] if node.message is None else [self.value(node.message)]))
+        return None
+
+    def _raise(self, node: s.Raise) -> Signal:
+        error = RuntimeError("No active exception to reraise") if node.error is None else self.value(node.error)
+        if isinstance(error, type) and issubclass(error, Exception):
+            error = error()
+        raise error if isinstance(error, Exception) else TypeError("exceptions must derive from BaseException")
+
+
+_I = Interpreter
+_EXECUTE: dict[type, Callable[[Interpreter, Any], Signal]] = {
+    s.Assign: _I._assign, s.Augment: _I._augment, s.Evaluate: _I._evaluate, s.For: _I._for, s.While: _I._while,
+    s.If: _I._if, s.With: _I._with, s.Try: _I._try, s.Define: _I._define, s.DefineFunction: _I._define_function,
+    s.Return: _I._return, s.Jump: _I._jump, s.Delete: _I._delete, s.Assert: _I._assert, s.Raise: _I._raise,
+}  # fmt: skip

@@ -1,0 +1,152 @@
+"""Bounds on a program's run: statements, elements, memory, text and time."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    statements: int = 20_000
+    """Statements executed, loop turns and calls included."""
+    tensor_elements: int = 1_000_000
+    """Of one tensor."""
+    memory_bytes: int = 1 << 30
+    """By which the process may grow."""
+    seconds: float = 20.0
+    printed_characters: int = 200_000
+    list_items: int = 100_000
+    integer_bits: int = 4_096
+    call_depth: int = 40
+
+
+class LimitReached(Exception):
+    """A program went over a limit; it names which."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.message = message
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is left of the limits."""
+
+    limits: Limits
+    check_stop: Callable[[], None] = lambda: None
+    """Raises what must end the run at once: a cancel, a deadline, a lost lease."""
+    statements: int = 0
+    printed: int = 0
+    _ends_at: float = field(init=False)
+    _grown_from: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ends_at = time.monotonic() + self.limits.seconds
+        self._grown_from = _resident_bytes()
+
+    def step(self) -> None:
+        """One more statement, loop turn or call."""
+        self.statements += 1
+        if self.statements > self.limits.statements:
+            raise LimitReached("statements", f"more than {self.limits.statements} statements were executed")
+        if time.monotonic() > self._ends_at:
+            raise LimitReached("seconds", f"the program ran for more than {self.limits.seconds:g} s")
+        self.check_stop()
+        if self.statements & 255 == 0:
+            self.check_memory()
+
+    def check_memory(self) -> None:
+        if _resident_bytes() - self._grown_from > self.limits.memory_bytes:
+            raise LimitReached("memory_bytes", f"the program needs more than {self.limits.memory_bytes >> 20} MiB")
+
+    def check_items(self, n: int, what: str = "a list") -> None:
+        if n > self.limits.list_items:
+            raise LimitReached("list_items", f"{what} of {n} items; the limit is {self.limits.list_items}")
+
+    def check_integer(self, bits: float) -> None:
+        if bits > self.limits.integer_bits:
+            raise LimitReached("integer_bits", f"a whole number of more than {self.limits.integer_bits} bits")
+
+    def check_printed(self, n: int) -> None:
+        self.printed += n
+        if self.printed > self.limits.printed_characters:
+            limit = self.limits.printed_characters
+            raise LimitReached("printed_characters", f"more than {limit} characters were printed")
+
+    def check_elements(self, n: float) -> None:
+        if n > self.limits.tensor_elements:
+            limit = self.limits.tensor_elements
+            raise LimitReached("tensor_elements", f"a tensor of {n:.0f} elements; the limit is {limit}")
+        if n > 100_000:  # noqa: PLR2004  only large tensors can grow the process noticeably between two looks
+            self.check_memory()
+
+
+def _resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+Tensor = torch.Tensor
+
+
+class SizeGuard:
+    """Refuses an operation whose result would have too many elements, before it is run.
+
+    No operation of the table gives more elements than the product of its operands' and of its whole-number arguments,
+    but for those marked `grows`; where that bound is too high, torch itself says the shape, on its `meta` device.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.share = 1
+        """Of how many copies at once, inside a vectorised transform."""
+
+    def check(self, function: Any, grows: bool, args: Any, kwargs: dict[str, Any]) -> None:  # noqa: FBT001
+        limit = self._budget.limits.tensor_elements // self.share
+        if not grows and _bound(args) * (_bound(kwargs.values()) if kwargs else 1) <= limit:
+            return
+        self._budget.check_elements(self._meta_elements(function, args, kwargs) * self.share)
+
+    def _meta_elements(self, function: Any, args: Any, kwargs: dict[str, Any]) -> float:
+        meta_kwargs = {name: _to_meta(value) for name, value in kwargs.items() if name != "device"}
+        if not any(isinstance(value, Tensor) for value in _flat([*args, *kwargs.values()])):
+            meta_kwargs["device"] = "meta"
+        try:
+            with torch.no_grad():
+                made = function(*_to_meta(args), **meta_kwargs)
+        except Exception:  # noqa: BLE001  a wrong call says so itself; a shape that depends on values only shrinks
+            return 0.0
+        return float(max((value.numel() for value in _flat([made]) if isinstance(value, Tensor)), default=0))
+
+
+def _bound(values: Iterable[Any]) -> float:
+    product = 1.0
+    for value in values:
+        kind = type(value)
+        if kind is Tensor:
+            product *= value.numel() or 1
+        elif kind is int:
+            product *= abs(value) or 1
+        elif kind is list or kind is tuple or kind is torch.Size:
+            product *= _bound(value)
+    return product
+
+
+def _flat(values: Iterable[Any]) -> Iterable[Any]:
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _flat(value)
+        else:
+            yield value
+
+
+def _to_meta(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().to("meta")
+    if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
+        return type(value)(map(_to_meta, value)) if not hasattr(value, "_fields") else tuple(map(_to_meta, value))
+    return value
