@@ -355,7 +355,7 @@ class JobStore:
         with self._database.write() as connection:
             row = connection.execute(_fenced(fence).values(values).returning(_jobs.cancel_requested_at)).first()
         if row is None:
-            raise LeaseLost(f"attempt {fence.attempt} of job {fence.job_id} no longer holds the lease")
+            raise _lease_lost(fence)
         return row[0] is not None
 
     def is_cancel_requested(self, fence: Fence) -> bool:
@@ -364,7 +364,7 @@ class JobStore:
         with self._database.read() as connection:
             row = connection.execute(query).first()
         if row is None:
-            raise LeaseLost(f"attempt {fence.attempt} of job {fence.job_id} no longer holds the lease")
+            raise _lease_lost(fence)
         return row[0] is not None
 
     def record(
@@ -413,10 +413,18 @@ class JobStore:
                 raise
 
     def release(self, fence: Fence, events: Sequence[NewEvent] = ()) -> None:
-        """Give the job back, nothing counted: the worker shuts down. Raises LeaseLost."""
+        """Give the job back, nothing counted: the worker shuts down. It is cancelled if that was asked for.
+
+        Raises LeaseLost.
+        """
         with self._database.write() as connection:
-            released = NewEvent(EventKind.RELEASED, {})
-            self._record(connection, fence, [*events, released], (), None, _IDLE | {"status": "queued"})
+            job = _find_held(connection, fence)
+            if job.cancel_requested_at is not None:
+                self._append(connection, job, events)
+                self._end(connection, job, JobStatus.CANCELLED, None)
+            else:
+                _set(connection, job, **_IDLE, status="queued")
+                self._append(connection, job, [*events, NewEvent(EventKind.RELEASED, {})])
 
     def retry(self, fence: Fence, error: dict[str, Any], backoff_s: float = 2.0) -> JobStatus:
         """Queue the job again after a transient error, or fail it once `max_attempts` errors are used up.
@@ -424,9 +432,7 @@ class JobStore:
         The wait doubles with each error, up to five minutes, with jitter. Raises LeaseLost.
         """
         with self._database.write() as connection:
-            job = _find(connection, fence.job_id, lock=True)
-            if job is None or job.status is not JobStatus.RUNNING or job.attempt != fence.attempt:
-                raise LeaseLost(f"attempt {fence.attempt} of job {fence.job_id} no longer holds the lease")
+            job = _find_held(connection, fence)
             n_errors = job.n_errors + 1
             if job.cancel_requested_at is not None:
                 return self._end(connection, job, JobStatus.CANCELLED, None, n_errors=n_errors)
@@ -639,7 +645,7 @@ class JobStore:
             _fenced(fence).values(values | {"last_seq": _jobs.last_seq + len(events)}).returning(_jobs.last_seq)
         ).scalar()
         if last_seq is None:
-            raise LeaseLost(f"attempt {fence.attempt} of job {fence.job_id} no longer holds the lease")
+            raise _lease_lost(fence)
         self._insert_events_once(connection, fence.job_id, fence.attempt, last_seq, events)
         self._put_artifacts(connection, fence.job_id, fence.attempt, artifacts)
         if checkpoint is not None:
@@ -735,6 +741,18 @@ def _get(connection: Connection, job_id: UUID, *, lock: bool = False) -> Job:
     if job is None:
         raise NotFound(f"there is no job {job_id}")
     return job
+
+
+def _find_held(connection: Connection, fence: Fence) -> Job:
+    """The job, its row locked; raises LeaseLost where it is another attempt's or has ended."""
+    job = _find(connection, fence.job_id, lock=True)
+    if job is None or job.status is not JobStatus.RUNNING or job.attempt != fence.attempt:
+        raise _lease_lost(fence)
+    return job
+
+
+def _lease_lost(fence: Fence) -> LeaseLost:
+    return LeaseLost(f"attempt {fence.attempt} of job {fence.job_id} no longer holds the lease")
 
 
 def _insert_events(
