@@ -605,12 +605,10 @@ class JobStore:
 
     def _insert_job(self, connection: Connection, job_id: UUID, new: NewJob) -> Job:
         values = {name: getattr(new, name) for name in new.__dataclass_fields__}
-        row = connection.execute(
-            insert(JobRow).values(**values, id=job_id, status="queued", last_seq=1).returning(JobRow.__table__)
-        )
+        row = connection.execute(_INSERT_JOB, values | {"id": job_id, "status": "queued", "last_seq": 1})
         job = Job.of(row.mappings().one())
         _insert_events(connection, job_id, 0, 1, [NewEvent(EventKind.SUBMITTED, {"kind": job.kind})])
-        connection.execute(insert(RunRow).values(job_id=job_id))
+        connection.execute(_INSERT_RUN, {"job_id": job_id})
         return job
 
     def _job_under_key(self, new: NewJob) -> Job:
@@ -666,18 +664,12 @@ class JobStore:
     def _insert_events_once(
         self, connection: Connection, job_id: UUID, attempt: int, last_seq: int, events: Sequence[NewEvent]
     ) -> None:
-        keys = [e.once_key for e in events if e.once_key is not None]
-        if keys:
-            query = select(EventRow.once_key, EventRow.data).where(
-                EventRow.job_id == job_id, EventRow.once_key.in_(keys)
-            )
-            stored = {key: data for key, data in connection.execute(query)}
-            events = [
-                kept
-                for e in events
-                if (kept := e if e.once_key not in stored else _repeated(e, stored[e.once_key])) is not None
-            ]
-        _insert_events(connection, job_id, attempt, last_seq, events)
+        """The events that the job does not have yet, as its newest; the row's `last_seq` has counted all of them."""
+        fresh = _without_repeats(events, _stored_under_keys(connection, job_id, events))
+        if n_repeats := len(events) - len(fresh):
+            last_seq -= n_repeats
+            connection.execute(update(JobRow).where(_jobs.id == job_id).values(last_seq=last_seq))
+        _insert_events(connection, job_id, attempt, last_seq, fresh)
 
     def _put_artifacts(self, connection: Connection, job_id: UUID, attempt: int, artifacts: Sequence[Artifact]) -> None:
         for artifact in artifacts:
@@ -711,6 +703,10 @@ class JobStore:
         return status
 
 
+# Made once, with the values sent beside them: SQLAlchemy then finds the compiled statement without looking at its parts.
+_INSERT_JOB = insert(JobRow.__table__).returning(JobRow.__table__)
+_INSERT_EVENT = insert(EventRow.__table__)
+_INSERT_RUN = insert(RunRow.__table__)
 _IDLE: dict[str, Any] = {"worker_id": None, "worker_pid": None, "lease_expires_at": None}
 """Nobody holds the job."""
 
@@ -765,16 +761,41 @@ def _insert_events(
         {"job_id": job_id, "seq": first + i, "kind": e.kind, "attempt": attempt, "once_key": e.once_key, "data": e.data}
         for i, e in enumerate(events)
     ]
-    connection.execute(insert(EventRow), rows)
+    connection.execute(_INSERT_EVENT, rows)
 
 
-def _repeated(event: NewEvent, stored: dict[str, Any]) -> NewEvent | None:
-    """What is left of an event that an earlier attempt already wrote: nothing, or a warning where they differ."""
-    if event.kind is not EventKind.METRIC or event.data.get("values") == stored.get("values"):
-        return None
-    message = f"step {event.data.get('step')} was computed again after a resume with another result"
-    warning = {"code": "nondeterminism", "message": message, "stored": stored, "repeated": event.data}
-    return NewEvent(EventKind.WARNING, warning)
+def _stored_under_keys(connection: Connection, job_id: UUID, events: Sequence[NewEvent]) -> dict[str, dict[str, Any]]:
+    """What the job has already under the once-keys of these events."""
+    keys = [event.once_key for event in events if event.once_key is not None]
+    if not keys:
+        return {}
+    query = select(EventRow.once_key, EventRow.data).where(EventRow.job_id == job_id, EventRow.once_key.in_(keys))
+    return {row.once_key: row.data for row in connection.execute(query)}
+
+
+def _without_repeats(events: Sequence[NewEvent], stored: dict[str, dict[str, Any]]) -> list[NewEvent]:
+    """Events whose once-key is new; of a repeated metric with other values, a warning."""
+    fresh: list[NewEvent] = []
+    for event in events:
+        if event.once_key is None or event.once_key not in stored:
+            fresh.append(event)
+            if event.once_key is not None:
+                stored[event.once_key] = event.data
+        elif event.kind is EventKind.METRIC and _values(event.data) != _values(stored[event.once_key]):
+            fresh.append(_nondeterminism(event.data, stored[event.once_key]))
+    return fresh
+
+
+def _values(metric: dict[str, Any]) -> dict[str, float | None]:
+    """As floats: PostgreSQL gives 1e23 back as a whole number, which is not the float next to it."""
+    values: dict[str, float | None] = metric.get("values", {})
+    return {name: None if value is None else float(value) for name, value in values.items()}
+
+
+def _nondeterminism(repeated: dict[str, Any], stored: dict[str, Any]) -> NewEvent:
+    message = f"step {repeated.get('step')} was computed again after a resume with another result"
+    data = {"code": "nondeterminism", "message": message, "stored": stored, "repeated": repeated}
+    return NewEvent(EventKind.WARNING, data)
 
 
 def _ended(status: JobStatus, details: dict[str, Any]) -> NewEvent:
