@@ -476,20 +476,21 @@ class JobStore:
         return [rescued for job in dead if (rescued := self._rescue_one(job, which)) is not None]
 
     def _rescue_one(self, dead: Job, which: ColumnElement[bool]) -> Job | None:
-        """One transaction a job, so that one that cannot be written does not hold up the others."""
+        """One transaction a job, and none waits for a row: one that cannot be written does not hold up the others."""
+        still_dead = select(JobRow.__table__).where(*_guard(Fence(dead.id, dead.attempt)), which)
         with self._database.write() as connection:
-            guard = (*_guard(Fence(dead.id, dead.attempt)), which)
-            taken = connection.execute(update(JobRow).where(*guard).values(n_crashes=_jobs.n_crashes + 1))
-            if taken.rowcount == 0:
+            row = connection.execute(still_dead.with_for_update(skip_locked=True)).mappings().first()
+            if row is None:
                 return None
-            job = _get(connection, dead.id)
+            job = Job.of(row)
+            n_crashes = job.n_crashes + 1
             if job.cancel_requested_at is not None:
-                self._end(connection, job, JobStatus.CANCELLED, None)
-            elif job.n_crashes >= MAX_CRASHES:
-                self._end(connection, job, JobStatus.FAILED, _worker_lost(job))
+                self._end(connection, job, JobStatus.CANCELLED, None, n_crashes=n_crashes)
+            elif n_crashes >= MAX_CRASHES:
+                self._end(connection, job, JobStatus.FAILED, _worker_lost(job.attempt, n_crashes), n_crashes=n_crashes)
             else:
-                _set(connection, job, **_IDLE, status="queued")
-                self._append(connection, job, [NewEvent(EventKind.RESCUED, {"n_crashes": job.n_crashes})])
+                _set(connection, job, **_IDLE, status="queued", n_crashes=n_crashes)
+                self._append(connection, job, [NewEvent(EventKind.RESCUED, {"n_crashes": n_crashes})])
             return _get(connection, dead.id)
 
     # --- events and artifacts -----------------------------------------------------------------------------------
@@ -704,9 +705,10 @@ class JobStore:
 
 
 # Made once, with the values sent beside them: SQLAlchemy then finds the compiled statement without looking at its parts.
-_INSERT_JOB = insert(JobRow.__table__).returning(JobRow.__table__)
-_INSERT_EVENT = insert(EventRow.__table__)
-_INSERT_RUN = insert(RunRow.__table__)
+_tables = JobRow.metadata.tables
+_INSERT_JOB = insert(_tables["jobs"]).returning(JobRow.__table__)
+_INSERT_EVENT = insert(_tables["events"])
+_INSERT_RUN = insert(_tables["runs"])
 _IDLE: dict[str, Any] = {"worker_id": None, "worker_pid": None, "lease_expires_at": None}
 """Nobody holds the job."""
 
@@ -811,9 +813,9 @@ def _artifact(row: Any) -> Artifact:
     return Artifact(row.name, row.kind, row.media_type, row.sha256, row.size_bytes, row.step, row.created_at)
 
 
-def _worker_lost(job: Job) -> dict[str, Any]:
+def _worker_lost(attempt: int, n_crashes: int) -> dict[str, Any]:
     return {
         "code": "worker_lost",
-        "message": f"the worker process died {job.n_crashes} times while it ran this job, the last on attempt {job.attempt}",
+        "message": f"the worker process died {n_crashes} times while it ran this job, the last on attempt {attempt}",
         "mend": "likely the job needs more memory than the worker has; try less data or a larger worker, then resubmit",
     }
