@@ -544,50 +544,50 @@ class JobStore:
     def claim_drawing(self) -> tuple[Job, Fence] | None:
         """The oldest ended job whose plots are still to be drawn and that nobody is drawing.
 
-        The fence counts the drawings of the job, not its attempts. The third failure in a row ends it.
+        The fence counts the drawings of the job, not its attempts. One that failed, or killed its worker, three times
+        is given up.
         """
-        free = and_(
-            DrawingRow.finished_at.is_(None),
-            or_(DrawingRow.lease_expires_at.is_(None), DrawingRow.lease_expires_at < db_now()),
-        )
-        query = select(DrawingRow.job_id).where(free).order_by(DrawingRow.job_id).limit(1)
-        if not self._database.is_sqlite:
-            query = query.with_for_update(skip_locked=True)
         with self._database.write() as connection:
-            job_id = connection.execute(query).scalar()
-            if job_id is None:
-                return None
-            attempt = connection.execute(
-                update(DrawingRow)
-                .where(DrawingRow.job_id == job_id)
-                .values(attempt=DrawingRow.attempt + 1, lease_expires_at=db_now(4 * self._lease_s))
-                .returning(DrawingRow.attempt)
-            ).scalar_one()
-            return _get(connection, job_id), Fence(job_id, attempt)
+            while (free := connection.execute(_FREE_DRAWING).first()) is not None:
+                if free.attempt < MAX_CRASHES:
+                    attempt = free.attempt + 1
+                    held = {"attempt": attempt, "lease_expires_at": db_now(4 * self._lease_s)}
+                    connection.execute(update(DrawingRow).where(DrawingRow.job_id == free.job_id).values(held))
+                    return _get(connection, free.job_id), Fence(free.job_id, attempt)
+                self._give_up_drawing(connection, free.job_id, f"whoever drew them died {free.attempt} times")
+        return None
 
     def record_drawing(
         self, fence: Fence, artifacts: Sequence[Artifact], *, is_last: bool, error: str | None = None
     ) -> None:
-        """Add drawn plots to an ended job; with an error the drawing is tried again, three times in all. Raises LeaseLost."""
-        is_over = is_last or (error is not None and fence.attempt >= MAX_CRASHES)
-        values = {"lease_expires_at": None if (is_over or error) else db_now(4 * self._lease_s), "error": error}
-        if is_over:
-            values["finished_at"] = db_now()
+        """Add drawn plots to an ended job; with an error the drawing is tried again, three times in all.
+
+        Raises LeaseLost.
+        """
         guard = (
             DrawingRow.job_id == fence.job_id,
             DrawingRow.attempt == fence.attempt,
             DrawingRow.finished_at.is_(None),
         )
+        held = {"lease_expires_at": None if is_last or error else db_now(4 * self._lease_s), "error": error}
         with self._database.write() as connection:
-            if connection.execute(update(DrawingRow).where(*guard).values(values)).rowcount == 0:
+            job = _find(connection, fence.job_id, lock=True)  # the job first, as everyone locks it
+            if job is None or connection.execute(update(DrawingRow).where(*guard).values(held)).rowcount == 0:
                 raise LeaseLost(f"drawing {fence.attempt} of job {fence.job_id} is another's now")
-            job = _get(connection, fence.job_id, lock=True)
-            events = [_artifact_event(a) for a in artifacts]
-            if error is not None:
-                warning = {"code": "plots_failed", "message": f"the plots could not be drawn: {error}"}
-                events.append(NewEvent(EventKind.WARNING, warning, once_key="plots_failed"))
-            self._append(connection, job, events)
+            self._append(connection, job, [_artifact_event(a) for a in artifacts])
             self._put_artifacts(connection, job.id, job.attempt, artifacts)
+            if error is not None and fence.attempt >= MAX_CRASHES:
+                self._give_up_drawing(connection, job.id, error)
+            elif is_last:
+                done = update(DrawingRow).where(DrawingRow.job_id == job.id).values(finished_at=db_now())
+                connection.execute(done)
+
+    def _give_up_drawing(self, connection: Connection, job_id: UUID, error: str) -> None:
+        over = {"finished_at": db_now(), "lease_expires_at": None, "error": error}
+        connection.execute(update(DrawingRow).where(DrawingRow.job_id == job_id).values(over))
+        warning = {"code": "plots_failed", "message": f"the plots could not be drawn: {error}"}
+        told = NewEvent(EventKind.WARNING, warning, once_key="plots_failed")
+        self._append(connection, _get(connection, job_id, lock=True), [told])
 
     def pending_drawings(self, job_id: UUID) -> list[str]:
         """Names of the plots that are still to come."""
@@ -709,6 +709,17 @@ _tables = JobRow.metadata.tables
 _INSERT_JOB = insert(_tables["jobs"]).returning(JobRow.__table__)
 _INSERT_EVENT = insert(_tables["events"])
 _INSERT_RUN = insert(_tables["runs"])
+_FREE_DRAWING = (
+    select(DrawingRow.job_id, DrawingRow.attempt)
+    .where(
+        DrawingRow.finished_at.is_(None),
+        or_(DrawingRow.lease_expires_at.is_(None), DrawingRow.lease_expires_at < db_now()),
+    )
+    .order_by(DrawingRow.job_id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+
 _IDLE: dict[str, Any] = {"worker_id": None, "worker_pid": None, "lease_expires_at": None}
 """Nobody holds the job."""
 
