@@ -25,6 +25,8 @@ from gradline.settings import Settings
 
 GRACE_S = 3
 """How long requests may take to end once the process is told to stop; streams are ended at once."""
+KEEP_ALIVE_S = 65
+"""An idle connection is kept this long, longer than clients and proxies do: then it is they who close it."""
 log = structlog.get_logger(__name__)
 
 
@@ -81,6 +83,7 @@ def make_server(settings: Settings) -> Server:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         server_header=False,
         ws="none",
     )

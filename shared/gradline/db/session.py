@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Lock
 from typing import Any
 
 import pysqlite3
@@ -20,12 +21,14 @@ class Database:
     """`read()` and `write()` transactions on SQLite or PostgreSQL.
 
     On SQLite a write transaction takes the write lock when it begins: one that reads first and locks later
-    fails at once, whatever the busy timeout, if another writer came between.
+    fails at once, whatever the busy timeout, if another writer came between. The threads of one process take turns
+    before they ask for it: SQLite's own waiting sleeps, and lets the unlucky wait for seconds.
     """
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn: AbstractContextManager[Any] = Lock() if self.is_sqlite else nullcontext()
         if self.is_sqlite:
             self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", pool_size)
             self._reader = _sqlite_engine(url, "BEGIN", pool_size)
@@ -45,7 +48,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Commits at the end of the block. A DependencyDown from here may hide a commit: re-read before assuming."""
-        with _dependency_errors(), self._writer.begin() as connection:
+        with _dependency_errors(), self._turn, self._writer.begin() as connection:
             yield connection
 
     def close(self) -> None:
