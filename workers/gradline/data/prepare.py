@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -50,7 +51,6 @@ def prepare(
 ) -> Prepared:
     """Everything is fitted on the training rows only. Raises PermanentError where the data cannot be used."""
     sample = load_sample(spec, sources, dtype)
-    is_binomial = _is_binomial(spec, len(sample.classes))
     if spec.preprocess.missing == "error" and not isinstance(spec.data, Blobs):
         check_complete(sample)
     train_sample, held_out = sample, None
@@ -65,13 +65,19 @@ def prepare(
         standardize=not isinstance(spec.data, Blobs) if standardize is None else standardize,
         centre=spec.model.fit_intercept,
     )
-    train = _problem(train_sample, preprocessing, device, is_binomial=is_binomial)
+    is_binomial = _is_binomial(spec, len(sample.classes))
+    make = partial(
+        _problem,
+        preprocessing=preprocessing,
+        device=device,
+        is_binomial=is_binomial,
+        has_intercept=spec.model.fit_intercept,
+    )
+    train = make(train_sample)
     if held_out is None:
         return Prepared(train_sample, preprocessing, train, None)
     preprocessing.warn_of_unseen(held_out, warn)
-    return Prepared(
-        train_sample, preprocessing, train, _problem(held_out, preprocessing, device, is_binomial=is_binomial)
-    )
+    return Prepared(train_sample, preprocessing, train, make(held_out))
 
 
 def _is_binomial(spec: LogisticRegressionSpec, n_classes: int) -> bool:
@@ -80,11 +86,14 @@ def _is_binomial(spec: LogisticRegressionSpec, n_classes: int) -> bool:
     return n_classes == 2 and spec.model.family != "multinomial"
 
 
-def _problem(sample: Sample, preprocessing: Preprocessing, device: torch.device, *, is_binomial: bool) -> Problem:
+def _problem(
+    sample: Sample, preprocessing: Preprocessing, device: torch.device, *, is_binomial: bool, has_intercept: bool
+) -> Problem:
     return make_problem(
         preprocessing.transform(sample).to(device),
         sample.class_n.to(device),
         len(sample.classes),
         is_binomial=is_binomial,
+        has_intercept=has_intercept,
         weight_n=None if sample.weight_n is None else sample.weight_n.to(device),
     )

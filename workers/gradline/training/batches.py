@@ -37,4 +37,4 @@ class Batches:
 
     def _order_of(self, epoch: int) -> Tensor:
         order_n = torch.randperm(self._problem.n, generator=epoch_generator(self._seed, epoch))
-        return order_n.to(self._problem.x_nd.device)
+        return order_n.to(self._problem.x_np.device)

@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor
 
+from gradline.training.problem import Problem
+
 
 def zero_parameters(d: int, k: int, *, has_intercept: bool, dtype: torch.dtype, n_members: int = 1) -> Tensor:
     """theta_bkp of zeros: every class equally likely. Where lbfgs and fista start."""
@@ -28,14 +30,9 @@ def drawn_parameters(d: int, k: int, *, has_intercept: bool, dtype: torch.dtype,
     return torch.cat((w_kd, c_k.unsqueeze(1)), dim=1).unsqueeze(0)
 
 
-def linear_predictor(x_nd: Tensor, theta_bkp: Tensor, out_nm: Tensor | None = None) -> Tensor:
+def linear_predictor(problem: Problem, theta_bkp: Tensor) -> Tensor:
     """z_nm with m = b * k columns, members outermost: one product for all members."""
-    b, k, p = theta_bkp.shape
-    d = x_nd.shape[1]
-    theta_mp = theta_bkp.view(b * k, p)
-    if p == d:
-        return torch.mm(x_nd, theta_mp.T, out=out_nm)
-    return torch.addmm(theta_mp[:, d], x_nd, theta_mp[:, :d].T, out=out_nm)
+    return problem.x_np @ theta_bkp.flatten(0, 1).T
 
 
 def predicted_class(z_nk: Tensor) -> Tensor:

@@ -53,19 +53,20 @@ class Sgd(_FirstOrder):
     ) -> None:
         super().__init__(objective, theta_bkp, batches)
         self._learning_rate = learning_rate
-        self._momentum = momentum
+        self._momentum = theta_bkp.new_tensor(momentum)  # as a tensor: a Python number costs more than the product
+        self._has_momentum = momentum > 0
         self._nesterov = nesterov
         self._velocity_bkp: Tensor | None = None
 
     def step(self) -> None:
         direction_bkp = self._next_gradient()
-        if self._momentum:
+        if self._has_momentum:
             if self._velocity_bkp is None:
                 self._velocity_bkp = direction_bkp.clone()
             else:
                 self._velocity_bkp.mul_(self._momentum).add_(direction_bkp)
             if self._nesterov:
-                direction_bkp = direction_bkp.add(self._velocity_bkp, alpha=self._momentum)
+                direction_bkp = direction_bkp + self._momentum * self._velocity_bkp
             else:
                 direction_bkp = self._velocity_bkp
         self.theta_bkp.add_(direction_bkp, alpha=-self._learning_rate)

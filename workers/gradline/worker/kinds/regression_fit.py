@@ -59,14 +59,14 @@ def _objective(spec: LogisticRegressionSpec, problem: Problem) -> Objective:
 
 def _first_parameters(spec: LogisticRegressionSpec, problem: Problem, job_stream: torch.Generator) -> Tensor:
     """Drawn on the CPU whatever the device, so that every device starts from the same."""
-    has_intercept, dtype = spec.model.fit_intercept, problem.x_nd.dtype
+    has_intercept, dtype = spec.model.fit_intercept, problem.x_np.dtype
     if spec.is_first_order:
         theta_bkp = drawn_parameters(
             problem.d, problem.k, has_intercept=has_intercept, dtype=dtype, generator=job_stream
         )
     else:
         theta_bkp = zero_parameters(problem.d, problem.k, has_intercept=has_intercept, dtype=dtype)
-    return theta_bkp.to(problem.x_nd.device)
+    return theta_bkp.to(problem.x_np.device)
 
 
 def _solver(spec: LogisticRegressionSpec, objective: Objective, theta_bkp: Tensor) -> Solver:

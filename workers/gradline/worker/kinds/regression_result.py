@@ -14,7 +14,7 @@ from gradline.training.model import predicted_class, probabilities
 from gradline.worker.kinds.history import finite
 
 ADVICE = {
-    Outcome.DIVERGED: "the loss is not finite any more: lower solver.learning_rate or penalty.l2, or standardise the columns",
+    Outcome.DIVERGED: "the loss is not finite: lower solver.learning_rate or penalty.l2, or standardise the columns",
     Outcome.STALLED: "no step lowers the objective at this precision: standardise the columns or set dtype to float64; "
     "the certificate says how flat it is",
 }
@@ -23,7 +23,7 @@ ADVICE = {
 def metrics_of(problem: Problem, objective: Objective, theta_bkp: Tensor) -> dict[str, Any]:
     """Measures over all rows of one problem; None where they are not defined."""
     fitness = objective.fitness(theta_bkp)
-    z_nk = linear_predictor(problem.x_nd, theta_bkp)
+    z_nk = linear_predictor(problem, theta_bkp)
     probability_nc, class_n = probabilities(z_nk.double()), problem.class_n
     share_n = problem.share_n1[:, 0].double()
     confusion_cc = confusion_matrix(predicted_class(z_nk), class_n, probability_nc.shape[1], share_n)
@@ -49,7 +49,7 @@ def objective_of(objective: Objective, theta_bkp: Tensor) -> float | None:
 
 def confusion_counts(problem: Problem, theta_bkp: Tensor) -> list[list[int]]:
     """Rows counted as [true class][predicted class]."""
-    predicted_n = predicted_class(linear_predictor(problem.x_nd, theta_bkp))
+    predicted_n = predicted_class(linear_predictor(problem, theta_bkp))
     n_classes = max(problem.k, 2)
     counts: list[list[int]] = confusion_matrix(predicted_n, problem.class_n, n_classes).tolist()
     return counts
@@ -97,7 +97,7 @@ def certificate_of(objective: Objective, theta_bkp: Tensor, outcome: Outcome, to
 
 def separates(problem: Problem, theta_bkp: Tensor) -> bool:
     """Whether every row is strictly on the side of its own class."""
-    z_nk = linear_predictor(problem.x_nd, theta_bkp)
+    z_nk = linear_predictor(problem, theta_bkp)
     if problem.k == 1:
         return bool((z_nk * (problem.y_nk * 2 - 1) > 0).all())
     own_n1 = z_nk.gather(1, problem.class_n.unsqueeze(1))

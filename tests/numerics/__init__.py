@@ -1,0 +1,1 @@
+"""Tests of what is computed: against torch, against scikit-learn, and against itself."""
