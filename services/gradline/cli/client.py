@@ -83,7 +83,7 @@ class Client:
     def job(self, job_id: str) -> dict[str, Any]:
         return self._object("GET", f"/v1/jobs/{quote(job_id, safe='')}")
 
-    def list_jobs(self, n: int, **filters: str | list[str] | None) -> list[dict[str, Any]]:
+    def list_jobs(self, n: int, **filters: str | None) -> list[dict[str, Any]]:
         """The newest `n` jobs."""
         wanted = {name: value for name, value in filters.items() if value}
         items: list[dict[str, Any]] = []
@@ -100,13 +100,13 @@ class Client:
         return self._object("POST", f"/v1/jobs/{quote(job_id, safe='')}/cancel")
 
     def list_examples(self) -> list[dict[str, Any]]:
-        return _items(self._json("GET", "/v1/examples"))
+        return _items(self._object("GET", "/v1/examples"))
 
     def example(self, name: str) -> dict[str, Any]:
         return self._object("GET", f"/v1/examples/{quote(name, safe='')}")
 
     def list_workers(self) -> list[dict[str, Any]]:
-        return _items(self._json("GET", "/v1/workers"))
+        return _items(self._object("GET", "/v1/workers"))
 
     def readiness(self) -> dict[str, Any]:
         """What `/readyz` says, also where it says no."""
@@ -121,8 +121,9 @@ class Client:
             blocks = iter(lambda: file.read(BLOCK_BYTES), b"")
             return self._object("POST", "/v1/datasets", params=params, content=blocks)
 
-    def list_artifacts(self, job_id: str) -> list[dict[str, Any]]:
-        return _items(self._json("GET", f"/v1/jobs/{quote(job_id, safe='')}/artifacts"))
+    def artifacts(self, job_id: str) -> dict[str, Any]:
+        """`items`, and the names of plots that are still `pending`."""
+        return self._object("GET", f"/v1/jobs/{quote(job_id, safe='')}/artifacts")
 
     def download(self, job_id: str, name: str, target: Path) -> None:
         address = f"/v1/jobs/{quote(job_id, safe='')}/artifacts/{quote(name)}"
@@ -141,16 +142,13 @@ class Client:
             _raise_for(source.response)
             for message in source:
                 body = json.loads(message.data)
-                yield Event(message.event, message.id, body.get("attempt", 0), body.get("data") or {})
+                yield Event(message.event, message.id, body.get("attempt") or 0, body.get("data") or {})
 
     def _object(self, method: str, address: str, **request: Any) -> dict[str, Any]:
-        found: dict[str, Any] = self._json(method, address, **request)
-        return found
-
-    def _json(self, method: str, address: str, **request: Any) -> Any:
         response = self._send(method, address, **request)
         _raise_for(response)
-        return response.json()
+        found: dict[str, Any] = response.json()
+        return found
 
     def _send(self, method: str, address: str, **request: Any) -> httpx2.Response:
         with _transport_errors(self.url):
@@ -201,6 +199,6 @@ def _problem_of(response: httpx2.Response) -> dict[str, Any]:
     return problem if isinstance(problem, dict) else {}
 
 
-def _items(page: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = page["items"] if isinstance(page, dict) else page
+def _items(page: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = page["items"]
     return found

@@ -16,10 +16,11 @@ from gradline.cli.terminal import clean, console
 from gradline.db import migrations
 from gradline.db.session import Database
 from gradline.embedded.home_lock import Running, find_running
+from gradline.embedded.mlflow_server import MLFLOW_PORT
 from gradline.embedded.ports import is_free
 from gradline.embedded.probes import answers_http, answers_redis
 from gradline.embedded.redis_server import find_binary
-from gradline.embedded.stack import LOOPBACK, MLFLOW_PORT, has_cuda
+from gradline.embedded.stack import LOOPBACK, has_cuda
 from gradline.errors import GradlineError
 from gradline.settings import Settings
 

@@ -67,7 +67,7 @@ def show_jobs(jobs: Sequence[dict[str, Any]], output: Output) -> None:
 
 def show_examples(examples: Sequence[dict[str, Any]], output: Output) -> None:
     if output is Output.TABLE:
-        rows = [(example["name"], example.get("title") or example.get("description") or "") for example in examples]
+        rows = [(example["name"], example["title"]) for example in examples]
         write_table(("name", ""), rows)
         say("Run one: gradline submit --example NAME --follow")
         return
@@ -78,8 +78,8 @@ def show_dataset(dataset: dict[str, Any], output: Output) -> None:
     if output is not Output.TABLE:
         _show_list([dataset], "id", output)
         return
-    write_table(("", ""), [("id", dataset["id"]), ("name", dataset["name"]), ("rows", number(dataset["rows"]))])
-    columns = [(column["name"], column["type"], number(column.get("missing", 0))) for column in dataset["columns"]]
+    write_table(("", ""), [("id", dataset["id"]), ("name", dataset["name"]), ("rows", number(dataset["n_rows"]))])
+    columns = [(column["name"], column["type"], number(column["n_missing"])) for column in dataset["columns"]]
     print()
     write_table(("column", "type", "missing"), columns, numeric=[2])
 
@@ -101,8 +101,7 @@ def read_body(file: str) -> dict[str, Any]:
 
 def example_body(client: Client, name: str) -> dict[str, Any]:
     """The job of an example, ready to submit."""
-    example = client.example(name)
-    body: dict[str, Any] = example.get("body", example)
+    body: dict[str, Any] = client.example(name)["body"]
     return body
 
 

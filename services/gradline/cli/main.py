@@ -52,6 +52,14 @@ def up(
 
 
 @app.command()
+def demo() -> None:
+    """Train two models on this machine before your eyes, then stop."""
+    from gradline.cli.demo import demo as run
+
+    raise typer.Exit(run(_settings()))
+
+
+@app.command()
 def api() -> None:
     """Run the API."""
     from gradline.cli.processes import become
@@ -115,7 +123,7 @@ def watch(job_id: JobId, output: OutputOption = Output.TABLE) -> None:
 def list_jobs(
     status: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE; may be repeated.")] = None,
+    label: Annotated[str | None, typer.Option(help="KEY:VALUE.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
     output: OutputOption = Output.TABLE,
 ) -> None:

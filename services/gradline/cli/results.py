@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gradline.cli.terminal import ago, clean, console, duration, number, status_text, table
+from gradline.cli.terminal import ago, clean, console, duration, number, print_table, status_text, table
 
 N_COEFFICIENTS_SHOWN = 30
 METRICS = {
@@ -21,7 +21,7 @@ METRICS = {
 def print_job(job: dict[str, Any]) -> None:
     """Everything of a job on stdout."""
     out = console()
-    out.print(table(("", ""), _facts(job)))
+    print_table(out, table(("", ""), _facts(job)))
     if job.get("result"):
         out.print()
         print_result(job["result"])
@@ -33,10 +33,10 @@ def print_result(result: dict[str, Any]) -> None:
         out.print(Text(_ending(result)))
     if result.get("metrics"):
         out.print()
-        out.print(_metrics_table(result["metrics"]))
+        print_table(out, _metrics_table(result["metrics"]))
     if result.get("coefficients"):
         out.print()
-        out.print(_coefficient_table(result))
+        print_table(out, _coefficient_table(result))
         hidden = len(result["coefficients"]) - N_COEFFICIENTS_SHOWN
         if hidden > 0:
             out.print(Text(f"… and {hidden} more; all of them: -o json", style="dim"))

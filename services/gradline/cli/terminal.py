@@ -45,7 +45,18 @@ def write_json(value: Any) -> None:
 
 def write_table(headers: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iterable[int] = ()) -> None:
     """A table on stdout, columns `numeric` aligned to the right."""
-    console().print(table(headers, rows, numeric))
+    print_table(console(), table(headers, rows, numeric))
+
+
+def print_table(target: Console, made: Table) -> None:
+    """Without the blanks at the ends of lines that a terminal does not show and a program has to cut."""
+    if target.is_terminal:
+        target.print(made)
+        return
+    with target.capture() as capture:
+        target.print(made)
+    for line in capture.get().splitlines():
+        print(line.rstrip(), file=target.file)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iterable[int] = ()) -> Table:

@@ -6,7 +6,7 @@ from types import FrameType
 
 from rich.table import Table
 
-from gradline.cli.terminal import console, say, table
+from gradline.cli.terminal import console, print_table, say, table
 from gradline.embedded.home_lock import find_running
 from gradline.embedded.stack import Stack, Wishes, default_children
 from gradline.errors import DependencyDown
@@ -50,7 +50,7 @@ def say_already_running(settings: Settings) -> None:
         say(f"A stack is already starting or stopping on {settings.home.absolute()}.")
         return
     say(f"A stack already runs on {settings.home.absolute()} (process {running.pid}):")
-    console(stderr=True).print(_addresses(running.url, running.mlflow_url))
+    print_table(console(stderr=True), _addresses(running.url, running.mlflow_url))
 
 
 def _run(stack: Stack, signals: StopSignals) -> None:
@@ -70,7 +70,7 @@ def _run(stack: Stack, signals: StopSignals) -> None:
 def show_addresses(stack: Stack) -> None:
     terminal = console(stderr=True)
     terminal.print()
-    terminal.print(_addresses(stack.url, stack.mlflow_url, stack))
+    print_table(terminal, _addresses(stack.url, stack.mlflow_url, stack))
     terminal.print()
 
 

@@ -31,6 +31,8 @@ class Program:
     layer: int = 1
     """Stopping goes from the highest layer to the lowest."""
     env: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] = lambda: None
+    """Called before each start."""
     is_ready: Callable[[], bool] = lambda: True
 
 
@@ -93,6 +95,7 @@ class Child:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
+        self.program.prepare()
         with _open_log(self.log_path) as log:
             log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: starting {self.program.name}\n".encode())
             log.flush()

@@ -13,6 +13,7 @@ from gradline.db.migrations import upgrade
 from gradline.db.session import Database
 from gradline.embedded.child import Program
 from gradline.embedded.home_lock import HomeLock, Running
+from gradline.embedded.mlflow_server import MLFLOW_PORT, mlflow_program
 from gradline.embedded.ports import choose_port
 from gradline.embedded.probes import answers_http, answers_socket
 from gradline.embedded.redis_server import OwnRedis, given_redis, own_redis
@@ -20,7 +21,6 @@ from gradline.embedded.supervisor import Supervisor
 from gradline.settings import Settings
 
 LOOPBACK = "127.0.0.1"
-MLFLOW_PORT = 5000
 STOP_MARGIN_S = 5.0
 """What a worker gets to end beyond the grace that its own children have."""
 
@@ -120,30 +120,18 @@ class Stack:
         url = self.url
         programs = [
             Program("api", _module("api"), env=env, is_ready=lambda: answers_http(f"{url}/livez")),
-            Program("conductor", _module("conductor"), layer=2, env=env),
             self._worker("cpu", env, self._wishes.n_children),
-            self._worker("drawing", env, 1),
             *([self._worker("gpu", env, 1)] if has_cuda() else []),
+            # Not needed by the first job: they leave the processors to the API and to the import of torch.
+            Program("conductor", _module("conductor"), ("api",), layer=2, env=env),
+            self._worker("drawing", env, 1, after=("api",)),
             Program("relay", _module("relay"), ("api",), layer=2, env=env),
         ]
-        return [*programs, self._mlflow()]
+        return [*programs, mlflow_program(self.home / "mlflow", LOOPBACK, self._mlflow_port)]
 
-    def _worker(self, lane: str, env: dict[str, str], n_children: int) -> Program:
+    def _worker(self, lane: str, env: dict[str, str], n_children: int, after: tuple[str, ...] = ()) -> Program:
         env = {**env, "GRADLINE_N_CHILDREN": str(n_children)}
-        return Program(f"worker-{lane}", [*_module("worker"), "--lane", lane], layer=2, env=env)
-
-    def _mlflow(self) -> Program:
-        folder, port = self.home / "mlflow", self._mlflow_port
-        (folder / "artifacts").mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
-        command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--serve-artifacts"]
-        command += ["--artifacts-destination", (folder / "artifacts").as_uri()]
-        command += ["--allowed-hosts", f"{LOOPBACK}:{port},localhost:{port}"]
-        # With job execution on, MLflow is ten processes and 1.4 GB instead of two and 0.6 GB.
-        env = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        url = self.mlflow_url
-        # It is the slowest to start and nothing waits for it, so it leaves the processors to the others first.
-        return Program("mlflow", command, ("api",), env=env, is_ready=lambda: answers_http(f"{url}/health"))
+        return Program(f"worker-{lane}", [*_module("worker"), "--lane", lane], after, layer=2, env=env)
 
 
 def default_children() -> int:
