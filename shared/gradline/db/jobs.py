@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     and_,
+    bindparam,
     case,
     delete,
     func,
@@ -317,35 +318,17 @@ class JobStore:
     def claim(self, lane: str, worker_id: str, worker_pid: int) -> Job | None:
         """The best queued job of the lane, now running under a new attempt; None where nothing is ready.
 
-        Best: highest priority, then the owner with the fewest running jobs, then the oldest.
+        Best: highest priority, then the owner with the fewest running jobs, then the oldest. Where the database broke
+        off, the row is read again: a claim that was committed is this worker's. If that fails too, the lease lapses.
         """
-        with self._database.write() as connection:
-            job_id = queue_order.pick(connection, lane)
-            if job_id is None:
-                return None
-            row = (
-                connection.execute(
-                    update(JobRow)
-                    .where(_jobs.id == job_id, _jobs.status == "queued")
-                    .values(
-                        status="running",
-                        attempt=_jobs.attempt + 1,
-                        worker_id=worker_id,
-                        worker_pid=worker_pid,
-                        lease_expires_at=db_now(self._lease_s),
-                        started_at=db_now(),
-                        not_before=None,
-                        last_seq=_jobs.last_seq + 1,
-                    )
-                    .returning(JobRow.__table__)
-                )
-                .mappings()
-                .one()
-            )
-            job = Job.of(row)
-            started = NewEvent(EventKind.STARTED, {"attempt": job.attempt, "worker_id": worker_id})
-            _insert_events(connection, job.id, job.attempt, job.last_seq, [started])
-            return job
+        job: Job | None = None
+        try:
+            with self._database.write() as connection:
+                job = self._start_best(connection, lane, worker_id, worker_pid)
+        except DependencyDown:
+            if job is None or not self._is_running_for(job, worker_id, worker_pid):
+                raise
+        return job
 
     def renew(self, fence: Fence, progress: dict[str, Any] | None = None) -> bool:
         """Prolong the lease; True where the owner has asked to cancel. Raises LeaseLost."""
@@ -604,6 +587,26 @@ class JobStore:
 
     # --- the pieces ---------------------------------------------------------------------------------------------
 
+    def _start_best(self, connection: Connection, lane: str, worker_id: str, worker_pid: int) -> Job | None:
+        job_id = queue_order.pick(connection, lane)
+        if job_id is None:
+            return None
+        start = {"claimed_id": job_id, "lease_s": self._lease_s, "worker_id": worker_id, "worker_pid": worker_pid}
+        job = Job.of(connection.execute(_START, start).mappings().one())
+        started = NewEvent(EventKind.STARTED, {"attempt": job.attempt, "worker_id": worker_id})
+        _insert_events(connection, job.id, job.attempt, job.last_seq, [started])
+        return job
+
+    def _is_running_for(self, claimed: Job, worker_id: str, worker_pid: int) -> bool:
+        """Another worker may have claimed the job under the same attempt number if this claim was not committed."""
+        now = self.find(claimed.id)
+        return now is not None and (now.status, now.attempt, now.worker_id, now.worker_pid) == (
+            JobStatus.RUNNING,
+            claimed.attempt,
+            worker_id,
+            worker_pid,
+        )
+
     def _insert_job(self, connection: Connection, job_id: UUID, new: NewJob) -> Job:
         values = {name: getattr(new, name) for name in new.__dataclass_fields__}
         row = connection.execute(_INSERT_JOB, values | {"id": job_id, "status": "queued", "last_seq": 1})
@@ -720,6 +723,19 @@ _FREE_DRAWING = (
     .with_for_update(skip_locked=True)
 )
 
+_START = (
+    update(_tables["jobs"])
+    .where(_jobs.id == bindparam("claimed_id"), _jobs.status == "queued")
+    .values(
+        status="running",
+        attempt=_jobs.attempt + 1,
+        lease_expires_at=db_now(bindparam("lease_s")),
+        started_at=db_now(),
+        not_before=None,
+        last_seq=_jobs.last_seq + 1,
+    )
+    .returning(JobRow.__table__)
+)
 _IDLE: dict[str, Any] = {"worker_id": None, "worker_pid": None, "lease_expires_at": None}
 """Nobody holds the job."""
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Float, TypeDecorator, literal
+from sqlalchemy import JSON, BindParameter, DateTime, Dialect, Float, TypeDecorator, literal, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
@@ -37,8 +37,10 @@ class db_now(FunctionElement[datetime]):  # noqa: N801  (reads as a SQL function
     inherit_cache = True
     name = "db_now"
 
-    def __init__(self, offset_s: float = 0.0) -> None:
-        super().__init__(literal(float(offset_s), Float()))
+    def __init__(self, offset_s: float | BindParameter[Any] = 0.0) -> None:
+        """The offset may also be a parameter, given when the statement runs."""
+        offset = type_coerce(offset_s, Float()) if isinstance(offset_s, BindParameter) else literal(offset_s, Float())
+        super().__init__(offset)
 
 
 @compiles(db_now, "postgresql")
