@@ -9,12 +9,19 @@ COPY constraints.txt wheelhouse* /wheels/
 FROM wheelhouse AS wheelhouse-gpu
 RUN rm -f /wheels/torch-*+cpu*
 
-# The requirements as files of their own: environments are rebuilt when these change, not with every edit.
+# What each environment holds, in files of their own: it is rebuilt when its file changes, not with every edit.
 FROM ${PYTHON_IMAGE} AS requirements
 COPY pyproject.toml /src/
 RUN ["python3", "-c", "import tomllib, pathlib\n\
 project = tomllib.loads(pathlib.Path('/src/pyproject.toml').read_text())['project']\n\
-for name, lines in {'core': project['dependencies'], **project['optional-dependencies']}.items():\n\
+extras = project['optional-dependencies']\n\
+for name, lines in {\n\
+    'core': project['dependencies'],\n\
+    'api': extras['api'] + extras['cli'],\n\
+    'worker': extras['worker'] + extras['relay'],\n\
+    'worker-gpu': extras['worker'],\n\
+    'mlflow': extras['mlflow'] + ['psycopg[binary]'],\n\
+}.items():\n\
     pathlib.Path('/src', name + '.txt').write_text('\\n'.join(lines) + '\\n')"]
 
 FROM ${PYTHON_IMAGE} AS wheel
@@ -34,43 +41,40 @@ RUN python3 -m venv --without-pip /venv && mkdir /store /mlflow && chown 10001:1
 WORKDIR /tmp
 
 FROM base AS mlflow
-RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels \
-    --mount=type=bind,from=requirements,source=/src,target=/requirements --mount=type=cache,target=/root/.cache/pip \
-    pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt \
-    -r /requirements/mlflow.txt 'psycopg[binary]'
+RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=bind,from=requirements,source=/src/mlflow.txt,target=/requirements.txt \
+    pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 USER 10001:10001
 EXPOSE 5000
 CMD ["mlflow", "server"]
 
 FROM base AS core
-RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels \
-    --mount=type=bind,from=requirements,source=/src,target=/requirements --mount=type=cache,target=/root/.cache/pip \
-    pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements/core.txt
+RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=bind,from=requirements,source=/src/core.txt,target=/requirements.txt \
+    pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 
 FROM core AS worker-gpu
-RUN --mount=type=bind,from=wheelhouse-gpu,source=/wheels,target=/wheels \
-    --mount=type=bind,from=requirements,source=/src,target=/requirements --mount=type=cache,target=/root/.cache/pip \
-    pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements/worker.txt
+RUN --mount=type=bind,from=wheelhouse-gpu,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=bind,from=requirements,source=/src/worker-gpu.txt,target=/requirements.txt \
+    pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
     pip --python /venv/bin/python install --no-cache-dir --no-deps --no-index /dist/*.whl
 USER 10001:10001
 CMD ["python", "-m", "gradline.worker.main", "--lane", "gpu"]
 
 FROM core AS worker
-RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels \
-    --mount=type=bind,from=requirements,source=/src,target=/requirements --mount=type=cache,target=/root/.cache/pip \
-    pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt \
-    -r /requirements/worker.txt -r /requirements/relay.txt
+RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=bind,from=requirements,source=/src/worker.txt,target=/requirements.txt \
+    pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
     pip --python /venv/bin/python install --no-cache-dir --no-deps --no-index /dist/*.whl
 USER 10001:10001
 CMD ["python", "-m", "gradline.worker.main", "--lane", "cpu"]
 
 FROM core AS api
-RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels \
-    --mount=type=bind,from=requirements,source=/src,target=/requirements --mount=type=cache,target=/root/.cache/pip \
-    pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt \
-    -r /requirements/api.txt -r /requirements/cli.txt
+RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=bind,from=requirements,source=/src/api.txt,target=/requirements.txt \
+    pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
     pip --python /venv/bin/python install --no-cache-dir --no-deps --no-index /dist/*.whl
 USER 10001:10001
