@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 import anyio
+import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
@@ -17,12 +18,14 @@ from gradline.api.errors import Responses, problem_responses
 from gradline.api.jobs import files, service, stream
 from gradline.api.jobs.schemas import WAIT_MAX_S, ArtifactList, JobFilter, JobPage, JobView, MetricList
 from gradline.api.openapi import JOB_BODY, PRIORITY_BODY
+from gradline.errors import DependencyDown
 from gradline.status import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problem_responses(401, 403, 422, 503))
 IdempotencyKey = Annotated[str | None, Header(description="The same key and body again: the same job")]
 _ENDED: Responses = {200: {"model": JobView, "description": "It ended within the time of `Prefer: wait=N`"}}
 _EXHAUSTED: Responses = {204: {"description": "You have seen everything there will ever be; do not reconnect"}}
+log = structlog.get_logger(__name__)
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})")
 
 
@@ -142,8 +145,11 @@ async def stream_events(
 
     `event` is the kind and `data` is `{seq, kind, attempt, at, data}`. Stored events carry an `id`; ticks do not.
     """
-    async for event in stream.follow(services.jobs, services.watcher, job_id, after):
-        yield event
+    try:
+        async for event in stream.follow(services.jobs, services.watcher, job_id, after):
+            yield event
+    except DependencyDown as down:  # the reader comes back with Last-Event-ID
+        log.warning("stream_broken_off", job_id=str(job_id), error=down.message)
 
 
 @router.get(

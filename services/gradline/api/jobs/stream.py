@@ -21,14 +21,15 @@ _limiter = anyio.CapacityLimiter(8)
 
 async def follow(jobs: JobStore, watcher: Watcher, job_id: UUID, after: int) -> AsyncIterator[ServerSentEvent]:
     """Every durable event above `after`, in order and once, with ticks in between."""
-    yield ServerSentEvent(retry=RECONNECT_MS)
     give_up_at = math.inf
+    retry: int | None = RECONNECT_MS  # with the first event, not alone: some clients take that for an empty event
     async with watcher.watch(job_id) as watch:
         while (mark := watch.mark) is not None:
             while after < mark.last_seq:
                 events = await anyio.to_thread.run_sync(jobs.events, job_id, after, None, _PAGE, limiter=_limiter)
                 for event in events:
-                    yield _durable(event)
+                    yield _durable(event, retry)
+                    retry = None
                 # A number may be missing where an event was a repeat: what is below the mark is there by now.
                 after = events[-1].seq if len(events) == _PAGE else max(mark.last_seq, *(e.seq for e in events[-1:]), 0)
             while watch.ticks:
@@ -60,7 +61,7 @@ def _has_ended(watch: Watch) -> bool:
     return watch.mark is None or watch.mark.status.is_terminal
 
 
-def _durable(event: Event) -> ServerSentEvent:
+def _durable(event: Event, retry: int | None) -> ServerSentEvent:
     document = {
         "seq": event.seq,
         "kind": event.kind,
@@ -68,7 +69,7 @@ def _durable(event: Event) -> ServerSentEvent:
         "at": event.created_at,
         "data": event.data,
     }
-    return ServerSentEvent(raw_data=to_json(document).decode(), event=event.kind.value, id=str(event.seq))
+    return ServerSentEvent(raw_data=to_json(document).decode(), event=event.kind.value, id=str(event.seq), retry=retry)
 
 
 def _ephemeral(tick: Tick) -> ServerSentEvent:
