@@ -38,20 +38,28 @@ class BoundaryPainter:
 
     def paint(self, frame: Frame) -> Pixels:
         """The picture of one report, (height, width, 3)."""
-        negative, positive, line, wrong, title, numbers = self._moving
-        margin_n = self._x_nd @ np.asarray(frame.weights) + frame.bias
-        mistaken = (margin_n > 0) != (self._y_n == 1)
-        corners = self._clipped(frame, 1.0), self._clipped(frame, -1.0)
-        positive.set_xy(corners[0])
-        negative.set_xy(corners[1])
-        line.set_data(*_line(frame, self._low, self._high))
-        wrong.set_offsets(self._x_nd[mistaken])
-        title.set_text(self._title(frame))
-        numbers.set_text(_numbers(frame, int(mistaken.sum()), len(self._y_n)))
+        self._move(frame)
         self._canvas.restore_region(self._still)
         for artist in (*self._moving, self._legend):  # the legend last, so that the line does not run through it
             self._figure.draw_artist(artist)
         return pixels_of(self._canvas)
+
+    def _move(self, frame: Frame) -> None:
+        """Put what changes where this frame has it."""
+        negative, positive, line, wrong, title, numbers = self._moving
+        weights, bias = frame.weights, frame.bias
+        title.set_text(self._title(frame))
+        if weights is None:
+            weights, bias = np.zeros(2), 0.0  # no line, no half-planes
+            is_wrong_n = np.zeros(len(self._y_n), bool)
+            numbers.set_text("the weights are no longer finite")
+        else:
+            is_wrong_n = (self._x_nd @ weights + bias > 0) != (self._y_n == 1)
+            numbers.set_text(_numbers(weights, bias, int(is_wrong_n.sum()), len(self._y_n)))
+        positive.set_xy(self._clipped(weights, bias))
+        negative.set_xy(self._clipped(-weights, -bias))
+        line.set_data(*_line(weights, bias, self._low, self._high))
+        wrong.set_offsets(self._x_nd[is_wrong_n])
 
     def _prepare(self, axes: Axes, data: PlotData) -> None:
         plain_axes(axes)
@@ -90,11 +98,11 @@ class BoundaryPainter:
             parts.append(f"accuracy {frame.accuracy:.3f}")
         return "  ·  ".join(parts)
 
-    def _clipped(self, frame: Frame, sign: float) -> Array:
-        """Corners of the part of the axes where the margin has this sign (Sutherland and Hodgman 1974)."""
+    def _clipped(self, weights: Array, bias: float) -> Array:
+        """Corners of the part of the axes where the margin is positive (Sutherland and Hodgman 1974)."""
         low, high = self._low, self._high
         box = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
-        margins = sign * (box @ np.asarray(frame.weights) + frame.bias)
+        margins = box @ weights + bias
         corners: list[Array] = []
         for i in range(4):
             j = (i + 1) % 4
@@ -111,21 +119,19 @@ def _limits(x_nd: Array) -> tuple[Array, Array]:
     return low - room, high + room
 
 
-def _line(frame: Frame, low: Array, high: Array) -> tuple[list[float], list[float]]:
-    """Two points of the decision line beyond the axes on both sides; nothing where both weights are 0."""
-    first, second = frame.weights
-    if first == second == 0.0:
-        return [], []
-    normal = np.asarray(frame.weights)
-    centre = (low + high) / 2
-    foot = centre - normal * (centre @ normal + frame.bias) / (normal @ normal)
-    along = np.array([-second, first]) / np.hypot(first, second) * np.hypot(*(high - low))
+def _line(weights: Array, bias: float, low: Array, high: Array) -> tuple[Array, Array]:
+    """Two points of the decision line beyond the axes on both sides; none where both weights are 0."""
+    length = np.hypot(*weights)
+    if length == 0.0:
+        return np.empty(0), np.empty(0)
+    normal, centre = weights / length, (low + high) / 2
+    foot = centre - normal * (centre @ normal + bias / length)
+    along = np.array([-normal[1], normal[0]]) * np.hypot(*(high - low))
     ends = np.array([foot - along, foot + along])
-    return list(ends[:, 0]), list(ends[:, 1])
+    return ends[:, 0], ends[:, 1]
 
 
-def _numbers(frame: Frame, n_wrong: int, n: int) -> str:
-    first, second = frame.weights
-    return f"weights ({first:.4f}, {second:.4f})    bias {frame.bias:.4f}    misclassified {n_wrong} of {n}".replace(
-        "-", "−"
-    )
+def _numbers(weights: Array, bias: float, n_wrong: int, n: int) -> str:
+    first, second = weights
+    text = f"weights ({first:.4f}, {second:.4f})    bias {bias:.4f}    misclassified {n_wrong} of {n} points"
+    return text.replace("-", "−")

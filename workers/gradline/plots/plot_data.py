@@ -19,7 +19,8 @@ class Frame:
     """The fit at one report."""
 
     step: int
-    weights: tuple[float, float]
+    weights: Array | None
+    """Of the two features; None where the fit was no longer finite."""
     bias: float
     loss: float | None
     accuracy: float | None
@@ -76,5 +77,6 @@ def _points(points: dict[str, Any]) -> tuple[Array, NDArray[np.int64]]:
 
 
 def _frame(raw: dict[str, Any]) -> Frame:
-    first, second = raw["weights"]
-    return Frame(int(raw["step"]), (first, second), raw["bias"], raw.get("loss"), raw.get("accuracy"))
+    is_finite = raw["bias"] is not None and None not in raw["weights"]
+    weights, bias = (np.asarray(raw["weights"], float), raw["bias"]) if is_finite else (None, 0.0)
+    return Frame(int(raw["step"]), weights, bias, raw.get("loss"), raw.get("accuracy"))

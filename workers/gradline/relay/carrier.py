@@ -166,8 +166,9 @@ class Carrier:
         fit = model.Fit.read(self._artifacts.get(weights.sha256), self._artifacts.get(description.sha256))
         points = content.final_points(job)
         step = points[0].step if points else 0
-        model_id = model.log_model(self._tracking.client, experiment_id, run_id, fit, step)
-        self._tracking.log(run_id, points, {}, {}, model_id)
+        home = model.Home(experiment_id, run_id, content.run_name(job), content.parameters(job), step)
+        model_id = model.log_model(self._tracking.client, fit, home)
+        self._tracking.log_of_model(run_id, model_id, points, content.dataset_input(job, self._dataset_of(job)))
 
     def _hold(self, job: Job) -> None:
         """Between two steps: stop if asked, and keep the lease."""

@@ -17,6 +17,8 @@ from gradline.status import EventKind, JobStatus
 RUN_STATUS = {JobStatus.SUCCEEDED: "FINISHED", JobStatus.FAILED: "FAILED", JobStatus.CANCELLED: "KILLED"}
 """How MLflow calls the end of a job."""
 
+CURVES = "fit"
+"""Section of MLflow's charts that holds what changes from step to step."""
 COLUMN_TYPES = {"integer": "long", "number": "double", "boolean": "boolean", "text": "string", "timestamp": "datetime"}
 
 
@@ -35,11 +37,17 @@ class DatasetInput:
     """What a run was trained on, described without its bytes."""
 
     name: str
-    digest: str
+    sha256: str
+    """Of the bytes, or of the recipe that makes them."""
     source_type: str
     source: str
     schema: str | None
     profile: str | None
+
+    @property
+    def digest(self) -> str:
+        """Short, as MLflow shows it beside the name."""
+        return self.sha256[:12]
 
 
 def milliseconds(moment: datetime) -> int:
@@ -55,8 +63,8 @@ def experiment_name(job: Job) -> str:
 
 
 def parameters(job: Job) -> dict[str, str]:
-    """The whole spec, flattened to dotted names."""
-    return {_safe_key(name): _shown(value) for name, value in _leaves(job.spec)}
+    """The whole spec, flattened to dotted names; what is null was not set, and would only fill the charts' captions."""
+    return {_safe_key(name): _shown(value) for name, value in _leaves(job.spec) if value is not None}
 
 
 def first_tags(job: Job, dataset: DatasetInput | None) -> dict[str, str]:
@@ -72,7 +80,7 @@ def first_tags(job: Job, dataset: DatasetInput | None) -> dict[str, str]:
         "mlflow.source.type": "JOB",
     }
     if dataset is not None:
-        tags |= {"gradline.dataset.name": dataset.name, "gradline.dataset.digest": dataset.digest}
+        tags |= {"gradline.dataset.name": dataset.name, "gradline.dataset.sha256": dataset.sha256}
     return tags | {_safe_key(f"label.{key}"): str(value) for key, value in job.labels.items()}
 
 
@@ -96,20 +104,21 @@ def last_tags(job: Job) -> dict[str, str]:
         "gradline.device": result.get("device"),
         "gradline.outcome": result.get("outcome"),
         "gradline.reproducible": result.get("reproducible"),
+        "gradline.fingerprint": result.get("fingerprint"),
         "gradline.error.code": error.get("code"),
         "gradline.error.message": error.get("message"),
         "mlflow.note.content": _note(job),
     }
-    fingerprint = result.get("fingerprint")
-    if isinstance(fingerprint, Mapping):
-        named |= {f"gradline.{name}": value for name, value in _leaves(fingerprint)}
+    environment = result.get("environment")
+    if isinstance(environment, Mapping):
+        named |= {f"gradline.environment.{name}": value for name, value in _leaves(environment)}
     return {_safe_key(key): _shown(value) for key, value in named.items() if value is not None}
 
 
 def points(events: Iterable[Event]) -> list[Point]:
-    """The metric events of a job; values that were not a number are left out."""
+    """The metric events of a job under `fit/`, which MLflow shows first; values that were not a number are left out."""
     return [
-        Point(_safe_key(key), float(value), milliseconds(event.created_at), int(event.data["step"]))
+        Point(_safe_key(f"{CURVES}/{key}"), float(value), milliseconds(event.created_at), int(event.data["step"]))
         for event in events
         if event.kind is EventKind.METRIC
         for key, value in event.data["values"].items()
@@ -118,12 +127,12 @@ def points(events: Iterable[Event]) -> list[Point]:
 
 
 def final_points(job: Job) -> list[Point]:
-    """The numbers of the result: its metrics by part of the rows, the objective, the steps taken."""
+    """The numbers of the result as `train.log_loss`, `validation.accuracy` ...; `n` counts rows and measures nothing."""
     if job.result is None or job.finished_at is None:
         return []
     steps = job.result.get("steps")
-    values: dict[str, Any] = {name: job.result.get(name) for name in ("objective", "steps")}
-    values |= dict(_leaves(job.result.get("metrics") or {}))
+    values: dict[str, Any] = {f"train.{name}": job.result.get(name) for name in ("objective", "steps")}
+    values |= {name: value for name, value in _leaves(job.result.get("metrics") or {}) if not name.endswith(".n")}
     at, step = milliseconds(job.finished_at), steps if isinstance(steps, int) else 0
     return [Point(_safe_key(name), float(value), at, step) for name, value in values.items() if _is_number(value)]
 
@@ -138,7 +147,8 @@ def dataset_input(job: Job, dataset: StoredDataset | None) -> DatasetInput | Non
     seed = recipe.get("seed") if recipe.get("seed") is not None else job.spec.get("seed")
     source = json.dumps(dict(recipe) | ({"seed": seed} if recipe["source"] == "blobs" else {}), sort_keys=True)
     name = str(recipe.get("name") or recipe["source"])
-    return DatasetInput(name, _digest(source.encode()), str(recipe["source"]), source, None, None)
+    sha256 = hashlib.sha256(source.encode()).hexdigest()
+    return DatasetInput(name, sha256, str(recipe["source"]), source, schema=None, profile=None)
 
 
 def _uploaded(dataset: StoredDataset) -> DatasetInput:
@@ -153,16 +163,12 @@ def _uploaded(dataset: StoredDataset) -> DatasetInput:
     profile = {"num_rows": dataset.n_rows, "num_columns": len(columns), "size_bytes": dataset.size_bytes}
     return DatasetInput(
         name=dataset.name,
-        digest=dataset.sha256[:36],
+        sha256=dataset.sha256,
         source_type="gradline",
         source=json.dumps({"dataset_id": str(dataset.id), "sha256": dataset.sha256, "format": dataset.format}),
         schema=json.dumps({"mlflow_colspec": columns}),
         profile=json.dumps(profile),
     )
-
-
-def _digest(source: bytes) -> str:
-    return hashlib.sha256(source).hexdigest()[:36]  # MLflow holds no more than 36 characters
 
 
 def _note(job: Job) -> str:

@@ -28,6 +28,8 @@ def write_image(folder: Path, job_id: UUID, artifact: Artifact, png: bytes) -> N
 
 
 def _stem(job_id: UUID, artifact: Artifact) -> str:
-    key = re.sub(r"/?step-\d+$", "", artifact.name.rsplit(".", 1)[0]).replace("/", "~")
+    key = re.sub(r"/?step-\d+$", "", artifact.name.rsplit(".", 1)[0]).replace(
+        "/", "."
+    )  # MLflow writes `~`, on which its own page breaks
     at_ms = 0 if artifact.created_at is None else milliseconds(artifact.created_at)
     return f"{key}+step+{artifact.step or 0}+timestamp+{at_ms}+{uuid5(job_id, artifact.name)}"

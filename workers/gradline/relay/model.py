@@ -5,6 +5,7 @@ are plain tensors: the model also loads where MLflow is told to refuse pickle.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,6 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 from safetensors.torch import load
 
-NAME = "model"
 WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "model.json"
 REQUIREMENTS = ("mlflow", "torch", "numpy")
@@ -53,40 +53,52 @@ class Fit:
     @classmethod
     def read(cls, weights: bytes, description: bytes) -> "Fit":
         tensors, described = load(weights), json.loads(description)
-        weight_kd = torch.atleast_2d(tensors["weight"])
-        bias_k = torch.atleast_1d(tensors.get("bias", torch.zeros(len(weight_kd), dtype=weight_kd.dtype)))
-        dtype = torch.empty(0, dtype=weight_kd.dtype).numpy().dtype
+        weight_kd, bias_k = tensors["coefficients"], tensors["intercepts"]
         # At least two rows: torch.export would take a single row for a constant batch size of 1.
         example = described.get("input_example") or np.zeros((2, weight_kd.shape[1]))
-        return cls(Probabilities(weight_kd, bias_k), described, np.asarray(example, dtype))
+        return cls(Probabilities(weight_kd, bias_k), described, np.asarray(example, weight_kd.numpy().dtype))
 
 
-def log_model(client: MlflowClient, experiment_id: str, run_id: str, fit: Fit, step: int) -> str:
+@dataclass(frozen=True)
+class Home:
+    """Where a model belongs, and what it is called."""
+
+    experiment_id: str
+    run_id: str
+    name: str
+    params: dict[str, str]
+    step: int
+
+
+def log_model(client: MlflowClient, fit: Fit, home: Home) -> str:
     """Give the run its model, once however often this is called; returns the model's id."""
-    model = _find_or_create(client, experiment_id, run_id)
+    model = _find_or_create(client, home)
     model_id = str(model.model_id)
     if model.status != LoggedModelStatus.READY:
         with TemporaryDirectory() as folder:
-            path = Path(folder) / NAME
-            _save(fit, path, Model(artifact_path=model.artifact_location, run_id=run_id, model_id=model_id))
+            path = Path(folder) / "model"
+            _save(fit, path, Model(artifact_path=model.artifact_location, run_id=home.run_id, model_id=model_id))
             client.log_model_artifacts(model_id, str(path))
-        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=step)])
+        client.log_outputs(home.run_id, [LoggedModelOutput(model_id, step=home.step)])
         client.finalize_logged_model(model_id, LoggedModelStatus.READY)
     return model_id
 
 
-def _find_or_create(client: MlflowClient, experiment_id: str, run_id: str) -> LoggedModel:
-    found = client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'", max_results=1)
+def _find_or_create(client: MlflowClient, home: Home) -> LoggedModel:
+    of_run = f"source_run_id = '{home.run_id}'"
+    found = client.search_logged_models([home.experiment_id], filter_string=of_run, max_results=1)
     if found:
         return found[0]
-    return client.create_logged_model(experiment_id, NAME, source_run_id=run_id, model_type="logistic-regression")
+    name = re.sub(r"[/:.%\"']", "_", home.name)  # the characters that MLflow refuses
+    return client.create_logged_model(
+        home.experiment_id, name, source_run_id=home.run_id, params=home.params, model_type="logistic-regression"
+    )
 
 
 def _save(fit: Fit, path: Path, mlflow_model: Model) -> None:
     torch.set_num_threads(1)  # the machine's cores belong to training
     with torch.no_grad():
         probabilities_nk = fit.module(torch.from_numpy(fit.example_nd)).numpy()
-    kept = ("feature_names", "class_names", "positive_class", "family")
     mlflow.pytorch.save_model(
         fit.module,
         path,
@@ -95,7 +107,7 @@ def _save(fit: Fit, path: Path, mlflow_model: Model) -> None:
         input_example=fit.example_nd,
         serialization_format="pt2",
         pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
-        metadata={name: fit.description[name] for name in kept if name in fit.description},
+        metadata=fit.description,
     )
 
 

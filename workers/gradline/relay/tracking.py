@@ -23,6 +23,8 @@ _request: Any = rest_utils.http_request  # neither carries types
 _credentials: Any = credentials.get_default_host_creds
 
 JOB_TAG = "gradline.job_id"
+EXPERIMENT_KIND = "custom_model_development"
+"""Tells the UI that the experiment holds training runs rather than traces of language models."""
 
 
 class Tracking:
@@ -75,10 +77,9 @@ class Tracking:
         points: Sequence[Point],
         params: dict[str, str],
         tags: dict[str, str],
-        model_id: str | None = None,
     ) -> None:
-        """Metrics (of a model, where one is named), parameters and tags, in as few calls as MLflow's limits allow."""
-        metrics = [Metric(p.key, p.value, p.timestamp_ms, p.step, model_id=model_id, run_id=run_id) for p in points]
+        """Metrics, parameters and tags, in as few calls as MLflow's limits allow."""
+        metrics = [Metric(p.key, p.value, p.timestamp_ms, p.step) for p in points]
         mlflow_params = [Param(key, value[:MAX_PARAM_LENGTH]) for key, value in params.items()]
         mlflow_tags = [RunTag(key, value[:MAX_TAG_LENGTH]) for key, value in tags.items()]
         calls = zip_longest(
@@ -89,6 +90,12 @@ class Tracking:
         )
         for some_metrics, some_params, some_tags in calls:
             self.client.log_batch(run_id, some_metrics, some_params, some_tags, synchronous=True)
+
+    def log_of_model(self, run_id: str, model_id: str, points: Sequence[Point], dataset: DatasetInput | None) -> None:
+        """Metrics of the run that are also the model's, measured on the data set; in the run they stay one point."""
+        name, digest = (None, None) if dataset is None else (dataset.name, dataset.digest)
+        metrics = [Metric(p.key, p.value, p.timestamp_ms, p.step, model_id, name, digest, run_id) for p in points]
+        self.client.log_batch(run_id, metrics, synchronous=True)
 
     def log_dataset(self, run_id: str, dataset: DatasetInput) -> None:
         described = Dataset(
@@ -107,7 +114,7 @@ class Tracking:
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                return str(self.client.create_experiment(name))
+                return str(self.client.create_experiment(name, tags={"mlflow.experimentKind": EXPERIMENT_KIND}))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
