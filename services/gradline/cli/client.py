@@ -41,6 +41,7 @@ class Event:
     id: str
     """Where to go on from after a break; empty while only ticks have been seen."""
     attempt: int
+    at: str
     data: dict[str, Any]
 
 
@@ -141,8 +142,10 @@ class Client:
         with _transport_errors(self.url), self._http.sse(address, headers=headers, timeout=timeout) as source:
             _raise_for(source.response)
             for message in source:
+                if not message.data:  # it only says how long to wait before reconnecting
+                    continue
                 body = json.loads(message.data)
-                yield Event(message.event, message.id, body.get("attempt") or 0, body.get("data") or {})
+                yield Event(message.event, message.id, body.get("attempt") or 0, body["at"], body.get("data") or {})
 
     def _object(self, method: str, address: str, **request: Any) -> dict[str, Any]:
         response = self._send(method, address, **request)

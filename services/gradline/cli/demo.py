@@ -7,6 +7,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from rich.text import Text
+
 from gradline.cli.client import Client
 from gradline.cli.display import make_display
 from gradline.cli.follow import watch
@@ -126,20 +128,23 @@ class _Demo:
         for job in jobs:
             folder = FOLDER / job["name"]
             folder.mkdir(parents=True, exist_ok=True)
-            names = self._wait_for_plots(job)
-            for name in names:
-                self._client.download(job["id"], name, folder / Path(name).name)
-            say(f"{len(names)} plots of {job['name']}: {folder}/")
+            print()
+            for name in self._wait_for_plots(job):
+                path = folder / name.rpartition("/")[2]
+                self._client.download(job["id"], name, path)
+                print(path)
 
     def _wait_for_plots(self, job: dict[str, Any]) -> list[str]:
+        """Names of its plots, and of the last picture of a series."""
+
         def drawn() -> list[str] | None:
             found = self._client.artifacts(job["id"])
-            return None if found["pending"] else [f["name"] for f in found["items"] if f["kind"] in PLOT_KINDS]
+            return None if found["pending"] else _worth_seeing(found["items"])
 
         return _wait_for(drawn, PLOTS_S, f"the plots of {job['name']}")
 
     def _wait_for_runs(self, jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        say("Waiting for both runs to be in MLflow …")
+        say("\nWaiting for both runs to be in MLflow …")
 
         def synced() -> list[dict[str, Any]] | None:
             found = [self._client.job(job["id"]) for job in jobs]
@@ -161,11 +166,16 @@ class _Demo:
 def _show_result(job: dict[str, Any]) -> None:
     out = console()
     out.print()
-    out.rule(clean(job["name"]), align="left", style="dim")
+    out.print(Text(clean(job["name"]), style="bold underline"))
     if job["error"]:
         out.print(f"{job['status']}: {clean(job['error'].get('message', job['error']))}", style="red")
     if job["result"]:
         print_result(job["result"])
+
+
+def _worth_seeing(artifacts: Sequence[dict[str, Any]]) -> list[str]:
+    series = sorted((f["step"], f["name"]) for f in artifacts if f["kind"] == "image")
+    return [f["name"] for f in artifacts if f["kind"] in PLOT_KINDS] + [name for _, name in series[-1:]]
 
 
 def _wait_for(look: Callable[[], T | None], timeout_s: float, what: str) -> T:

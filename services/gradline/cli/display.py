@@ -15,7 +15,7 @@ from gradline.cli.view import JobView
 PLAIN_INTERVAL_S = 2.0
 TITLE_WIDTH = 26
 
-Render = Callable[[JobView, Task], Text]
+Render = Callable[[JobView], Text]
 Justify = Literal["left", "right"]
 
 
@@ -126,32 +126,31 @@ class _ViewColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         view = self._views.get(task.id)
-        text = self._render(view, task) if view is not None else Text()
+        text = self._render(view) if view is not None else Text()
         text.justify, text.no_wrap = self._justify, True
         return text
 
 
-def _title(view: JobView, _task: Task) -> Text:
+def _title(view: JobView) -> Text:
     title = clean(view.title)
     return Text(title if len(title) <= TITLE_WIDTH else title[: TITLE_WIDTH - 1] + "…", style="bold")
 
 
-def _steps(view: JobView, _task: Task) -> Text:
+def _steps(view: JobView) -> Text:
     if view.step is None:
         return Text(view.status, style=STYLES.get(view.status, ""))
     of_total = f"/{view.total_steps:,}" if view.total_steps and not view.has_ended else ""
     return Text(f"step {view.step:,}{of_total}")
 
 
-def _quality(view: JobView, _task: Task) -> Text:
+def _quality(view: JobView) -> Text:
     return Text("  ".join(_quality_parts(view)))
 
 
-def _speed(view: JobView, task: Task) -> Text:
+def _speed(view: JobView) -> Text:
     if view.has_ended:
-        return Text(
-            f"{view.status} · {duration(task.finished_time or task.elapsed)}", style=STYLES.get(view.status, "")
-        )
+        took = f" in {duration(view.trained_s)}" if view.trained_s is not None else ""
+        return Text(view.status + took, style=STYLES.get(view.status, ""))
     return Text("  ".join(_speed_parts(view)), style="dim")
 
 
@@ -166,7 +165,7 @@ def _quality_parts(view: JobView) -> list[str]:
 
 
 def _speed_parts(view: JobView) -> list[str]:
-    if view.has_ended:
+    if view.has_ended or not view.step:  # no rate can be told before the first step
         return []
     parts = [f"{number(round(view.rate))} steps/s"] if view.rate is not None else []
     return parts + ([f"{duration(view.eta_s)} left"] if view.eta_s is not None else [])

@@ -8,7 +8,7 @@ from typing import Any
 from gradline.cli.client import Client, Event
 from gradline.cli.display import Display
 from gradline.cli.view import JobView
-from gradline.errors import DependencyDown, GradlineError
+from gradline.errors import DependencyDown
 from gradline.status import EventKind
 
 GIVE_UP_S = 120.0
@@ -55,7 +55,8 @@ class _Watcher(threading.Thread):
 
     def __init__(self, client: Client, view: JobView, display: Display) -> None:
         super().__init__(name=f"watch-{view.job_id}", daemon=True)
-        self.error: GradlineError | None = None
+        self.error: Exception | None = None
+        """Raised in the thread that joins."""
         self._client, self._view, self._display = client, view, display
 
     def run(self) -> None:
@@ -66,5 +67,5 @@ class _Watcher(threading.Thread):
                 self._display.update(self._view)
                 if text is not None:
                     self._display.tell(self._view, text)
-        except GradlineError as error:
+        except Exception as error:  # noqa: BLE001  re-raised by `watch`
             self.error = error

@@ -60,7 +60,7 @@ def show_jobs(jobs: Sequence[dict[str, Any]], output: Output) -> None:
             (job["id"], job["name"] or "", job["kind"], status_text(job["status"]), _done(job), ago(job["created_at"]))
             for job in jobs
         ]
-        write_table(("id", "name", "kind", "status", "step", "submitted"), rows, numeric=[4])
+        write_table(("id", "name", "kind", "status", "steps", "submitted"), rows, numeric=[4])
         return
     _show_list(jobs, "id", output)
 
@@ -106,8 +106,8 @@ def example_body(client: Client, name: str) -> dict[str, Any]:
 
 
 def _done(job: dict[str, Any]) -> str:
-    progress = job.get("progress") or {}
-    return number(progress["step"]) if progress.get("step") is not None else ""
+    steps = (job["result"] or {}).get("steps", (job["progress"] or {}).get("step"))
+    return number(steps) if steps is not None else ""
 
 
 def _show_list(items: Sequence[dict[str, Any]], key: str, output: Output) -> None:

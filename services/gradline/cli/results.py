@@ -3,17 +3,22 @@
 from collections.abc import Iterable
 from typing import Any
 
+from rich.table import Table
 from rich.text import Text
 
 from gradline.cli.terminal import ago, clean, console, duration, number, print_table, status_text, table
 
 N_COEFFICIENTS_SHOWN = 30
+INTERCEPT = "(intercept)"
 METRICS = {
     "accuracy": "accuracy",
     "log_loss": "log loss",
     "loss": "loss",
     "roc_auc": "area under the ROC curve",
-    "n_rows": "rows",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "brier": "Brier score",
+    "n": "rows",
 }
 """Metrics by the order in which people look for them; whatever else there is follows."""
 
@@ -31,12 +36,16 @@ def print_result(result: dict[str, Any]) -> None:
     out = console()
     if result.get("outcome"):
         out.print(Text(_ending(result)))
+    if result.get("advice"):
+        out.print(Text(clean(result["advice"]), style="yellow"))
     if result.get("metrics"):
         out.print()
         print_table(out, _metrics_table(result["metrics"]))
     if result.get("coefficients"):
         out.print()
         print_table(out, _coefficient_table(result))
+        if said := _positive_class(result):
+            out.print(Text(said))
         hidden = len(result["coefficients"]) - N_COEFFICIENTS_SHOWN
         if hidden > 0:
             out.print(Text(f"… and {hidden} more; all of them: -o json", style="dim"))
@@ -77,7 +86,7 @@ def _ending(result: dict[str, Any]) -> str:
     return f"{outcome[:1].upper()}{outcome[1:]}{at}{objective}{device}"
 
 
-def _metrics_table(metrics: dict[str, dict[str, Any]]) -> Any:
+def _metrics_table(metrics: dict[str, dict[str, Any]]) -> Table:
     parts = {part: values for part, values in metrics.items() if values}
     names = list(dict.fromkeys([*METRICS, *(name for values in parts.values() for name in values)]))
     rows = [
@@ -92,27 +101,36 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, int | float)
 
 
-def _coefficient_table(result: dict[str, Any]) -> Any:
-    shown = result["coefficients"][:N_COEFFICIENTS_SHOWN]
-    lines = [*shown, *({"feature": "(intercept)", **_as_row(row)} for row in result.get("intercepts") or [])]
-    optional = [
-        (name, title)
-        for name, title in (("class", "class"), ("std_error", "std. error"), ("z", "z"), ("p_value", "p"))
-        if any(line.get(name) is not None for line in lines)
-    ]
-    has_interval = any(line.get("ci_low") is not None for line in lines)
-    headers = ["feature", "estimate", *(title for _, title in optional), *(["95 % interval"] if has_interval else [])]
-    rows = [
-        [line["feature"], number(line.get("estimate")), *(number(line.get(name), 4) for name, _ in optional)]
-        + ([_interval(line)] if has_interval else [])
-        for line in lines
-    ]
-    return table(headers, rows, numeric=range(1, len(headers)))
+def _coefficient_table(result: dict[str, Any]) -> Table:
+    lines = [*result["coefficients"][:N_COEFFICIENTS_SHOWN]]
+    lines += [{"feature": INTERCEPT, **intercept} for intercept in result.get("intercepts") or []]
+    names = list(dict.fromkeys(line["class"] for line in lines if line.get("class") is not None))
+    if names and not any(line.get("std_error") is not None for line in lines):
+        return _table_by_class(lines, names)
+    return _table_with_errors(lines)
 
 
-def _as_row(intercept: Any) -> dict[str, Any]:
-    return intercept if isinstance(intercept, dict) else {"estimate": intercept}
+def _table_by_class(lines: list[dict[str, Any]], names: list[Any]) -> Table:
+    """A row per feature, a column per class."""
+    estimates = {(line["feature"], line.get("class")): line["estimate"] for line in lines}
+    features = list(dict.fromkeys(line["feature"] for line in lines))
+    rows = [(feature, *(number(estimates.get((feature, name))) for name in names)) for feature in features]
+    return table(("feature", *(str(name) for name in names)), rows, numeric=range(1, len(names) + 1))
 
 
-def _interval(line: dict[str, Any]) -> str:
-    return "–" if line.get("ci_low") is None else f"{number(line['ci_low'], 4)} … {number(line['ci_high'], 4)}"
+def _table_with_errors(lines: list[dict[str, Any]]) -> Table:
+    optional = {"class": "class", "std_error": "std. error", "z": "z", "p_value": "p", "ci_low": "95 % interval"}
+    shown = {name: title for name, title in optional.items() if any(line.get(name) is not None for line in lines)}
+    rows = [(line["feature"], number(line["estimate"]), *(_cell(line, name) for name in shown)) for line in lines]
+    return table(("feature", "estimate", *shown.values()), rows, numeric=range(1, len(shown) + 2))
+
+
+def _cell(line: dict[str, Any], name: str) -> str:
+    if name == "ci_low" and line.get("ci_low") is not None:
+        return f"{number(line['ci_low'], 4)} … {number(line['ci_high'], 4)}"
+    return number(line.get(name), 4)
+
+
+def _positive_class(result: dict[str, Any]) -> str:
+    positive = (result.get("classes") or {}).get("positive")
+    return "" if positive in (None, 1) else f"Class 1 is {clean(positive)!r}."

@@ -1,6 +1,7 @@
 """What is known of a job while it is watched: built up from its events."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 
 from gradline.cli.client import Event
@@ -26,6 +27,10 @@ class JobView:
     outcome: str = ""
     """Why the job ended, in a word or two."""
     attempt: int = 0
+    started_at: datetime | None = None
+    """When its newest attempt began."""
+    trained_s: float | None = None
+    """How long the attempt that ended it took."""
     warnings: list[str] = field(default_factory=list)
 
     @classmethod
@@ -44,7 +49,14 @@ class JobView:
             values = event.data.get("values") or {}
             self._advance({**event.data, **values})
             return None
+        self._clock(event)
         return self._tell(event.kind, event.data)
+
+    def _clock(self, event: Event) -> None:
+        if event.kind == EventKind.STARTED:
+            self.started_at = datetime.fromisoformat(event.at)
+        elif event.kind == EventKind.ENDED and self.started_at is not None:
+            self.trained_s = (datetime.fromisoformat(event.at) - self.started_at).total_seconds()
 
     def _advance(self, values: dict[str, Any]) -> None:
         # After a resume the steps since the checkpoint come again: the bar waits instead of going back.

@@ -1,5 +1,6 @@
 """A process of the stack, in a session of its own, writing to its own log file."""
 
+import math
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from gradline.embedded import guard
 
 LAUNCH = Path(__file__).with_name("launch.py")
 LOG_MAX_BYTES = 5_000_000
+START_MARK = "--- "
+"""Begins the line that every start adds to the log."""
 RESTART_MIN_S, RESTART_MAX_S = 0.5, 30.0
 HEALTHY_S = 60.0
 """A process that lived this long starts its next failure from the shortest wait."""
@@ -34,6 +37,8 @@ class Program:
     prepare: Callable[[], None] = lambda: None
     """Called before each start."""
     is_ready: Callable[[], bool] = lambda: True
+    waited_for_s: float = math.inf
+    """It counts as ready once it has lived this long, whatever `is_ready` says."""
 
 
 class Guard:
@@ -97,7 +102,7 @@ class Child:
     def start(self) -> None:
         self.program.prepare()
         with _open_log(self.log_path) as log:
-            log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: starting {self.program.name}\n".encode())
+            log.write(f"{START_MARK}{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: starting {self.program.name}\n".encode())
             log.flush()
             self._process = subprocess.Popen(  # noqa: S603  commands are composed in stack.py, never by a user
                 [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), *self.program.command],
@@ -117,7 +122,7 @@ class Child:
         code = self._process.poll()
         if code is not None:
             self._ended()
-        elif not self.is_ready and self.program.is_ready():
+        elif not self.is_ready and (self.program.is_ready() or self._age_s() > self.program.waited_for_s):
             self.is_ready = self.was_ready = True
         return code
 
@@ -144,9 +149,11 @@ class Child:
 
     def fail(self) -> None:
         """Count a death, or a start that failed, and put off the next start."""
-        lived_s = time.monotonic() - self._started_at
-        self.n_failures = 1 if self.is_ready and lived_s > HEALTHY_S else self.n_failures + 1
+        self.n_failures = 1 if self.is_ready and self._age_s() > HEALTHY_S else self.n_failures + 1
         self.start_at = time.monotonic() + min(RESTART_MAX_S, RESTART_MIN_S * 2 ** (self.n_failures - 1))
+
+    def _age_s(self) -> float:
+        return time.monotonic() - self._started_at
 
     def _ended(self) -> None:
         # What it started itself must not live on beside its successor.
@@ -158,6 +165,14 @@ class Child:
         if self._process is not None:
             self._guard.remove(self._process.pid)
         self._process, self.is_ready = None, False
+
+
+def has_logged(path: Path, event: str) -> bool:
+    """Whether the process has written this since its last start."""
+    try:
+        return event in path.read_text(errors="replace").rpartition(START_MARK)[2]
+    except FileNotFoundError:
+        return False
 
 
 def _open_log(path: Path) -> IO[bytes]:

@@ -11,7 +11,7 @@ MLFLOW_PORT = 5000
 """MLflow's usual port."""
 
 
-def mlflow_program(folder: Path, host: str, port: int) -> Program:
+def mlflow_program(folder: Path, host: str, port: int, after: tuple[str, ...] = ()) -> Program:
     """Keeps everything in `folder`. The slowest of all to start, and nothing waits for it, so it starts last."""
     (folder / "artifacts").mkdir(parents=True, exist_ok=True)
     database = folder / "mlflow.db"
@@ -24,7 +24,7 @@ def mlflow_program(folder: Path, host: str, port: int) -> Program:
     return Program(
         "mlflow",
         command,
-        after=("api",),
+        after=after,
         env=env,
         prepare=lambda: set_aside_unfinished(database),
         is_ready=lambda: _is_ready(f"http://{host}:{port}/health", database),

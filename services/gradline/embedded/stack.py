@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gradline.db.migrations import upgrade
 from gradline.db.session import Database
-from gradline.embedded.child import Program
+from gradline.embedded.child import Program, has_logged
 from gradline.embedded.home_lock import HomeLock, Running
 from gradline.embedded.mlflow_server import MLFLOW_PORT, mlflow_program
 from gradline.embedded.ports import choose_port
@@ -23,6 +23,10 @@ from gradline.settings import Settings
 LOOPBACK = "127.0.0.1"
 STOP_MARGIN_S = 5.0
 """What a worker gets to end beyond the grace that its own children have."""
+
+
+WORKER_START_S = 30.0
+"""Past it the others start beside the worker; its readiness shows only in its log, which may be set to be quiet."""
 
 
 @dataclass(frozen=True)
@@ -117,21 +121,31 @@ class Stack:
         }
 
     def _programs(self, env: dict[str, str]) -> list[Program]:
+        """First what the first job needs; the others leave it the processors until it can be trained."""
         url = self.url
-        programs = [
+        mlflow = mlflow_program(self.home / "mlflow", LOOPBACK, self._mlflow_port, after=("api", "worker-cpu"))
+        return [
             Program("api", _module("api"), env=env, is_ready=lambda: answers_http(f"{url}/livez")),
             self._worker("cpu", env, self._wishes.n_children),
-            *([self._worker("gpu", env, 1)] if has_cuda() else []),
-            # Not needed by the first job: they leave the processors to the API and to the import of torch.
             Program("conductor", _module("conductor"), ("api",), layer=2, env=env),
-            self._worker("drawing", env, 1, after=("api",)),
-            Program("relay", _module("relay"), ("api",), layer=2, env=env),
+            *([self._worker("gpu", env, 1)] if has_cuda() else []),
+            self._worker("drawing", env, 1, after=("api", "worker-cpu")),
+            Program("relay", _module("relay"), ("api", "worker-cpu"), layer=2, env=env),
+            mlflow,
         ]
-        return [*programs, mlflow_program(self.home / "mlflow", LOOPBACK, self._mlflow_port)]
 
     def _worker(self, lane: str, env: dict[str, str], n_children: int, after: tuple[str, ...] = ()) -> Program:
-        env = {**env, "GRADLINE_N_CHILDREN": str(n_children)}
-        return Program(f"worker-{lane}", [*_module("worker"), "--lane", lane], after, layer=2, env=env)
+        name = f"worker-{lane}"
+        log = self.home / "logs" / f"{name}.log"
+        return Program(
+            name,
+            [*_module("worker"), "--lane", lane],
+            after,
+            layer=2,
+            env={**env, "GRADLINE_N_CHILDREN": str(n_children)},
+            is_ready=lambda: has_logged(log, "child_ready"),
+            waited_for_s=WORKER_START_S,
+        )
 
 
 def default_children() -> int:
