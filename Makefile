@@ -9,7 +9,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(STAMP) ## Make .venv with everything in it; at once when nothing has changed
@@ -23,8 +23,8 @@ up: $(STAMP) ## Run the whole service on this machine until Ctrl-C
 	@$(BIN)/gradline up
 
 .PHONY: test
-test: $(STAMP) ## Run every test
-	@$(BIN)/pytest $(TESTS)
+test: $(STAMP) ## Run every test but the cluster's
+	@$(BIN)/pytest -m 'not containers' $(TESTS)
 
 .PHONY: check
 check: $(STAMP) ## Format, lint, types and import contracts, as CI asks for them
@@ -38,6 +38,13 @@ format: $(STAMP) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: cluster-env
+cluster-env: .env ## Write .env with generated secrets for docker compose, unless there is one
+
+.PHONY: test-cluster
+test-cluster: $(STAMP) wheelhouse ## Bring the compose cluster up on a real container engine and use it
+	@$(BIN)/pytest -m containers tests/e2e/test_compose.py
+
 .PHONY: openapi
 openapi: $(STAMP) ## Write docs/openapi.json from the code
 	$(BIN)/python -m gradline.api.openapi docs/openapi.json
@@ -49,11 +56,24 @@ clean: ## Remove .venv and caches; the data in .gradline stays
 # torch comes first and alone: where its CPU build is at hand, the rest then keeps it instead of the CUDA one.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Gradline needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	  { echo "Gradline needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1). Try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "$(PYTHON) has no venv module. On Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) ($$(command -v $(PYTHON)))"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing. The first time takes minutes: PyTorch and MLflow are large."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
+
+# Every variable that is empty in the example becomes 32 random bytes, in hexadecimal digits.
+.env:
+	@umask 077; while IFS= read -r line; do case "$$line" in \
+	  [A-Z]*=) printf '%s%s\n' "$$line" "$$(od -An -vN32 -tx1 /dev/urandom | tr -d ' \n')";; \
+	  *) printf '%s\n' "$$line";; \
+	esac; done < .env.example > $@.new && mv $@.new $@
+	@echo "Wrote .env: keep it to yourself. Next: docker compose up -d --wait" >&2
+
+# The torch that pip finds here, so that the images carry the same.
+wheelhouse:
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $@ '$(TORCH)'
