@@ -107,14 +107,14 @@ class Preprocessing:
         return (x_nd - self.centre_d) / self.scale_d if self.is_standardized else x_nd
 
     def on_own_scale(self, theta_kp: Tensor) -> tuple[Tensor, Tensor]:
-        """w_kd and c_k for the columns as they were given, from parameters of the features that training saw."""
-        d = len(self.scale_d)
+        """w_kd and c_k in float64 for the columns as given, from parameters of the features that training saw."""
+        theta_kp, d = theta_kp.double(), len(self.scale_d)
         w_kd = theta_kp[:, :d]
         c_k = theta_kp[:, d] if theta_kp.shape[1] > d else torch.zeros_like(theta_kp[:, 0])
         if not self.is_standardized:
             return w_kd, c_k
-        w_kd = w_kd / self.scale_d
-        return w_kd, c_k - w_kd @ self.centre_d
+        w_kd = w_kd / self.scale_d.double()
+        return w_kd, c_k - w_kd @ self.centre_d.double()
 
     def warn_of_unseen(self, sample: Sample, warn: Warn) -> None:
         for part, block in zip(self.parts, sample.blocks, strict=True):

@@ -9,13 +9,9 @@ from gradline.specs.logistic_regression import Split
 
 def split_rows(class_n: Tensor, classes: list[object], spec: Split) -> tuple[Tensor, Tensor]:
     """Row numbers for training and validation, each in the data's own order."""
-    generator = torch.Generator().manual_seed(spec.seed)
-    groups = [torch.nonzero(class_n == c).squeeze(1) for c in range(len(classes))] if spec.stratify else [None]
-    held_out = []
-    for group_r in groups:
-        rows_r = torch.arange(len(class_n)) if group_r is None else group_r
-        order_r = rows_r[torch.randperm(len(rows_r), generator=generator)]
-        held_out.append(order_r[: round(spec.validation_fraction * len(rows_r))])
+    order_n = torch.randperm(len(class_n), generator=torch.Generator().manual_seed(spec.seed))
+    groups = [order_n[class_n[order_n] == c] for c in range(len(classes))] if spec.stratify else [order_n]
+    held_out = [group_r[: round(spec.validation_fraction * len(group_r))] for group_r in groups]
     is_held_out_n = torch.zeros(len(class_n), dtype=torch.bool)
     is_held_out_n[torch.cat(held_out)] = True
     training_r, validation_r = torch.nonzero(~is_held_out_n).squeeze(1), torch.nonzero(is_held_out_n).squeeze(1)

@@ -7,6 +7,8 @@ from gradline.training.objective import Objective
 from gradline.training.solvers.base import State
 from gradline.training.solvers.line_search import Point, search
 
+MAX_IDLE_STEPS = 10
+"""Steps in a row that lower neither F beyond its rounding nor the gradient: there is nothing left to gain."""
 MIN_CURVATURE = 1e-14
 """A pair whose s'y is below this share of y'y would make the learnt Hessian useless; it is left out."""
 
@@ -26,16 +28,29 @@ class Lbfgs:
         self._steps_q: list[Tensor] = []
         self._changes_q: list[Tensor] = []
         self._value, self._gradient_q = self._evaluate(theta_bkp)
+        self._lowest_norm = self._norm()
+        self._n_idle_steps = 0
 
     def is_converged(self, tolerance: float) -> bool:
-        return self._gradient_q.abs().max().item() <= tolerance
+        return self._norm() <= tolerance
 
     def step(self) -> None:
         """Search along the quasi-Newton direction; where that fails, once more along the gradient."""
-        if self._search(self._direction()):
-            return
-        self._steps_q, self._changes_q = [], []
-        self.is_stalled = not self._search(-self._gradient_q)
+        value_before = self._value
+        if not self._search(self._direction()):
+            self._steps_q, self._changes_q = [], []
+            self.is_stalled = not self._search(-self._gradient_q)
+        self._look_for_progress(value_before)
+
+    def _look_for_progress(self, value_before: float) -> None:
+        norm = self._norm()
+        is_lower = value_before - self._value > self._objective.rounding * abs(value_before)
+        self._n_idle_steps = 0 if is_lower or norm < self._lowest_norm else self._n_idle_steps + 1
+        self._lowest_norm = min(norm, self._lowest_norm)
+        self.is_stalled = self.is_stalled or self._n_idle_steps >= MAX_IDLE_STEPS
+
+    def _norm(self) -> float:
+        return self._gradient_q.abs().max().item()
 
     def _search(self, direction_q: Tensor) -> bool:
         origin_q = self.theta_bkp.view(-1).clone()
@@ -87,13 +102,15 @@ class Lbfgs:
         tensors = {
             "gradient": self._gradient_q.clone(),
             "value": torch.tensor(self._value, dtype=torch.float64),
+            "lowest_norm": torch.tensor(self._lowest_norm, dtype=torch.float64),
         }
         tensors |= {f"step.{i}": step_q for i, step_q in enumerate(self._steps_q)}
         tensors |= {f"change.{i}": change_q for i, change_q in enumerate(self._changes_q)}
-        return State(tensors, {"n_pairs": len(self._steps_q)})
+        return State(tensors, {"n_pairs": len(self._steps_q), "n_idle_steps": self._n_idle_steps})
 
     def load(self, state: State) -> None:
         tensors, n_pairs = state.tensors, state.numbers["n_pairs"]
         self._value, self._gradient_q = tensors["value"].item(), tensors["gradient"]
+        self._lowest_norm, self._n_idle_steps = tensors["lowest_norm"].item(), state.numbers["n_idle_steps"]
         self._steps_q = [tensors[f"step.{i}"] for i in range(n_pairs)]
         self._changes_q = [tensors[f"change.{i}"] for i in range(n_pairs)]

@@ -28,7 +28,7 @@ def curve_parquet(history: History) -> bytes:
 
 def model_files(prepared: Prepared, theta_bkp: Tensor) -> tuple[bytes, bytes]:
     """model.safetensors (w_kd, c_k for features on their own scale) and model.json (how columns become features)."""
-    w_kd, c_k = prepared.preprocessing.on_own_scale(theta_bkp[0].cpu().double())
+    w_kd, c_k = prepared.preprocessing.on_own_scale(theta_bkp[0].cpu())
     tensors: bytes = save({"coefficients": w_kd.contiguous(), "intercepts": c_k.contiguous()})
     description = {
         "format": MODEL_FORMAT,

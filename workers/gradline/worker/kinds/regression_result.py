@@ -57,7 +57,7 @@ def confusion_counts(problem: Problem, theta_bkp: Tensor) -> list[list[int]]:
 
 def coefficients_of(prepared: Prepared, theta_bkp: Tensor) -> dict[str, Any]:
     """`coefficients` and `intercepts` on the columns' own scale; each names its class where there are more than one."""
-    w_kd, c_k = prepared.preprocessing.on_own_scale(theta_bkp[0].cpu().double())
+    w_kd, c_k = prepared.preprocessing.on_own_scale(theta_bkp[0].cpu())
     names = prepared.preprocessing.feature_names
     has_intercept = theta_bkp.shape[2] > len(names)
     classes = [{}] if len(c_k) == 1 else [{"class": name} for name in prepared.train_sample.classes]

@@ -1,0 +1,133 @@
+"""Fits on uploaded tables, from the file to predictions made with the saved model."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from safetensors.numpy import load
+
+from gradline.errors import PermanentError
+from gradline.storage import ArtifactStore
+from gradline.worker.kinds.logistic_regression import drawings
+from tests.numerics.attempts import MemoryAttempt, regression_spec, train
+
+ID = "00000000-0000-0000-0000-000000000000"
+CITIES = ["Ulm", "Bonn", "Kiel"]
+
+
+def passengers(n: int = 200) -> bytes:
+    """Quoted fields, blanks and text; survival leans on age, fare and city."""
+    generator = np.random.default_rng(0)
+    lines = ['"pass, name",age,fare,city,survived']
+    for i in range(n):
+        age, fare, city = generator.normal(40, 12), generator.lognormal(3, 1), CITIES[generator.integers(3)]
+        z = 0.05 * (40 - age) + 0.02 * fare + (city == "Ulm") - 0.5
+        survived = "yes" if generator.random() < 1 / (1 + np.exp(-z)) else "no"
+        shown = "" if i % 9 == 0 else f"{age:.2f}"
+        lines.append(f'"n, {i % 3}",{shown},{fare:.3f},{"NA" if i % 11 == 0 else city},{survived}')
+    return "\n".join(lines).encode()
+
+
+@pytest.fixture
+def attempt(tmp_path) -> MemoryAttempt:
+    attempt = MemoryAttempt()
+    attempt.store = ArtifactStore(f"file://{tmp_path}")
+    stored = attempt.store.put(passengers())
+    attempt.uploads[ID] = SimpleNamespace(name="passengers", format="csv", sha256=stored.sha256)
+    return attempt
+
+
+def job(**fields: Any) -> dict[str, Any]:
+    data = {"source": "dataset", "dataset_id": ID, "target": "survived", "features": ["age", "fare", "city"]}
+    defaults = {
+        "data": data,
+        "preprocess": {"missing": "indicator"},
+        "split": {"validation_fraction": 0.25},
+        "penalty": {"l2": 0.01},
+    }
+    return defaults | fields
+
+
+def predict(files: dict[str, bytes], rows: list[dict[str, Any]]) -> np.ndarray:
+    """Class probabilities as model.json describes them; an independent reading of the format."""
+    model, tensors = json.loads(files["model.json"]), load(files["model.safetensors"])
+    features: dict[str, list[float]] = {name: [] for name in model["features"]}
+    for row in rows:
+        for part in model["preprocessing"]:
+            for j, name in enumerate(part["columns"]):
+                value = row[name]
+                if part["kind"] == "numeric":
+                    features[name].append(part["fill"][j] if value is None else value)
+                    if name in part["indicators"]:
+                        features[f"{name} is missing"].append(float(value is None))
+                else:
+                    for level in part["levels"][1:]:
+                        features[f"{name}={level}"].append(float((value or "(missing)") == level))
+    x = np.array([features[name] for name in model["features"]]).T
+    z = x @ tensors["coefficients"].T + tensors["intercepts"]
+    return 1 / (1 + np.exp(-z[:, 0]))
+
+
+def test_an_odd_csv_is_fitted_and_its_model_predicts_as_its_metrics_say(attempt):
+    result, _ = train(attempt, **job(split={"validation_fraction": 0.0}))
+    assert result["outcome"] == "converged"
+    assert result["classes"] == {"names": ["no", "yes"], "positive": "yes"}
+    names = [c["feature"] for c in result["coefficients"]]
+    assert names == ["age", "age is missing", "fare", "city=Kiel", "city=Ulm", "city=(missing)"]
+    rows, truth = [], []
+    for line in passengers().decode().splitlines()[1:]:
+        age, fare, city, survived = line.rsplit(",", 4)[1:]
+        rows.append({"age": float(age) if age else None, "fare": float(fare), "city": None if city == "NA" else city})
+        truth.append(survived == "yes")
+    p, y = predict(attempt.files, rows), np.array(truth)
+    assert -np.log(np.where(y, p, 1 - p)).mean() == pytest.approx(result["metrics"]["train"]["log_loss"], rel=1e-9)
+    assert ((p >= 0.5) == y).mean() == pytest.approx(result["metrics"]["train"]["accuracy"])
+
+
+def test_validation_rows_are_measured_apart_and_nothing_is_fitted_on_them(attempt):
+    result, _ = train(attempt, **job())
+    metrics = result["metrics"]
+    assert metrics["train"]["n"] + metrics["validation"]["n"] == 200
+    assert metrics["validation"]["n"] == pytest.approx(50, abs=1)
+    assert metrics["train"]["log_loss"] != metrics["validation"]["log_loss"]
+    assert {"validation_loss", "validation_accuracy"} <= set(attempt.points[0])
+
+
+def test_another_positive_class_flips_every_sign(attempt):
+    straight, _ = train(attempt, **job(stop={"tolerance": 1e-10}))
+    spec = job(stop={"tolerance": 1e-10})
+    spec["data"] |= {"positive_class": "no"}
+    flipped, _ = train(attempt, **spec)
+    assert flipped["classes"]["positive"] == "no"
+    for one, other in zip(straight["coefficients"], flipped["coefficients"], strict=True):
+        assert one["estimate"] == pytest.approx(-other["estimate"], abs=1e-7)
+
+
+def test_missing_values_under_the_error_policy_name_column_and_count(attempt):
+    with pytest.raises(PermanentError, match=r"'age' \(23\), 'city' \(19\)"):
+        train(attempt, **job(preprocess={"missing": "error"}))
+
+
+def test_a_column_that_the_file_lacks_fails_the_job_with_the_columns_listed(attempt):
+    spec = job()
+    spec["data"]["features"] = ["age", "cabin"]
+    with pytest.raises(PermanentError) as failed:
+        train(attempt, **spec)
+    assert failed.value.code == "bad_data"
+    assert "'cabin'" in str(failed.value.details) or "cabin" in failed.value.message
+
+
+def test_the_curve_and_the_plot_data_hold_every_report(attempt):
+    result, _ = train(attempt, **job(solver={"name": "adam"}, stop={"max_steps": 100}, report={"every": 10}))
+    curve = pyarrow.parquet.read_table(pyarrow.BufferReader(attempt.files["metrics.parquet"])).to_pydict()
+    assert curve["step"] == [*range(0, 100, 10), 99]
+    data = json.loads(attempt.files["plot_data.json"])
+    assert data["history"]["step"] == curve["step"]
+    assert data["history"]["validation_loss"] == curve["validation_loss"]
+    assert sum(map(sum, data["confusion_matrix"]["train"])) == result["n_rows"]
+    assert data["points"] is None
+    assert data["frames"] == []
+    assert drawings(regression_spec(**job()), result) == ["loss.png", "accuracy.png", "confusion_matrix.png"]

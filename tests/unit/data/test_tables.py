@@ -1,0 +1,160 @@
+"""The reading rules for uploaded tables."""
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from gradline import table_formats
+from gradline.errors import InvalidInput
+from gradline.tables import profile, read_table
+
+
+def parquet(columns: dict[str, Any]) -> bytes:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table(columns), file)
+    return file.getvalue()
+
+
+def test_a_csv_with_everything_odd_is_read():
+    data = (
+        b'\xef\xbb\xbf id ,"full, name",age,member,note\r\n'
+        b'1,"Ann ""A"" B",NA, true ,"two\nlines"\r\n'
+        b"\r\n"
+        b"2,,3.5,FALSE, x \r\n"
+    )
+    assert read_table(data, "csv").to_pydict() == {
+        "id": [1, 2],
+        "full, name": ['Ann "A" B', None],
+        "age": [None, 3.5],
+        "member": [True, False],
+        "note": ["two\nlines", "x"],
+    }
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found_in_the_header(delimiter: str):
+    data = delimiter.join(["a", "b"]) + "\n" + delimiter.join(["1", '"x, y; z"']) + "\n"
+    assert read_table(data.encode(), "csv").to_pydict() == {"a": [1], "b": ["x, y; z"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        (["1", "-2", "007"], "integer", [1, -2, 7]),
+        (["1", "2.5", "1e3"], "number", [1.0, 2.5, 1000.0]),
+        (["9999999999999999999"], "number", [1e19]),
+        (["True", "false"], "boolean", [True, False]),
+        (["1", "x"], "text", ["1", "x"]),
+        (["0x10", "0x11"], "text", ["0x10", "0x11"]),
+        (["1,5", "2"], "text", ["1,5", "2"]),
+        (["1", "NA", '"N/A"', "null", "NaN", "#N/A"], "integer", [1, None, None, None, None, None]),
+    ],
+)
+def test_a_column_takes_the_first_type_that_fits_all_its_values(values, kind, expected):
+    rows = [f'"{v}"' if "," in v else v for v in values]
+    table = read_table("\n".join(["a,b", *(f"{row},z" for row in rows)]).encode(), "csv")
+    assert table.column("a").to_pylist() == expected
+    assert profile(table)[0]["type"] == kind
+
+
+def test_a_late_value_of_another_type_changes_the_column_not_the_reading():
+    rows = "\n".join(["a,b", *["1,2"] * 100_000, "x,2"])
+    assert profile(read_table(rows.encode(), "csv"))[0]["type"] == "text"
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "reason"),
+    [
+        (b"", "file", "the file is empty"),
+        (b"\n \n", "file", "the file is empty"),
+        (b"a,b\n", "file", "no rows"),
+        (b"a,b\n1,2\n3\n", "rows[3]", "row 3 (the header is row 1) has 1 values where the header names 2 columns"),
+        (b"a,b\n1,2,3\n", "rows[2]", "has 3 values"),
+        (b"a\0,b\n1,2\n", "file", "NUL byte at byte 2"),
+        ("a,b\n1,2\n".encode("utf-16"), "file", "UTF-16"),
+        (b"a,b\n1,\xff\n", "file", "UTF8"),
+        (b"a,a\n1,2\n", "columns[1]", "columns 1 and 2 are both named 'a'"),
+        (b"a,\n1,2\n", "columns[1]", "column 2 has no name"),
+        (b"1,2.5\n3,4\n", "file", "first row must hold the column names"),
+        (b"a,b\n1,inf\n", "b", "column 'b' is infinite in data row 1"),
+        (b"a,b\n1,2\n1,1e999\n", "b", "column 'b' is infinite in data row 2"),
+        (b'a,b\n1,"x\n2,y\n', "file", "opens a quote that is never closed"),
+        ((",".join(f"c{i}" for i in range(10_001)) + "\n").encode(), "file", "at most 10000"),
+    ],
+)
+def test_a_csv_that_cannot_be_trusted_is_refused_by_place_and_reason(data: bytes, field: str, reason: str):
+    with pytest.raises(InvalidInput) as refused:
+        read_table(data, "csv")
+    (fault,) = refused.value.faults
+    assert fault.field == field
+    assert reason in fault.reason
+
+
+def test_a_file_a_path_and_bytes_are_read_alike(tmp_path):
+    data = b"a,b\n1,x\n"
+    (tmp_path / "table.csv").write_bytes(data)
+    expected = read_table(data, "csv")
+    assert read_table(str(tmp_path / "table.csv"), "csv") == expected
+    assert read_table(io.BytesIO(data), "csv") == expected
+
+
+def test_parquet_columns_become_the_same_four_types():
+    data = parquet(
+        {
+            "small": pa.array([1, None], pa.int8()),
+            "half": pa.array([1.5, float("nan")], pa.float32()),
+            "flag": [True, False],
+            "level": pa.array(["x", ""]).dictionary_encode(),
+            "day": pa.array([0, 1], pa.date32()),
+        }
+    )
+    assert read_table(data, "parquet").to_pydict() == {
+        "small": [1, None],
+        "half": [1.5, None],
+        "flag": [True, False],
+        "level": ["x", None],
+        "day": ["1970-01-01", "1970-01-02"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"PAR1 and then nothing PAR1", "no Parquet file"),
+        (b"", "no Parquet file"),
+        (parquet({"a": [[1], [2]]}), "column 'a' holds list"),
+        (parquet({"a": [float("inf")]}), "column 'a' is infinite in data row 1"),
+        (parquet({"a": pa.array([], pa.int64())}), "no rows"),
+    ],
+)
+def test_parquet_that_cannot_be_used_is_refused(data: bytes, reason: str):
+    with pytest.raises(InvalidInput) as refused:
+        read_table(data, "parquet")
+    assert reason in refused.value.faults[0].reason
+
+
+def test_a_small_parquet_file_with_a_huge_table_is_refused_unread(monkeypatch):
+    bomb = parquet({"a": pa.array([7] * 3_000_000, pa.int64())})
+    assert len(bomb) < 100_000
+    monkeypatch.setattr(table_formats, "MAX_TABLE_BYTES", 1_000_000)
+    with pytest.raises(InvalidInput, match="3000000 rows of 1 columns"):
+        read_table(bomb, "parquet")
+
+
+def test_the_profile_says_what_a_caller_must_know():
+    table = read_table(b"age,city,id\n3,Ulm,a\n,Bonn,b\n5,Ulm,c\n", "csv")
+    age, city, _ = profile(table)
+    assert age == {
+        "name": "age", "type": "integer", "n_missing": 1, "n_distinct": 2, "min": 3, "max": 5, "levels": [3, 5],
+    }  # fmt: skip
+    assert city == {"name": "city", "type": "text", "n_missing": 0, "n_distinct": 2, "levels": ["Bonn", "Ulm"]}
+
+
+def test_levels_are_listed_only_where_they_are_few():
+    rows = "\n".join(["a,b", *(f"{i},{i % 2}" for i in range(51))])
+    many, few = profile(read_table(rows.encode(), "csv"))
+    assert "levels" not in many
+    assert few["levels"] == [0, 1]
