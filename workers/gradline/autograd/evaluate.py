@@ -65,7 +65,7 @@ class Evaluator:
         if kwargs and "device" in kwargs:
             check_device(kwargs["device"])
         if self.is_double:
-            args, kwargs = _doubled(args), {name: _double(value) for name, value in kwargs.items()}
+            args, kwargs = doubled(args), {name: double(value) for name, value in kwargs.items()}
         self.guard.check(operation.function, operation.grows, args, kwargs)
         if operation.mutates:
             self.recorder.before_mutation(operation, args)
@@ -117,7 +117,7 @@ class Evaluator:
         while frame is not None:
             if name in frame.names:
                 found = frame.names[name]
-                return _double(found) if self.is_double else found
+                return double(found) if self.is_double else found
             frame = frame.parent
         if fallback is not None:
             return self.entry(fallback)
@@ -131,7 +131,7 @@ class Evaluator:
         if name in OPERATIONS:
             operation = OPERATIONS[name]
             return Native(operation.name, lambda *args, **kwargs: self.apply(operation, args, kwargs))
-        return _double(VALUES[name]) if self.is_double else VALUES[name]
+        return double(VALUES[name]) if self.is_double else VALUES[name]
 
     def call_entry(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         special = SPECIAL_FUNCTIONS.get(name)
@@ -409,19 +409,19 @@ def _factor(value: Any) -> int:
 _DOUBLE = {torch.float32: torch.float64, torch.float16: torch.float64, torch.bfloat16: torch.float64}
 
 
-def _double(value: Any) -> Any:
+def double(value: Any) -> Any:
     """The value in float64; what is not of a lower precision stays."""
     if isinstance(value, Tensor):
         return value.double() if value.dtype in _DOUBLE else value
     if isinstance(value, torch.dtype):
         return _DOUBLE.get(value, value)
     if type(value) in (list, tuple):
-        return _doubled(value)
+        return doubled(value)
     return value
 
 
-def _doubled(values: Sequence[Any]) -> Any:
-    return type(values)(_double(value) for value in values)  # type: ignore[call-arg]
+def doubled(values: Sequence[Any]) -> Any:
+    return type(values)(double(value) for value in values)  # type: ignore[call-arg]
 
 
 _TYPES: dict[str, Any] = {

@@ -34,6 +34,7 @@ class Interpreter(Evaluator):
         super().__init__(budget, recorder)
         self.program = program
         self.failed_at: tuple[s.Statement, s.Node | None] | None = None
+        self.failed_frame: Frame | None = None
         self._returned: Any = None
 
     def run(self) -> None:
@@ -48,7 +49,7 @@ class Interpreter(Evaluator):
             signal = _EXECUTE[type(statement)](self, statement)
         except Exception:
             if self.failed_at is None:
-                self.failed_at = (statement, self.spot)
+                self.failed_at, self.failed_frame = (statement, self.spot), self.frame
             self.recorder.failed(event, self.frame)
             raise
         if event is not None:

@@ -18,7 +18,7 @@ class Limits:
     memory_bytes: int = 1 << 30
     """By which the process may grow."""
     seconds: float = 20.0
-    printed_characters: int = 200_000
+    printed_characters: int = 100_000
     list_items: int = 100_000
     integer_bits: int = 4_096
     call_depth: int = 40
@@ -31,6 +31,8 @@ class LimitReached(Exception):
         super().__init__(message)
         self.limit = limit
         self.message = message
+        self.line: int | None = None
+        """The statement that was running."""
 
 
 @dataclass(slots=True)

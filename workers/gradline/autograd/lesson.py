@@ -1,0 +1,86 @@
+"""A program run and explained: what a job of kind `autograd` does, without the job."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gradline.autograd.checks import checks_of
+from gradline.autograd.diagnosis import explain
+from gradline.autograd.hints import hints_of
+from gradline.autograd.interpreter import Interpreter
+from gradline.autograd.limits import Budget, LimitReached, Limits
+from gradline.autograd.result import result_of
+from gradline.autograd.symbolic import symbolic_of
+from gradline.autograd.trace import Trace
+from gradline.errors import GradlineError
+from gradline.programs.statements import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is told beside the run itself."""
+
+    checks: bool = True
+    """Compare every gradient with finite differences."""
+    symbolic: bool = True
+    """Derive scalar expressions in symbols."""
+    seed: int = 0
+    """Of every random number that the program draws before it sets a seed itself."""
+
+
+def teach(
+    program: Program, limits: Limits, wishes: Wishes | None = None, check_stop: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """The whole result of a program; raises LimitReached, or what `check_stop` raises."""
+    wishes = wishes or Wishes()
+    with torch_as_found(wishes.seed):
+        trace = Trace()
+        budget = Budget(limits, check_stop)
+        interpreter = Interpreter(program, budget, trace)
+        error = _run(interpreter)
+    with torch_as_found(wishes.seed):
+        result: dict[str, Any] = {"outcome": "completed" if error is None else "raised"}
+        result["n_statements"] = budget.statements
+        result |= result_of(program, trace, interpreter.frame)
+        result["gradient_checks"] = checks_of(trace, interpreter) if wishes.checks else []
+        if wishes.symbolic and (symbolic := symbolic_of(trace)):
+            result["symbolic"] = symbolic
+        result["hints"] = hints_of(program, trace, result)
+        if error is not None:
+            result["error"] = explain(program, trace, interpreter, error)
+    return result
+
+
+def _run(interpreter: Interpreter) -> Exception | None:
+    try:
+        interpreter.run()
+    except LimitReached as reached:
+        line = interpreter.failed_at[0].span.line if interpreter.failed_at else interpreter.recorder.line
+        reached.line = line
+        reached.message = f"line {line}: {reached.message}"
+        raise
+    except GradlineError:
+        raise
+    except Exception as error:  # noqa: BLE001  any error of the program is its lesson
+        return error
+    return None
+
+
+@contextmanager
+def torch_as_found(seed: int) -> Iterator[None]:
+    """Inside, a program may seed torch and change its defaults; outside nothing shows of it."""
+    dtype, grad_mode = torch.get_default_dtype(), torch.is_grad_enabled()
+    anomaly, print_options = torch.is_anomaly_enabled(), vars(torch._tensor_str.PRINT_OPTS).copy()
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            torch.set_grad_enabled(grad_mode)
+            torch.autograd.set_detect_anomaly(anomaly)
+            vars(torch._tensor_str.PRINT_OPTS).update(print_options)

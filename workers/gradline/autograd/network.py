@@ -1,0 +1,139 @@
+"""Autograd's own graph as far as the program has reached it: nodes, what they saved, when that was freed."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from gradline.autograd.tape import Entry
+
+Tensor = torch.Tensor
+MAX_NODES = 20_000
+
+
+class Saved:
+    """A tensor that a node keeps for its backward."""
+
+    __slots__ = ("name", "tensor", "version")
+
+    def __init__(self, name: str, tensor: Tensor | None) -> None:
+        self.name = name
+        self.tensor = tensor
+        """None where torch refuses to give it: it was changed in place since."""
+        self.version = None if tensor is None or tensor.is_inference() else tensor._version
+
+
+class Known:
+    """A node of the graph, and the operation of the program that it belongs to."""
+
+    __slots__ = ("entry", "freed_by", "index", "node", "output", "saved")
+
+    def __init__(self, index: int, node: Any, entry: Entry | None, output: Tensor | None) -> None:
+        self.index = index
+        self.node = node
+        self.entry = entry
+        self.output = output
+        """The tensor it made; None where the operation made it on the way to another."""
+        self.saved: list[Saved] | None = None
+        """None until a backward pass is about to run through it."""
+        self.freed_by: Any = None
+        """The backward pass that freed what it saved."""
+
+
+class Network:
+    """Every node met so far, in the order they were made."""
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Known] = {}
+        self._hooked: set[Any] = set()
+        self._leaves: dict[int, Tensor] = {}
+
+    def made(self, entry: Entry) -> None:
+        """Notes the nodes that an operation made."""
+        for output, node in zip(entry.outputs, entry.nodes, strict=True):
+            if node is not None and node not in self.known and len(self.known) < MAX_NODES:
+                self.known[node] = Known(len(self.known), node, entry, output)
+
+    def discover(self, roots: Iterable[Tensor], arrived: Callable[[Any, Any], None]) -> list[Any]:
+        """Every node below the roots, each listening for its gradient, with what it has saved noted."""
+        order = self._below(roots)
+        for node in order:
+            known = self.known[node]
+            if known.saved is None or known.freed_by is None:
+                known.saved = saved_by(node)
+            if node not in self._hooked:
+                self._hooked.add(node)
+                node.register_prehook(_listener(node, arrived))
+        return order
+
+    def below(self, roots: Iterable[Tensor]) -> list[Known]:
+        """The nodes that the roots were computed by."""
+        return [self.known[node] for node in self._below(roots)]
+
+    def retaining(self) -> list[Tensor]:
+        """Tensors inside the graph that keep their gradient."""
+        return [k.output for k in self.known.values() if k.output is not None and k.output.retains_grad]
+
+    def freed(self, nodes: Iterable[Any], one: Any) -> int:
+        """Marks what these nodes saved as freed; how many tensors that were."""
+        n = 0
+        for node in nodes:
+            known = self.known.get(node)
+            if known is not None and known.freed_by is None and known.saved:
+                known.freed_by = one
+                n += len(known.saved)
+        return n
+
+    def _below(self, roots: Iterable[Tensor]) -> list[Any]:
+        """Depth first; a node that no operation is known to have made belongs to the operation it was reached from."""
+        stack = [(_node_of(root), None) for root in roots if root.requires_grad]
+        order: dict[Any, None] = {}
+        while stack and len(order) < MAX_NODES:
+            node, above = stack.pop()
+            if node is None or node in order:
+                continue
+            order[node] = None
+            known = self.known.get(node)
+            if known is None:
+                entry = None if hasattr(node, "variable") else above
+                known = self.known[node] = Known(len(self.known), node, entry, getattr(node, "variable", None))
+            stack.extend((below, known.entry) for below, _ in node.next_functions)
+        return list(order)
+
+
+def saved_by(node: Any) -> list[Saved]:
+    """What a node keeps for its backward; nothing once it is freed."""
+    found = []
+    for name in _saved_names(type(node)):
+        try:
+            value = getattr(node, name)
+        except RuntimeError as error:
+            if "modified by an inplace operation" in str(error):
+                found.append(Saved(name, None))
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        found.extend(Saved(name, item) for item in values if isinstance(item, Tensor))
+    return found
+
+
+_NAMES: dict[type, list[str]] = {}
+
+
+def _saved_names(kind: type) -> list[str]:
+    """The attributes in which a kind of node keeps tensors; `dir` is slow, so each kind is asked once."""
+    if kind not in _NAMES:
+        names = [name for name in dir(kind) if name.startswith("_saved_")]
+        _NAMES[kind] = names or [name for name in ("saved_tensors",) if hasattr(kind, name)]
+    return _NAMES[kind]
+
+
+def _listener(node: Any, arrived: Callable[[Any, Any], None]) -> Callable[[Any], None]:
+    def listen(gradients: Any) -> None:
+        arrived(node, gradients)
+
+    return listen
+
+
+def _node_of(tensor: Tensor) -> Any:
+    """The node a backward pass starts at; of a leaf, the one that accumulates its gradient."""
+    return tensor.grad_fn if tensor.grad_fn is not None else torch.autograd.graph.get_gradient_edge(tensor).node

@@ -1,0 +1,94 @@
+"""Values of tensors as they were at one moment, cheap to take, and safe to write as JSON."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+
+Tensor = torch.Tensor
+MAX_WHOLE = 64
+"""Elements up to which a tensor is shown whole; of a larger one its first HEAD elements are."""
+HEAD = 16
+MAX_TEXT = 200
+
+
+class Snapshot(NamedTuple):
+    """A tensor at one moment."""
+
+    data: Any
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    requires_grad: bool
+    is_leaf: bool
+    grad_fn: Any
+    version: int | None
+
+
+def snapshot(tensor: Tensor) -> Snapshot:
+    """The tensor's values and flags now."""
+    data = values_of(tensor)
+    version = None if tensor.is_inference() else tensor._version
+    return Snapshot(
+        data, tuple(tensor.shape), tensor.dtype, tensor.requires_grad, tensor.is_leaf, tensor.grad_fn, version
+    )
+
+
+def values_of(tensor: Tensor) -> Any:
+    """Nested lists, or the first elements of a large tensor in one flat list."""
+    if tensor.numel() <= MAX_WHOLE:
+        return tensor.tolist()
+    return tensor.detach().flatten()[:HEAD].tolist()
+
+
+def grad_fn_name(node: Any) -> str | None:
+    return None if node is None else node.name().rpartition("::")[2]
+
+
+def as_json(shot: Snapshot) -> dict[str, Any]:
+    """A snapshot for the result."""
+    shown: dict[str, Any] = {
+        "data": finite(shot.data),
+        "shape": list(shot.shape),
+        "dtype": str(shot.dtype).removeprefix("torch."),
+        "requires_grad": shot.requires_grad,
+        "is_leaf": shot.is_leaf,
+        "grad_fn": grad_fn_name(shot.grad_fn),
+        "version": shot.version,
+    }
+    if math.prod(shot.shape) > MAX_WHOLE:
+        shown["is_head"] = True
+    return shown
+
+
+def finite(data: Any) -> Any:
+    """The same with what JSON has no number for as text: "nan", "inf", "-inf", and complex numbers."""
+    if isinstance(data, float):
+        return data if math.isfinite(data) else str(data)
+    if isinstance(data, list | tuple):
+        return [finite(item) for item in data]
+    if isinstance(data, complex):
+        return str(data)
+    return data
+
+
+def is_finite(data: Any) -> bool:
+    """Whether every number in nested lists is finite."""
+    if isinstance(data, float):
+        return math.isfinite(data)
+    return all(is_finite(item) for item in data) if isinstance(data, list) else True
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """A value that is no tensor, for the result."""
+    if value is None or isinstance(value, bool | int | float):
+        return {"type": type(value).__name__, "value": finite(value) if not _is_huge(value) else f"{value:.6e}"}
+    if isinstance(value, str):
+        return {"type": "str", "value": value[:MAX_TEXT]}
+    if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
+        return {"type": type(value).__name__, "length": len(value)}
+    name = getattr(value, "name", None)
+    return {"type": type(value).__name__, **({"value": name} if isinstance(name, str) else {})}
+
+
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int) and value.bit_length() > 53  # noqa: PLR2004  exact in JSON up to here
