@@ -31,8 +31,8 @@ def lbfgs_fit(problem: Problem, **rules: Any) -> Fit:
 
 def test_reports_come_at_multiples_and_at_the_last_step():
     steps = list(sgd_fit(problem_of(), max_steps=13))
-    assert [step.index for step in steps] == list(range(13))
-    assert [step.index for step in steps if step.report is not None] == [0, 5, 10, 12]
+    assert [step.number for step in steps] == list(range(13))
+    assert [step.number for step in steps if step.report is not None] == [0, 5, 10, 12]
 
 
 def test_a_report_is_of_the_parameters_before_the_update():
@@ -55,7 +55,7 @@ def test_a_target_ends_a_fit_at_a_report_after_the_update():
     fit = sgd_fit(problem_of(shift=6.0), max_steps=1000, accuracy_above=0.99, every=4)
     steps = list(fit)
     assert fit.outcome == Outcome.TARGET_REACHED
-    assert steps[-1].index % 4 == 0
+    assert steps[-1].number % 4 == 0
     assert steps[-1].report is not None
     assert steps[-1].report.train.accuracy_b.item() > 0.99
     assert steps[0].report is not None
@@ -86,7 +86,7 @@ def test_a_fit_that_starts_at_the_minimum_needs_no_step():
     objective = Objective(make_problem(x_nd, torch.tensor([0, 0, 1, 1]), 2, is_binomial=True))
     theta_bkp = zero_parameters(1, 1, has_intercept=True, dtype=torch.float64)
     fit = Fit(objective, Lbfgs(objective, theta_bkp), StopRules(10, tolerance=1e-12), 1)
-    assert [step.index for step in fit] == [0]
+    assert [step.number for step in fit] == [0]
     assert fit.outcome == Outcome.CONVERGED
 
 
@@ -96,7 +96,7 @@ def test_a_tolerance_below_what_the_precision_allows_ends_as_stalled(dtype: torc
     *_, last = fit
     assert fit.outcome == Outcome.STALLED
     assert last.report is not None
-    assert last.index < 200
+    assert last.number < 200
     precision = 1e-13 if dtype == torch.float64 else 1e-5
     assert Objective(problem_of(dtype=dtype), l2=0.1).stationarity(fit.theta_bkp).item() < precision
 

@@ -184,13 +184,13 @@ def _fit_part(block: Block, sample: Sample, missing: str) -> NumericFeatures | T
 def _fill(value_r: Tensor, share_r: Tensor, missing: str) -> float:
     """The weighted mean, or the weighted median: halfway between the two values where the halves meet."""
     if missing != "median":
-        return (value_r @ share_r / share_r.sum()).item()
+        return float(value_r @ share_r / share_r.sum())
     order_r = value_r.argsort()
     below_r, half = share_r[order_r].cumsum(0), share_r.sum() / 2
     tolerance = 1e-12 * half
     low = value_r[order_r[torch.searchsorted(below_r, half - tolerance)]]
     high = value_r[order_r[torch.searchsorted(below_r, half + tolerance)]]
-    return ((low + high) / 2).item()
+    return float((low + high) / 2)
 
 
 def _features(parts: list[NumericFeatures | TextFeatures], blocks: list[Block], dtype: torch.dtype) -> Tensor:

@@ -50,7 +50,8 @@ class Report(NamedTuple):
 
 
 class Step(NamedTuple):
-    index: int
+    number: int
+    """From 0."""
     report: Report | None
     """Of the parameters before this step's update; at multiples of `report_every` and at the end."""
 
@@ -87,9 +88,9 @@ class Fit:
     def __next__(self) -> Step:
         if self.outcome is not None:
             raise StopIteration
-        index, is_last = self.n_steps, self.n_steps == self._stop.max_steps - 1
+        number, is_last = self.n_steps, self.n_steps == self._stop.max_steps - 1
         is_converged = self._stop.tolerance > 0 and self._solver.is_converged(self._stop.tolerance)
-        is_due = index % self._report_every == 0 or is_last or is_converged
+        is_due = number % self._report_every == 0 or is_last or is_converged
         report = self._evaluate() if is_due else None
         if is_converged:
             self.outcome = Outcome.CONVERGED
@@ -102,7 +103,7 @@ class Fit:
             self.outcome = self._judge(report)
         if is_last and self.outcome is None:
             self.outcome = Outcome.STEP_LIMIT
-        return Step(index, report)
+        return Step(number, report)
 
     def _evaluate(self) -> Report:
         validation = None if self._validation is None else self._validation.fitness(self.theta_bkp)

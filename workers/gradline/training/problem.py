@@ -24,15 +24,15 @@ class Problem:
 
     @property
     def n(self) -> int:
-        return self.x_np.shape[0]
+        return len(self.x_np)
 
     @property
     def d(self) -> int:
-        return self.x_np.shape[1] - self.has_intercept
+        return int(self.x_np.shape[1]) - self.has_intercept
 
     @property
     def k(self) -> int:
-        return self.y_nk.shape[1]
+        return int(self.y_nk.shape[1])
 
     @cached_property
     def share_n1(self) -> Tensor:

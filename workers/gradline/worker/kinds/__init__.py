@@ -10,6 +10,7 @@ from gradline.worker.context import AttemptContext
 
 MODULES = {
     "logistic-regression": "gradline.worker.kinds.logistic_regression",
+    "autograd": "gradline.worker.kinds.autograd",
 }
 """Each module has `run(spec, context) -> result` and `drawings(spec, result) -> names of the plots to draw`."""
 

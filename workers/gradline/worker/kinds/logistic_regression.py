@@ -81,7 +81,7 @@ class _RegressionAttempt:
             if step.report is not None:
                 self._report(step)
             if ctx.tick_is_due():
-                self._tick(step.index)
+                self._tick(step.number)
             is_save_due = step.report is not None if save_every_s == 0 else ctx.checkpoint_is_due(save_every_s)
             if is_save_due and fit.outcome is None:
                 self._save()
@@ -103,10 +103,10 @@ class _RegressionAttempt:
             values["validation_accuracy"] = validation.accuracy_b.item()
         weights = self._weights_on_own_scale()
         is_point = len(self._history) % self._point_stride == 0 or self._fit.outcome is not None
-        self._history.add(step.index, values, weights)
+        self._history.add(step.number, values, weights)
         if is_point:
-            self._ctx.metric(step.index, finite_all(values), **self._shown_weights)
-        self._ctx.progress(step.index + 1, self._total_steps(), self._eta_s())
+            self._ctx.metric(step.number, finite_all(values), **self._shown_weights)
+        self._ctx.progress(step.number + 1, self._total_steps(), self._eta_s())
 
     def _weights_on_own_scale(self) -> list[float]:
         """Coefficients and intercept after the newest update, where there are few enough to tell."""
