@@ -127,7 +127,7 @@ def points(events: Iterable[Event]) -> list[Point]:
 
 
 def final_points(job: Job) -> list[Point]:
-    """The numbers of the result as `train.log_loss`, `validation.accuracy` ...; `n` counts rows and measures nothing."""
+    """The numbers of the result as `train.log_loss`, `validation.accuracy`; `n` counts rows and measures nothing."""
     if job.result is None or job.finished_at is None:
         return []
     steps = job.result.get("steps")

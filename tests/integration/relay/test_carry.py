@@ -1,0 +1,176 @@
+"""What of a job arrives in MLflow."""
+
+import json
+
+import mlflow.pyfunc
+import numpy as np
+import pytest
+
+from gradline.db.datasets import DatasetStore, NewDataset
+from gradline.plots.drawing import draw_pending
+from gradline.status import JobStatus
+from tests.integration.relay.bench import BIAS, PLOTS, STEPS, WEIGHTS, Bench
+
+
+def test_metrics_are_those_of_the_rows_one_by_one(bench: Bench) -> None:
+    job = bench.finished_job()
+    bench.carry_all(bench.relay(), job)
+    run = bench.mlflow_run(job)
+    for key in ("loss", "accuracy", "validation_loss"):
+        assert bench.history(run, f"fit/{key}") == bench.reported(job, key)
+    assert len(bench.history(run, "fit/validation_loss")) == len(STEPS) - 1
+    finished_ms = round(bench.find(job.id).finished_at.timestamp() * 1000)
+    assert bench.history(run, "train.log_loss") == [(STEPS[-1], 0.049277, finished_ms)]
+    final = {"train.log_loss", "train.accuracy", "train.objective", "train.steps"}
+    assert run.data.metrics.keys() == {"fit/loss", "fit/accuracy", "fit/validation_loss"} | final
+
+
+def test_a_run_names_its_job_its_owner_its_data_and_its_whole_spec(bench: Bench) -> None:
+    job, fence = bench.start(name="first try", labels={"course": "ml 101", "odd key!": "x"})
+    bench.finish(fence)
+    bench.carry_all(bench.relay(), job)
+    run = bench.mlflow_run(job)
+    assert run.info.run_name == "first try"
+    assert run.data.params["solver.learning_rate"] == "0.01"
+    assert run.data.params["data.source"] == "blobs"
+    expected = {
+        "gradline.owner": "ada",
+        "mlflow.user": "ada",
+        "gradline.kind": "logistic-regression",
+        "gradline.attempt": "1",
+        "gradline.outcome": "target_reached",
+        "gradline.environment.n_threads": "1",
+        "label.course": "ml 101",
+        "label.odd key_": "x",
+        "mlflow.note.content": "**target reached** after 40 steps",
+    }
+    assert expected.items() <= run.data.tags.items()
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.name == "blobs"
+    assert run.data.tags["gradline.dataset.sha256"].startswith(data.dataset.digest)
+
+
+def test_an_uploaded_data_set_is_described_by_its_hash_and_columns(bench: Bench) -> None:
+    columns = [{"name": "age", "type": "integer", "n_missing": 2}, {"name": "city", "type": "text", "n_missing": 0}]
+    new = NewDataset("ada", "people", "csv", "ab" * 32, 1000, 50, columns)
+    dataset, _ = DatasetStore(bench.database).add(new)
+    job, fence = bench.start(spec={"data": {"source": "dataset", "dataset_id": str(dataset.id), "target": "city"}})
+    bench.finish(fence)
+    bench.carry_all(bench.relay(), job)
+    run = bench.mlflow_run(job)
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("people", ("ab" * 32)[:12])
+    assert run.data.tags["gradline.dataset.sha256"] == "ab" * 32
+    fields = json.loads(data.dataset.schema)["mlflow_colspec"]
+    assert [(f["name"], f["type"], f["required"]) for f in fields] == [("age", "long", False), ("city", "string", True)]
+    assert json.loads(data.dataset.profile)["num_rows"] == 50
+
+
+def test_images_carry_their_steps_and_files_lie_in_their_folders(bench: Bench) -> None:
+    job = bench.finished_job()
+    bench.carry_all(bench.relay(), job)
+    run = bench.mlflow_run(job)
+    names = [path.removeprefix("images/") for path in bench.paths(run, "images")]
+    assert len(names) == 2 * len(STEPS)
+    assert sorted({int(name.split("+step+")[1].split("+")[0]) for name in names}) == list(STEPS)
+    assert {name.split("+")[0] for name in names} == {"boundary"}
+    assert sum(name.endswith("+compressed.webp") for name in names) == len(STEPS)
+    assert run.data.tags["mlflow.loggedImages"] == "True"
+    plots = ["plots/accuracy.png", "plots/animation.gif", "plots/confusion_matrix.png", "plots/loss.png"]
+    assert bench.paths(run, "plots") == plots
+    assert "data/metrics.parquet" in bench.paths(run, "data")
+
+
+def test_the_model_loads_without_pickle_and_predicts_the_same_probabilities(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = bench.finished_job()
+    bench.carry_all(bench.relay(), job)
+    (model,) = bench.models(bench.mlflow_run(job))
+    assert model.status == "READY"
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    mlflow.set_tracking_uri(bench.mlflow_url)
+    loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
+    x_nd = np.random.default_rng(0).normal(size=(7, 2))
+    positive_n = 1 / (1 + np.exp(-(x_nd @ WEIGHTS.T + BIAS)))
+    np.testing.assert_allclose(loaded.predict(x_nd), np.hstack([1 - positive_n, positive_n]), rtol=1e-12)
+    assert loaded.predict(x_nd[:1]).shape == (1, 2)
+    assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 2)
+    assert loaded.input_example.shape == (2, 2)
+    (output,) = bench.mlflow_run(job).outputs.model_outputs
+    assert output.model_id == model.model_id
+    assert {metric.key: metric.value for metric in model.metrics}["train.log_loss"] == 0.049277
+
+
+@pytest.mark.parametrize(("status", "expected"), [(JobStatus.FAILED, "FAILED"), (JobStatus.CANCELLED, "KILLED")])
+def test_a_job_that_did_not_succeed_ends_its_run_at_the_same_moment(
+    bench: Bench, status: JobStatus, expected: str
+) -> None:
+    job, fence = bench.start()
+    bench.report(fence, 0)
+    relay = bench.relay()
+    relay.round()
+    assert bench.mlflow_run(job).info.status == "RUNNING"
+    bench.finish(fence, status)
+    bench.carry_all(relay, job)
+    run = bench.mlflow_run(job)
+    assert run.info.status == expected
+    assert run.info.end_time == round(bench.find(job.id).finished_at.timestamp() * 1000)
+    assert "a column is empty" in run.data.tags["mlflow.note.content"]
+
+
+def test_a_dead_workers_run_ends_when_its_job_is_given_up(bench: Bench) -> None:
+    job, _ = bench.start()
+    relay = bench.relay()
+    relay.round()
+    while bench.jobs.rescue_of("worker"):
+        if bench.find(job.id).status.is_terminal:
+            break
+        bench.claim(job)
+    bench.carry_all(relay, job)
+    run = bench.mlflow_run(job)
+    assert (run.info.status, run.data.tags["gradline.error.code"]) == ("FAILED", "worker_lost")
+
+
+def test_a_job_cancelled_before_it_began_has_no_run(bench: Bench) -> None:
+    job = bench.submit()
+    bench.jobs.cancel(job.id, job.owner)
+    bench.carry_all(bench.relay(), job)
+    assert bench.mlflow_runs(job) == []
+
+
+def test_a_queued_job_does_not_touch_mlflow(bench: Bench) -> None:
+    job = bench.submit()
+    bench.relay().round()
+    assert bench.mlflow_runs(job) == []
+    assert not bench.run_row(job).is_closed
+
+
+def test_all_attempts_of_a_job_share_one_run(bench: Bench) -> None:
+    job, fence = bench.start()
+    relay = bench.relay()
+    bench.report(fence, 0, 20)
+    relay.round()
+    bench.jobs.release(fence)
+    relay.round()
+    second = bench.claim(job)
+    bench.report(second, 20, 40)  # step 20 again, as after a resume
+    bench.finish(second)
+    bench.carry_all(relay, job)
+    run = bench.mlflow_run(job)
+    assert [step for step, *_ in bench.history(run, "fit/loss")] == [0, 20, 40]
+    assert run.data.tags["gradline.attempt"] == "2"
+
+
+def test_a_run_ends_with_its_job_but_stays_open_until_its_plots_are_drawn(bench: Bench) -> None:
+    job, fence = bench.start()
+    bench.finish(fence, drawings=PLOTS)
+    relay = bench.relay()
+    relay.round()
+    run = bench.mlflow_run(job)
+    assert run.info.status == "FINISHED"
+    assert not bench.run_row(job).is_closed
+    assert bench.paths(run, "images") == []
+    assert draw_pending(bench.jobs, bench.store)
+    bench.carry_all(relay, job)
+    assert len(bench.paths(run, "images")) == 2 * len(STEPS)
