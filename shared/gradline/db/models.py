@@ -91,7 +91,7 @@ class JobRow(Table):
         Index(
             "ix_jobs_queue",
             "lane",
-            text("priority desc"),
+            "priority",
             "owner",
             "id",
             "not_before",

@@ -75,7 +75,7 @@ def _create_jobs() -> None:
         ),
     )
     _create_partial_index(
-        "ix_jobs_queue", "jobs", ["lane", text("priority desc"), "owner", "id", "not_before"], "status = 'queued'"
+        "ix_jobs_queue", "jobs", ["lane", "priority", "owner", "id", "not_before"], "status = 'queued'"
     )
     _create_partial_index("ix_jobs_running", "jobs", ["owner", "lease_expires_at"], "status = 'running'")
     op.create_index("ix_jobs_owner_id", "jobs", ["owner", "id"])
@@ -259,5 +259,5 @@ def _created_at() -> Column[object]:
     return Column("created_at", UtcDateTime, server_default=db_now(), nullable=False)
 
 
-def _create_partial_index(name: str, table: str, columns: list[str | sa.TextClause], where: str) -> None:
+def _create_partial_index(name: str, table: str, columns: list[str], where: str) -> None:
     op.create_index(name, table, columns, sqlite_where=text(where), postgresql_where=text(where))
