@@ -6,6 +6,7 @@
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
@@ -178,7 +179,21 @@ async def _http_exception(request: Request, error: HTTPException) -> Response:
     detail = error.detail
     if error.status_code == 404:
         detail = f"there is nothing at {request.scope['path']}; /docs lists what there is"
-    return problem(request, error.status_code, code, detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted({*headers.get("Allow", "").split(", "), *_methods_at(request)} - {""}))
+    return problem(request, error.status_code, code, detail, headers=headers)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """What the address answers to: the router names only the methods of the first route that fits."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    return {
+        method.upper()
+        for template, operations in paths.items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), request.scope["path"])
+        for method in operations
+    }
 
 
 async def _client_disconnect(_: Request, __: ClientDisconnect) -> Response:

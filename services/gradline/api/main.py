@@ -38,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=openapi.VERSION,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )

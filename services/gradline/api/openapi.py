@@ -135,7 +135,7 @@ def main() -> None:
     from gradline.api.main import create_app  # noqa: PLC0415  (the application is made of what is above)
     from gradline.settings import Settings  # noqa: PLC0415
 
-    app = create_app(Settings(_env_file=None, database_url="sqlite://", store="memory://openapi"))
+    app = create_app(Settings())
     json.dump(app.openapi(), sys.stdout, indent=2, sort_keys=True, ensure_ascii=False)
     sys.stdout.write("\n")
 

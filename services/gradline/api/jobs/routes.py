@@ -38,9 +38,9 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})")
     responses=problem_responses(400, 409, 413, 415, others=_ENDED),
 )
 async def submit_job(
+    owner: OwnerDep,
     body: JsonBody,
     services: ServicesDep,
-    owner: OwnerDep,
     response: Response,
     idempotency_key: IdempotencyKey = None,
     prefer: Annotated[str | None, Header(description=f"`wait=N`: answer once ended, at most {WAIT_MAX_S} s")] = None,
@@ -98,7 +98,7 @@ async def resubmit_job(
     openapi_extra=PRIORITY_BODY,
     responses=problem_responses(400, 404, 409, 413, 415),
 )
-def change_job(job_id: UUID, body: JsonBody, services: ServicesDep, owner: OwnerDep) -> JobView:
+def change_job(job_id: UUID, owner: OwnerDep, body: JsonBody, services: ServicesDep) -> JobView:
     return service.change(services, owner, job_id, body)
 
 
