@@ -9,6 +9,7 @@ from typing import Any
 import pysqlite3
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from gradline.errors import DependencyDown
@@ -62,6 +63,8 @@ def _dependency_errors() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError) as error:
         raise DependencyDown(f"the database does not answer: {error.orig}") from error
+    except PoolTimeout as error:
+        raise DependencyDown(f"every connection to the database is in use: {error}") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise DependencyDown(f"the connection to the database was lost: {error.orig}") from error
