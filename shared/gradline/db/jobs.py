@@ -15,13 +15,12 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Executable,
     RowMapping,
     and_,
-    bindparam,
     case,
     delete,
     func,
-    insert,
     or_,
     select,
     union_all,
@@ -31,7 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from gradline.clock import new_id
-from gradline.db import queue_order
+from gradline.db import queue_order, statements
 from gradline.db.models import ArtifactRow, CheckpointRow, DatasetRow, DrawingRow, EventRow, JobRow, RunRow
 from gradline.db.session import Database
 from gradline.db.types import db_now
@@ -183,6 +182,7 @@ class JobStore:
         self._database = database
         self._lease_s = lease_s
         self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
+        self._upsert_artifacts = statements.put_artifacts(is_sqlite=database.is_sqlite)
 
     # --- what a caller asks -------------------------------------------------------------------------------------
 
@@ -332,11 +332,9 @@ class JobStore:
 
     def renew(self, fence: Fence, progress: dict[str, Any] | None = None) -> bool:
         """Prolong the lease; True where the owner has asked to cancel. Raises LeaseLost."""
-        values: dict[str, Any] = {"lease_expires_at": db_now(self._lease_s)}
-        if progress is not None:
-            values["progress"] = progress
+        values = {**_parameters(fence), "lease_s": self._lease_s, **_if_given(progress=progress)}
         with self._database.write() as connection:
-            row = connection.execute(_fenced(fence).values(values).returning(_jobs.cancel_requested_at)).first()
+            row = connection.execute(statements.RENEW, values).first()
         if row is None:
             raise _lease_lost(fence)
         return row[0] is not None
@@ -358,11 +356,16 @@ class JobStore:
         checkpoint: SavedCheckpoint | None = None,
         progress: dict[str, Any] | None = None,
     ) -> None:
-        """What an attempt has to say while it runs, in one transaction. Raises LeaseLost and then has written nothing."""
+        """What an attempt has to say while it runs, in one transaction.
+
+        Raises LeaseLost and then has written nothing.
+        """
         with self._database.write() as connection:
-            self._record(
-                connection, fence, events, artifacts, checkpoint, {} if progress is None else {"progress": progress}
-            )
+            events = [*events, *map(_artifact_event, artifacts), *_checkpoint_events(checkpoint)]
+            self._write_held(connection, statements.RECORD, fence, events, **_if_given(progress=progress))
+            self._put_artifacts(connection, fence.job_id, fence.attempt, artifacts)
+            if checkpoint is not None:
+                self._put_checkpoint(connection, fence, checkpoint)
 
     def finish(
         self,
@@ -376,20 +379,21 @@ class JobStore:
         progress: dict[str, Any] | None = None,
         drawings: Sequence[str] = (),
     ) -> None:
-        """End the job: result, last events, artifacts and the plots still to be drawn, in one transaction. Raises LeaseLost.
+        """End the job: result, last events, artifacts and the plots still to be drawn, in one transaction.
 
-        Where the database broke off, the row is read again: an end that was committed counts as done.
+        Raises LeaseLost. Where the database broke off, the row is read again: an end that was committed counts as done.
         """
         ended = _ended(status, error if error is not None else {"outcome": (result or {}).get("outcome")})
-        values: dict[str, Any] = _IDLE | {"status": status, "finished_at": db_now(), "result": result, "error": error}
-        if progress is not None:
-            values["progress"] = progress
+        # The end stays last: a stream that has seen it may close.
+        events = [*events, *map(_artifact_event, artifacts), ended]
+        end = {"status": status.value, "result": result, "error": error, **_if_given(progress=progress)}
         try:
             with self._database.write() as connection:
-                self._record(connection, fence, [*events, ended], artifacts, None, values)
-                connection.execute(delete(CheckpointRow).where(CheckpointRow.job_id == fence.job_id))
+                self._write_held(connection, statements.END, fence, events, **end)
+                self._put_artifacts(connection, fence.job_id, fence.attempt, artifacts)
+                connection.execute(statements.DROP_CHECKPOINTS, {"of_job": fence.job_id})
                 if drawings:
-                    connection.execute(insert(DrawingRow).values(job_id=fence.job_id, names=list(drawings)))
+                    connection.execute(statements.INSERT_DRAWING, {"job_id": fence.job_id, "names": list(drawings)})
         except DependencyDown:
             job = self.find(fence.job_id)
             if job is None or job.attempt != fence.attempt or job.status is not status:
@@ -448,9 +452,9 @@ class JobStore:
 
     def ready_counts(self) -> dict[str, int]:
         """Jobs of each lane that could be claimed now."""
-        query = select(_jobs.lane, func.count()).where(queue_order.is_ready()).group_by(_jobs.lane)
+        query = select(_jobs.lane, func.count().label("n_ready")).where(queue_order.is_ready()).group_by(_jobs.lane)
         with self._database.read() as connection:
-            return {lane: count for lane, count in connection.execute(query)}
+            return {row.lane: row.n_ready for row in connection.execute(query)}
 
     def _rescue(self, which: ColumnElement[bool], limit: int) -> list[Job]:
         query = select(JobRow.__table__).where(_jobs.status == "running", which).limit(limit)
@@ -531,7 +535,7 @@ class JobStore:
         is given up.
         """
         with self._database.write() as connection:
-            while (free := connection.execute(_FREE_DRAWING).first()) is not None:
+            while (free := connection.execute(statements.FREE_DRAWING).first()) is not None:
                 if free.attempt < MAX_CRASHES:
                     attempt = free.attempt + 1
                     held = {"attempt": attempt, "lease_expires_at": db_now(4 * self._lease_s)}
@@ -592,7 +596,7 @@ class JobStore:
         if job_id is None:
             return None
         start = {"claimed_id": job_id, "lease_s": self._lease_s, "worker_id": worker_id, "worker_pid": worker_pid}
-        job = Job.of(connection.execute(_START, start).mappings().one())
+        job = Job.of(connection.execute(statements.START, start).mappings().one())
         started = NewEvent(EventKind.STARTED, {"attempt": job.attempt, "worker_id": worker_id})
         _insert_events(connection, job.id, job.attempt, job.last_seq, [started])
         return job
@@ -609,10 +613,10 @@ class JobStore:
 
     def _insert_job(self, connection: Connection, job_id: UUID, new: NewJob) -> Job:
         values = {name: getattr(new, name) for name in new.__dataclass_fields__}
-        row = connection.execute(_INSERT_JOB, values | {"id": job_id, "status": "queued", "last_seq": 1})
+        row = connection.execute(statements.INSERT_JOB, values | {"id": job_id, "status": "queued", "last_seq": 1})
         job = Job.of(row.mappings().one())
         _insert_events(connection, job_id, 0, 1, [NewEvent(EventKind.SUBMITTED, {"kind": job.kind})])
-        connection.execute(_INSERT_RUN, {"job_id": job_id})
+        connection.execute(statements.INSERT_RUN, {"job_id": job_id})
         return job
 
     def _job_under_key(self, new: NewJob) -> Job:
@@ -626,32 +630,15 @@ class JobStore:
             )
         return job
 
-    def _record(
-        self,
-        connection: Connection,
-        fence: Fence,
-        events: Sequence[NewEvent],
-        artifacts: Sequence[Artifact],
-        checkpoint: SavedCheckpoint | None,
-        values: dict[str, Any],
+    def _write_held(
+        self, connection: Connection, statement: Executable, fence: Fence, events: Sequence[NewEvent], **values: Any
     ) -> None:
-        if checkpoint is not None:
-            events = [
-                *events,
-                NewEvent(EventKind.CHECKPOINT, {"step": checkpoint.step, "size_bytes": checkpoint.size_bytes}),
-            ]
-        # The end, where there is one, stays last: a stream that has seen it may close.
-        head, tail = (events[:-1], events[-1:]) if events and events[-1].kind is EventKind.ENDED else (events, ())
-        events = [*head, *(_artifact_event(a) for a in artifacts), *tail]
-        last_seq = connection.execute(
-            _fenced(fence).values(values | {"last_seq": _jobs.last_seq + len(events)}).returning(_jobs.last_seq)
-        ).scalar()
+        """Change the job's row and add events, if the fence still holds it."""
+        parameters = {**_parameters(fence), "n_events": len(events), **values}
+        last_seq = connection.execute(statement, parameters).scalar()
         if last_seq is None:
             raise _lease_lost(fence)
         self._insert_events_once(connection, fence.job_id, fence.attempt, last_seq, events)
-        self._put_artifacts(connection, fence.job_id, fence.attempt, artifacts)
-        if checkpoint is not None:
-            self._put_checkpoint(connection, fence, checkpoint)
 
     def _append(self, connection: Connection, job: Job, events: Sequence[NewEvent]) -> None:
         """Events on a job row that this transaction has locked."""
@@ -676,14 +663,11 @@ class JobStore:
         _insert_events(connection, job_id, attempt, last_seq, fresh)
 
     def _put_artifacts(self, connection: Connection, job_id: UUID, attempt: int, artifacts: Sequence[Artifact]) -> None:
-        for artifact in artifacts:
-            values = {name: getattr(artifact, name) for name in artifact.__dataclass_fields__ if name != "created_at"}
-            statement = self._insert(ArtifactRow).values(**values, job_id=job_id, attempt=attempt)
-            fresh = {
-                name: statement.excluded[name]
-                for name in ("kind", "step", "media_type", "sha256", "size_bytes", "attempt")
-            }
-            connection.execute(statement.on_conflict_do_update(index_elements=["job_id", "name"], set_=fresh))
+        if artifacts:
+            rows = [vars(a) | {"job_id": job_id, "attempt": attempt} for a in artifacts]
+            for row in rows:
+                del row["created_at"]
+            connection.execute(self._upsert_artifacts, rows)
 
     def _put_checkpoint(self, connection: Connection, fence: Fence, checkpoint: SavedCheckpoint) -> None:
         values = {
@@ -702,40 +686,11 @@ class JobStore:
         self, connection: Connection, job: Job, status: JobStatus, error: dict[str, Any] | None, **values: Any
     ) -> JobStatus:
         _set(connection, job, **_IDLE, status=status, finished_at=db_now(), error=error, **values)
-        connection.execute(delete(CheckpointRow).where(CheckpointRow.job_id == job.id))
+        connection.execute(statements.DROP_CHECKPOINTS, {"of_job": job.id})
         self._append(connection, job, [_ended(status, error or {})])
         return status
 
 
-# Made once, with the values sent beside them: SQLAlchemy then finds the compiled statement without looking at its parts.
-_tables = JobRow.metadata.tables
-_INSERT_JOB = insert(_tables["jobs"]).returning(JobRow.__table__)
-_INSERT_EVENT = insert(_tables["events"])
-_INSERT_RUN = insert(_tables["runs"])
-_FREE_DRAWING = (
-    select(DrawingRow.job_id, DrawingRow.attempt)
-    .where(
-        DrawingRow.finished_at.is_(None),
-        or_(DrawingRow.lease_expires_at.is_(None), DrawingRow.lease_expires_at < db_now()),
-    )
-    .order_by(DrawingRow.job_id)
-    .limit(1)
-    .with_for_update(skip_locked=True)
-)
-
-_START = (
-    update(_tables["jobs"])
-    .where(_jobs.id == bindparam("claimed_id"), _jobs.status == "queued")
-    .values(
-        status="running",
-        attempt=_jobs.attempt + 1,
-        lease_expires_at=db_now(bindparam("lease_s")),
-        started_at=db_now(),
-        not_before=None,
-        last_seq=_jobs.last_seq + 1,
-    )
-    .returning(JobRow.__table__)
-)
 _IDLE: dict[str, Any] = {"worker_id": None, "worker_pid": None, "lease_expires_at": None}
 """Nobody holds the job."""
 
@@ -744,8 +699,12 @@ def _guard(fence: Fence) -> tuple[ColumnElement[bool], ...]:
     return _jobs.id == fence.job_id, _jobs.status == "running", _jobs.attempt == fence.attempt
 
 
-def _fenced(fence: Fence) -> Any:
-    return update(JobRow).where(*_guard(fence))
+def _parameters(fence: Fence) -> dict[str, Any]:
+    return {"fence_job_id": fence.job_id, "fence_attempt": fence.attempt}
+
+
+def _if_given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _set(connection: Connection, job: Job, **values: Any) -> None:
@@ -790,7 +749,7 @@ def _insert_events(
         {"job_id": job_id, "seq": first + i, "kind": e.kind, "attempt": attempt, "once_key": e.once_key, "data": e.data}
         for i, e in enumerate(events)
     ]
-    connection.execute(_INSERT_EVENT, rows)
+    connection.execute(statements.INSERT_EVENTS, rows)
 
 
 def _stored_under_keys(connection: Connection, job_id: UUID, events: Sequence[NewEvent]) -> dict[str, dict[str, Any]]:
@@ -798,8 +757,8 @@ def _stored_under_keys(connection: Connection, job_id: UUID, events: Sequence[Ne
     keys = [event.once_key for event in events if event.once_key is not None]
     if not keys:
         return {}
-    query = select(EventRow.once_key, EventRow.data).where(EventRow.job_id == job_id, EventRow.once_key.in_(keys))
-    return {row.once_key: row.data for row in connection.execute(query)}
+    found = connection.execute(statements.STORED_UNDER_KEYS, {"of_job": job_id, "keys": keys})
+    return {row.once_key: row.data for row in found}
 
 
 def _without_repeats(events: Sequence[NewEvent], stored: dict[str, dict[str, Any]]) -> list[NewEvent]:
@@ -834,6 +793,12 @@ def _ended(status: JobStatus, details: dict[str, Any]) -> NewEvent:
 def _artifact_event(artifact: Artifact) -> NewEvent:
     data = {"name": artifact.name, "kind": artifact.kind, "media_type": artifact.media_type, "step": artifact.step}
     return NewEvent(EventKind.ARTIFACT, data, once_key=f"artifact:{artifact.name}")
+
+
+def _checkpoint_events(checkpoint: SavedCheckpoint | None) -> list[NewEvent]:
+    if checkpoint is None:
+        return []
+    return [NewEvent(EventKind.CHECKPOINT, {"step": checkpoint.step, "size_bytes": checkpoint.size_bytes})]
 
 
 def _artifact(row: Any) -> Artifact:

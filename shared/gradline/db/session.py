@@ -90,7 +90,8 @@ def _postgresql_engine(url: str, pool_size: int) -> Engine:
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
-            "options": "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=30s -c timezone=UTC",
+            "options": "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=30s "
+            "-c timezone=UTC",
         },
     )
 

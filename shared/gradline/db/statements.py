@@ -1,0 +1,77 @@
+"""The statements that every job runs, built once, with their values sent beside them.
+
+Building one takes longer than SQLite takes to run it, and SQLAlchemy finds the compiled form of one that it has seen
+without looking at its parts. Parameters that are no columns: `fence_*`, `claimed_id`, `of_job`, `lease_s`, `n_events`.
+A column sent beside RENEW, RECORD or END (`progress`, `result`, …) is set as well.
+"""
+
+from typing import Any
+
+from sqlalchemy import Insert, Update, bindparam, delete, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gradline.db.models import JobRow
+from gradline.db.queue_order import is_queued, is_running
+from gradline.db.types import db_now
+
+_tables = JobRow.metadata.tables
+_jobs, _events, _artifacts = _tables["jobs"], _tables["events"], _tables["artifacts"]
+_checkpoints, _drawings = _tables["checkpoints"], _tables["drawings"]
+
+
+def _held(**values: Any) -> Update:
+    """A change of a running job by the attempt that holds it; hits nothing once another has begun."""
+    mine = (_jobs.c.id == bindparam("fence_job_id"), is_running(), _jobs.c.attempt == bindparam("fence_attempt"))
+    return update(_jobs).where(*mine).values(values)
+
+
+_with_events = {"last_seq": _jobs.c.last_seq + bindparam("n_events")}
+
+INSERT_JOB = insert(_jobs).returning(_jobs)
+INSERT_EVENTS = insert(_events)
+INSERT_RUN = insert(_tables["runs"])
+INSERT_DRAWING = insert(_drawings)
+
+START = (
+    update(_jobs)
+    .where(_jobs.c.id == bindparam("claimed_id"), is_queued())
+    .values(
+        status="running",
+        attempt=_jobs.c.attempt + 1,
+        lease_expires_at=db_now(bindparam("lease_s")),
+        started_at=db_now(),
+        not_before=None,
+        last_seq=_jobs.c.last_seq + 1,
+    )
+    .returning(_jobs)
+)
+RENEW = _held(lease_expires_at=db_now(bindparam("lease_s"))).returning(_jobs.c.cancel_requested_at)
+RECORD = _held(**_with_events).returning(_jobs.c.last_seq)
+END = _held(**_with_events, worker_id=None, worker_pid=None, lease_expires_at=None, finished_at=db_now()).returning(
+    _jobs.c.last_seq
+)
+
+STORED_UNDER_KEYS = select(_events.c.once_key, _events.c.data).where(
+    _events.c.job_id == bindparam("of_job"), _events.c.once_key.in_(bindparam("keys", expanding=True))
+)
+DROP_CHECKPOINTS = delete(_checkpoints).where(_checkpoints.c.job_id == bindparam("of_job"))
+
+FREE_DRAWING = (
+    select(_drawings.c.job_id, _drawings.c.attempt)
+    .where(
+        _drawings.c.finished_at.is_(None),
+        or_(_drawings.c.lease_expires_at.is_(None), _drawings.c.lease_expires_at < db_now()),
+    )
+    .order_by(_drawings.c.job_id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+
+
+def put_artifacts(*, is_sqlite: bool) -> Insert:
+    """Insert, or replace the file under the same name."""
+    statement = (sqlite.insert if is_sqlite else postgresql.insert)(_artifacts)
+    fresh = {
+        name: statement.excluded[name] for name in ("kind", "step", "media_type", "sha256", "size_bytes", "attempt")
+    }
+    return statement.on_conflict_do_update(index_elements=["job_id", "name"], set_=fresh)
