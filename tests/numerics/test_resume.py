@@ -19,9 +19,10 @@ JOBS: dict[str, dict[str, Any]] = {
     "lbfgs": {"solver": {"name": "lbfgs", "memory": 3}, "stop": {"max_steps": 60, "tolerance": 1e-14}},
     "fista": {"solver": {"name": "fista"}, "penalty": {"l1": 0.01}, "stop": {"max_steps": 60, "tolerance": 0.0}},
     "patience": {
-        "solver": {"name": "sgd", "learning_rate": 3.0},
+        "solver": {"name": "sgd", "learning_rate": 5.0},
         "split": {"validation_fraction": 0.3},
         "stop": {"max_steps": 60, "patience": 4},
+        "report": {"every": 2},
     },
 }
 
@@ -41,6 +42,7 @@ def stopped_after(n_steps: int, job: dict[str, Any], loaded: Loaded | None = Non
 def test_stopping_after_any_step_changes_no_bit(name: str):
     job = job_of(name)
     whole, unbroken = train(**job)
+    assert (whole["outcome"] == "early_stopped") == (name == "patience")
     for n_steps in range(1, whole["steps"] + 2):
         stopped = stopped_after(n_steps, job)
         result, resumed = train(MemoryAttempt(loaded=stopped.checkpoints[-1]), **job)

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pytest
+import torch
 from safetensors.numpy import load
 
+from gradline.data.split import split_rows
 from gradline.errors import PermanentError
+from gradline.specs.logistic_regression import Split
 from gradline.storage import ArtifactStore
 from gradline.worker.kinds.logistic_regression import drawings
 from tests.numerics.attempts import MemoryAttempt, regression_spec, train
@@ -87,7 +90,22 @@ def test_an_odd_csv_is_fitted_and_its_model_predicts_as_its_metrics_say(attempt)
     assert ((p >= 0.5) == y).mean() == pytest.approx(result["metrics"]["train"]["accuracy"])
 
 
-def test_validation_rows_are_measured_apart_and_nothing_is_fitted_on_them(attempt):
+def test_what_stands_in_the_validation_rows_changes_no_coefficient(attempt):
+    lines = passengers().decode().splitlines()
+    class_n = torch.tensor([line.endswith("yes") for line in lines[1:]]).long()
+    _, validation_r = split_rows(class_n, ["no", "yes"], Split(validation_fraction=0.25))
+    for row in validation_r.tolist():
+        name, _, _, _, survived = lines[row + 1].rsplit(",", 4)
+        lines[row + 1] = f"{name},1000,-5000,Ulm,{survived}"
+    straight, _ = train(attempt, **job())
+    attempt.uploads[ID].sha256 = attempt.store.put("\n".join(lines).encode()).sha256
+    changed, _ = train(attempt, **job())
+    assert changed["coefficients"] == straight["coefficients"]
+    assert changed["metrics"]["train"] == straight["metrics"]["train"]
+    assert changed["metrics"]["validation"] != straight["metrics"]["validation"]
+
+
+def test_validation_rows_are_measured_apart(attempt):
     result, _ = train(attempt, **job())
     metrics = result["metrics"]
     assert metrics["train"]["n"] + metrics["validation"]["n"] == 200

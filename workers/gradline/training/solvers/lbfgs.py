@@ -50,7 +50,7 @@ class Lbfgs:
         self.is_stalled = self.is_stalled or self._n_idle_steps >= MAX_IDLE_STEPS
 
     def _norm(self) -> float:
-        return self._gradient_q.abs().max().item()
+        return float(self._gradient_q.abs().max())
 
     def _search(self, direction_q: Tensor) -> bool:
         origin_q = self.theta_bkp.view(-1).clone()
