@@ -10,10 +10,13 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.torch import save
+from sqlalchemy import update
 
 from gradline.db.jobs import Artifact, Fence, Job, JobStore, NewEvent
+from gradline.db.models import RunRow
 from gradline.db.runs import RunStore
 from gradline.db.session import Database
+from gradline.db.types import db_now
 from gradline.plots.drawing import draw_pending
 from gradline.relay.relay import Relay
 from gradline.relay.tracking import Tracking
@@ -46,9 +49,8 @@ class Bench:
         self.mlflow_url = mlflow_url
         self.experiment = f"bench-{uuid4().hex}"
 
-    def relay(self, name: str = "relay-1", lease_s: float = 60.0, tracking: Tracking | None = None) -> Relay:
-        tracking = tracking or Tracking(self.mlflow_url)
-        return Relay(self.database, self.store, tracking, name, tick_s=0.01, lease_s=lease_s)
+    def relay(self, name: str = "relay-1", tracking: Tracking | None = None) -> Relay:
+        return Relay(self.database, self.store, tracking or Tracking(self.mlflow_url), name, tick_s=0.01)
 
     # --- jobs
 
@@ -101,6 +103,20 @@ class Bench:
     def carry_all(self, relay: Relay, job: Job, timeout_s: float = 60.0) -> None:
         """Rounds of the relay until the job's run is closed."""
         wait_until(lambda: relay.round() is None or self.run_row(job).is_closed, timeout_s, "the run is closed")
+
+    def carry_news(self, relay: Relay, job: Job, timeout_s: float = 60.0) -> None:
+        """Rounds of the relay until the server has every event of a job that goes on."""
+
+        def is_level() -> bool:
+            relay.round()
+            return bool(self.run_row(job).synced_seq == self.find(job.id).last_seq)
+
+        wait_until(is_level, timeout_s, "the run is level with its job")
+
+    def let_leases_lapse(self) -> None:
+        """As if a minute had passed since a relay died."""
+        with self.database.write() as connection:
+            connection.execute(update(RunRow).values(lease_expires_at=db_now(-1.0)))
 
     # --- what MLflow has
 

@@ -79,7 +79,7 @@ def log_model(client: MlflowClient, fit: Fit, home: Home) -> str:
             path = Path(folder) / "model"
             _save(fit, path, Model(artifact_path=model.artifact_location, run_id=home.run_id, model_id=model_id))
             client.log_model_artifacts(model_id, str(path))
-        client.log_outputs(home.run_id, [LoggedModelOutput(model_id, step=home.step)])
+        _name_as_output(client, home, model_id)
         client.finalize_logged_model(model_id, LoggedModelStatus.READY)
     return model_id
 
@@ -93,6 +93,13 @@ def _find_or_create(client: MlflowClient, home: Home) -> LoggedModel:
     return client.create_logged_model(
         home.experiment_id, name, source_run_id=home.run_id, params=home.params, model_type="logistic-regression"
     )
+
+
+def _name_as_output(client: MlflowClient, home: Home, model_id: str) -> None:
+    """The server answers a repetition with an error, so that it is asked first."""
+    outputs = client.get_run(home.run_id).outputs
+    if outputs is None or model_id not in [output.model_id for output in outputs.model_outputs]:
+        client.log_outputs(home.run_id, [LoggedModelOutput(model_id, step=home.step)])
 
 
 def _save(fit: Fit, path: Path, mlflow_model: Model) -> None:
