@@ -75,5 +75,6 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Wrote .env: keep it to yourself. Next: docker compose up -d --wait" >&2
 
 # The torch that pip finds here, so that the images carry the same.
-wheelhouse:
+wheelhouse: constraints.txt
 	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $@ '$(TORCH)'
+	@touch $@

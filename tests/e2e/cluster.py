@@ -71,14 +71,20 @@ class Cluster:
         }
         key = self.secrets["GRADLINE_API_KEY"]
         url = f"http://127.0.0.1:{port}"
-        self.api = httpx2.Client(
-            base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=30
-        )
+        self.api = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=30)
         self.mlflow = httpx2.Client(base_url=f"http://127.0.0.1:{mlflow_port}", trust_env=False, timeout=60)
 
     def compose(self, *arguments: str, timeout_s: float = 300) -> str:
         files = ["-p", "gradline-test", "-f", str(ROOT / "docker-compose.yml"), "--env-file", str(self._env_file)]
         return self._run("docker", "compose", *files, *arguments, timeout_s=timeout_s)
+
+    def up(self) -> None:
+        """Everything, healthy; a failure shows what the containers said."""
+        try:
+            self.compose("up", "-d", "--wait", "--wait-timeout", "400", timeout_s=500)
+        except RuntimeError as error:
+            listed = self.compose("ps", "-a")
+            raise RuntimeError(f"{error}\n{listed}\n{self.compose('logs', '--tail', '40')}") from error
 
     def docker(self, *arguments: str) -> str:
         return self._run("docker", *arguments, timeout_s=60)

@@ -56,7 +56,7 @@ def cluster(engine: Engine, env_file: Path) -> Iterator[Cluster]:
     cluster = Cluster(engine, env_file, _free_port(), _free_port())
     try:
         cluster.compose("build", timeout_s=900)
-        cluster.compose("up", "-d", "--wait", "--wait-timeout", "240")
+        cluster.up()
         yield cluster
     finally:
         cluster.remove()
@@ -118,16 +118,15 @@ def test_the_api_image_holds_no_torch(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("service", ["api", "conductor", "relay", "worker-cpu", "worker-drawing", "mlflow"])
 def test_a_process_has_no_rights_and_no_way_out(cluster: Cluster, service: str) -> None:
-    status = cluster.python(service, "import os; print(os.getuid(), open('/proc/self/status').read())")
-    words = status.split()
+    words = cluster.python(service, "import os; print(os.getuid(), open('/proc/self/status').read())").split()
 
     assert words[0] == "10001"
     assert set(words[words.index("CapBnd:") + 1]) == {"0"}
     assert words[words.index("NoNewPrivs:") + 1] == "1"
     assert "Read-only file system" in cluster.fails(service, "open('/venv/x', 'w')")
     # An address of the documentation range: no name is looked up and nobody is disturbed.
-    outside = "import socket; socket.create_connection(('192.0.2.1', 80), 3)"
-    assert "unreachable" in cluster.fails(service, outside) or "timed out" in cluster.fails(service, outside)
+    outside = cluster.fails(service, "import socket; socket.create_connection(('192.0.2.1', 80), 2)")
+    assert "unreachable" in outside or "timed out" in outside
 
 
 def test_mlflow_cannot_read_the_jobs(cluster: Cluster) -> None:
@@ -137,7 +136,7 @@ def test_mlflow_cannot_read_the_jobs(cluster: Cluster) -> None:
         "psycopg.connect(url.rsplit('/', 1)[0] + '/gradline')"
     )
 
-    assert "permission denied for database" in cluster.fails("mlflow", code)
+    assert "does not have CONNECT privilege" in cluster.fails("mlflow", code)
 
 
 def test_a_job_from_outside_succeeds_and_its_run_is_in_mlflow(cluster: Cluster) -> None:
@@ -147,7 +146,7 @@ def test_a_job_from_outside_succeeds_and_its_run_is_in_mlflow(cluster: Cluster) 
     job = cluster.ended(job_id, 60)
     assert (job["status"], job["error"]) == ("succeeded", None)
     assert job["result"]["steps"] == 380
-    wait_until(lambda: cluster.job(job_id)["mlflow"]["synced"], 60, "the run to be in MLflow")
+    wait_until(lambda: cluster.job(job_id)["mlflow"]["synced"], 180, "the run to be in MLflow")
     run_id = cluster.job(job_id)["mlflow"]["run_id"]
     run = cluster.mlflow.get("/api/2.0/mlflow/runs/get", params={"run_id": run_id}).raise_for_status().json()["run"]
     assert {tag["key"]: tag["value"] for tag in run["data"]["tags"]}["gradline.job_id"] == job_id
@@ -182,10 +181,10 @@ def test_a_job_ends_on_another_worker_when_its_own_is_killed(cluster: Cluster) -
 
     cluster.docker("kill", _cpu_workers(cluster)[before["worker_id"]])
 
-    after = cluster.ended(job_id, 180)
+    after = cluster.ended(job_id, 300)
     assert (before["status"], before["attempt"]) == ("running", 1)
     assert (after["status"], after["attempt"], after["n_crashes"]) == ("succeeded", 2, 1)
-    assert after["result"]["steps"] == 200_000
+    assert after["result"]["outcome"] == "step_limit"
 
 
 def _cpu_workers(cluster: Cluster) -> dict[str, str]:
