@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ class Engine:
         asked = ["docker", "compose", "version"], ["docker", "info"]
         try:
             return all(
-                subprocess.run(words, env=env or self.env, capture_output=True, timeout=30).returncode == 0
+                subprocess.run(words, check=False, env=env or self.env, capture_output=True, timeout=30).returncode == 0
                 for words in asked
             )
         except OSError:
@@ -52,7 +53,7 @@ class Engine:
 
     def _run_script(self, *arguments: str) -> str:
         assert self._script is not None
-        run = subprocess.run([self._script, *arguments], capture_output=True, text=True, timeout=600)
+        run = subprocess.run([self._script, *arguments], check=False, capture_output=True, text=True, timeout=600)
         if run.returncode != 0:
             raise RuntimeError(f"{self._script} {' '.join(arguments)} ended with {run.returncode}:\n{run.stderr}")
         return run.stdout
@@ -125,7 +126,9 @@ class Cluster:
         self.compose("down", "-v", "--remove-orphans", "--timeout", "20")
 
     def _run(self, *words: str, timeout_s: float) -> str:
-        run = subprocess.run(words, env=self._env, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s)
+        run = subprocess.run(
+            words, check=False, env=self._env, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s
+        )
         if run.returncode != 0:
             raise RuntimeError(f"{' '.join(words)} ended with {run.returncode}:\n{run.stdout}\n{run.stderr}")
         return run.stdout
