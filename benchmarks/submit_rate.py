@@ -1,8 +1,8 @@
 """How many submits the API takes, and how long one takes: one uvicorn process, SQLite, a real broker, one machine.
 
 `python benchmarks/submit_rate.py` prints a table. The load comes from one process over kept-alive connections, so both
-share the machine's cores; the job is the notes' example, and nothing trains. `cpu ms` is the API's processor time a job;
-it says most on a machine that other work keeps busy.
+share the machine's cores; the job is the notes' example, and nothing trains. `cpu ms`, the API's processor time a job,
+says most on a machine that other work keeps busy.
 """
 
 import argparse
