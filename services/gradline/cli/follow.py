@@ -27,11 +27,11 @@ def follow(client: Client, job_id: str, on_break: Callable[[str], None]) -> Iter
                 if event.kind == EventKind.ENDED:
                     return
         except DependencyDown as down:
-            away_since = away_since or time.monotonic()
-            if time.monotonic() - away_since > GIVE_UP_S:
-                raise
-            if pause_s == PAUSE_MIN_S:
+            if not away_since:
+                away_since = time.monotonic()
                 on_break(f"{down.message}; trying again")
+            elif time.monotonic() - away_since > GIVE_UP_S:
+                raise
         time.sleep(pause_s)
         pause_s = min(PAUSE_MAX_S, pause_s * 2)
 

@@ -1,0 +1,87 @@
+"""Text for terminals: nothing of a user's may drive them."""
+
+import pytest
+from rich.text import Text
+
+from gradline.cli.display import PlainDisplay
+from gradline.cli.results import print_result
+from gradline.cli.terminal import clean, duration, number, say, write_table
+from gradline.cli.view import JobView
+
+
+def test_control_characters_of_others_are_replaced() -> None:
+    assert clean("red\x1b[31m\x07 alert\x9b2J") == "red�[31m� alert�2J"
+    assert clean("two\nlines\tand a tab, ümläut") == "two\nlines\tand a tab, ümläut"
+
+
+def test_markup_in_a_users_text_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    say("[bold red]boo[/] :smile:")
+    assert capsys.readouterr().err == "[bold red]boo[/] :smile:\n"
+
+
+def test_a_table_without_a_terminal_is_whole_lines_without_trailing_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(("name", "n"), [("x" * 200, "1"), ("[b]", Text("22"))], numeric=[1])
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == "name" + " " * 199 + "n"
+    assert second == "x" * 200 + "   1"
+    assert third.split() == ["[b]", "22"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0492769766, "0.049277"), (1234567, "1,234,567"), (None, "–"), (1e-12, "1e-12"), ("a\x1b", "a�")],
+)
+def test_numbers_have_six_digits(value: object, shown: str) -> None:
+    assert number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.44, "0.4 s"), (59.4, "59 s"), (61, "1 min 01 s"), (3725, "1 h 02 min"), (None, "–")]
+)
+def test_durations_are_as_people_say_them(seconds: float | None, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_several_classes_make_a_column_each(capsys: pytest.CaptureFixture[str]) -> None:
+    coefficients = [
+        {"feature": feature, "class": name, "estimate": estimate}
+        for name, estimates in (("cat", (1.0, 2.0)), ("dog", (3.0, 4.0)))
+        for feature, estimate in zip(("age", "weight"), estimates, strict=True)
+    ]
+    intercepts = [{"class": "cat", "estimate": 5.0}, {"class": "dog", "estimate": 6.0}]
+    print_result({"outcome": "converged", "steps": 7, "coefficients": coefficients, "intercepts": intercepts})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["Converged", "at", "step", "7"]
+    assert lines[2:] == [["feature", "cat", "dog"], ["age", "1", "3"], ["weight", "2", "4"], ["(intercept)", "5", "6"]]
+
+
+def test_errors_of_estimates_are_shown_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {
+        "feature": "age",
+        "estimate": 1.0,
+        "std_error": 0.25,
+        "z": 4.0,
+        "p_value": 6e-5,
+        "ci_low": 0.5,
+        "ci_high": 1.5,
+    }
+    print_result({"coefficients": [row], "classes": {"names": ["no", "yes"], "positive": "yes"}})
+    out = capsys.readouterr().out
+    assert "std. error" in out
+    assert "0.5 … 1.5" in out
+    assert "Class 1 is 'yes'." in out
+
+
+def test_advice_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result({"outcome": "step_limit", "steps": 10, "advice": "raise stop.max_steps"})
+    assert capsys.readouterr().out.splitlines() == ["Step limit at step 10", "raise stop.max_steps"]
+
+
+def test_without_a_terminal_a_job_is_a_line_now_and_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    display, view = PlainDisplay(), JobView("1", "fit", step=0, total_steps=100, loss=0.7, rate=9.0)
+    display.update(view)
+    view.step = 20
+    display.update(view)  # too soon after the first
+    view.step, view.status, view.loss = 40, "succeeded", 0.25
+    display.update(view)
+    assert capsys.readouterr().err.splitlines() == ["fit: step 0/100  loss 0.7", "fit: step 40/100  loss 0.25"]
