@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, Protocol, Self
 
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID
@@ -14,6 +15,8 @@ from gradline.cli.view import JobView
 
 PLAIN_INTERVAL_S = 2.0
 TITLE_WIDTH = 26
+FULL_WIDTH = 118
+"""A narrower terminal gets the figures without their words."""
 
 Render = Callable[[JobView], Text]
 Justify = Literal["left", "right"]
@@ -73,15 +76,7 @@ class LiveDisplay:
         self._views: dict[TaskID, JobView] = {}
         self._lock = threading.Lock()
         self._console = console(stderr=True)
-        self._progress = Progress(
-            SpinnerColumn(finished_text=" "),
-            _ViewColumn(self._views, _title),
-            BarColumn(bar_width=18),
-            _ViewColumn(self._views, _steps, "right"),
-            _ViewColumn(self._views, _quality),
-            _ViewColumn(self._views, _speed, "right"),
-            console=self._console,
-        )
+        self._progress = Progress(*self._columns(), console=self._console)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -109,6 +104,17 @@ class LiveDisplay:
     def say(self, text: str) -> None:
         self._console.print(Text(clean(text)), soft_wrap=True)
 
+    def _columns(self) -> list[ProgressColumn]:
+        is_narrow = self._console.width < FULL_WIDTH
+        return [
+            SpinnerColumn(finished_text=" "),
+            _ViewColumn(self._views, partial(_title, width=16 if is_narrow else TITLE_WIDTH)),
+            BarColumn(bar_width=6 if is_narrow else 16),
+            _ViewColumn(self._views, partial(_steps, is_narrow=is_narrow), "right"),
+            _ViewColumn(self._views, partial(_quality, is_narrow=is_narrow)),
+            _ViewColumn(self._views, partial(_speed, is_narrow=is_narrow), "right"),
+        ]
+
     def _task_of(self, view: JobView) -> TaskID:
         if view.job_id not in self._tasks:
             task_id = self._progress.add_task("", total=None)
@@ -131,37 +137,44 @@ class _ViewColumn(ProgressColumn):
         return text
 
 
-def _title(view: JobView) -> Text:
+def _title(view: JobView, *, width: int) -> Text:
     title = clean(view.title)
-    return Text(title if len(title) <= TITLE_WIDTH else title[: TITLE_WIDTH - 1] + "…", style="bold")
+    return Text(title if len(title) <= width else title[: width - 1] + "…", style="bold")
 
 
-def _steps(view: JobView) -> Text:
+def _steps(view: JobView, *, is_narrow: bool) -> Text:
     if view.step is None:
         return Text(view.status, style=STYLES.get(view.status, ""))
-    of_total = f"/{view.total_steps:,}" if view.total_steps and not view.has_ended else ""
-    return Text(f"step {view.step:,}{of_total}")
+    return Text(_steps_part(view).removeprefix("step " if is_narrow and not view.has_ended else ""))
 
 
-def _quality(view: JobView) -> Text:
+def _quality(view: JobView, *, is_narrow: bool) -> Text:
+    if is_narrow:
+        return Text(" ".join(_quality_parts(view, 3)).replace("accuracy", "acc"))
     return Text("  ".join(_quality_parts(view)))
 
 
-def _speed(view: JobView) -> Text:
+def _speed(view: JobView, *, is_narrow: bool) -> Text:
     if view.has_ended:
-        took = f" in {duration(view.trained_s)}" if view.trained_s is not None else ""
+        took = f" in {duration(view.trained_s)}" if view.trained_s is not None and not is_narrow else ""
         return Text(view.status + took, style=STYLES.get(view.status, ""))
+    if is_narrow:
+        return Text(duration(view.eta_s) if view.step else "", style="dim")
     return Text("  ".join(_speed_parts(view)), style="dim")
 
 
 def _figures(view: JobView) -> str:
-    of_total = f"/{view.total_steps:,}" if view.total_steps else ""
-    return "  ".join([f"step {view.step:,}{of_total}", *_quality_parts(view), *_speed_parts(view)])
+    return "  ".join([_steps_part(view), *_quality_parts(view), *_speed_parts(view)])
 
 
-def _quality_parts(view: JobView) -> list[str]:
+def _steps_part(view: JobView) -> str:
+    of_total = f"/{view.total_steps:,}" if view.total_steps and not view.has_ended else ""
+    return f"step {view.step:,}{of_total}"
+
+
+def _quality_parts(view: JobView, digits: int = 4) -> list[str]:
     parts = [("loss", view.loss), ("accuracy", view.accuracy)]
-    return [f"{name} {number(value, 4)}" for name, value in parts if value is not None]
+    return [f"{name} {number(value, digits)}" for name, value in parts if value is not None]
 
 
 def _speed_parts(view: JobView) -> list[str]:
