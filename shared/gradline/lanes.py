@@ -3,6 +3,7 @@
 The bell is Celery's plain Redis list, one per lane; its length is the autoscaling signal.
 """
 
+import time
 from enum import StrEnum
 
 import redis
@@ -12,6 +13,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 RING_TASK = "gradline.ring"
+SILENCE_S = 5.0
+"""How long a broker is left alone that has just failed."""
 log = structlog.get_logger(__name__)
 
 
@@ -58,14 +61,23 @@ class Doorbell:
 
     def __init__(self, redis_url: str) -> None:
         self._app = make_celery(redis_url)
+        # Celery would look for a broker that is away for six seconds; a worker between two jobs has no such time.
+        self._app.conf.broker_transport_options |= {"socket_timeout": 2, "max_retries": 1, "interval_max": 0}
         self._redis = connect_redis(redis_url)
+        self._silent_until = 0.0
 
     def ring(self, lane: str, times: int = 1) -> bool:
-        """Wake up to `times` idle workers. False: the broker did not take it, and the conductor will ring again."""
+        """Wake up to `times` idle workers. False: the broker did not take it, and the conductor will ring again.
+
+        A broker that has just failed is left alone for a few seconds.
+        """
+        if time.monotonic() < self._silent_until:
+            return False
         try:
             for _ in range(times):
                 self._app.send_task(RING_TASK, kwargs={"lane": lane}, queue=lane, retry=False, ignore_result=True)
         except Exception as error:  # noqa: BLE001  kombu raises many kinds; a ring may always be lost
+            self._silent_until = time.monotonic() + SILENCE_S
             log.warning("ring_failed", lane=lane, error=str(error))
             return False
         return True

@@ -13,7 +13,7 @@ from gradline.settings import Settings
 from gradline.storage import ArtifactStore
 
 MAX_RINGS = 200
-"""Rings sent at once for a lane whose bell list is empty though jobs wait; each worker that hears one takes a job."""
+"""Rings kept waiting for a lane at most; each worker that hears one takes a job, one with nothing to take is cheap."""
 ORPHAN_AGE = timedelta(days=1)
 """A file that no row names may still be about to get its row; after this long it never will."""
 SILENT_WORKER_S = 3600.0
@@ -37,12 +37,13 @@ class Sweep:
             log.warning("job_rescued", job_id=str(job.id), attempt=job.attempt, status=job.status.value)
 
     def ring(self) -> None:
-        """For each lane with work and an empty bell list: rings were lost, or the work became ready by waiting."""
-        waiting = self._jobs.ready_counts()
-        waiting[Lane.DRAWING] = self._jobs.n_pending_drawings()
-        for lane, count in waiting.items():
-            if count and self._doorbell.waiting(lane) == 0:
-                self._doorbell.ring(lane, min(count, MAX_RINGS))
+        """Top up the bell list of each lane that has more work than rings: some were lost, or work became ready."""
+        ready = self._jobs.ready_counts()
+        ready[Lane.DRAWING] = self._jobs.n_pending_drawings()
+        for lane, n_ready in ready.items():
+            n_rings = self._doorbell.waiting(lane) if n_ready else None
+            if n_rings is not None and n_rings < min(n_ready, MAX_RINGS):
+                self._doorbell.ring(lane, min(n_ready, MAX_RINGS) - n_rings)
 
     def clear(self) -> None:
         """Jobs past their retention, files that no row names any more, workers that have long been silent."""
