@@ -59,15 +59,17 @@ for _ in range(15):
 """
 BARE_LOOP = """
 import sys, time
-from gradline.worker.kinds import runner_of, warm_up
+sys.path.insert(0, "benchmarks")
+from fit_small import SilentAttempt
 from gradline.specs import parse_spec
-sys.path.insert(0, "tests")
-from fakes import MemoryContext
+from gradline.worker.kinds import runner_of, warm_up
 warm_up(1)
 run, spec = runner_of("logistic-regression"), parse_spec("logistic-regression", {spec})
-for _ in range(20): run(spec, MemoryContext())
+for _ in range(20):
+    run(spec, SilentAttempt())
 t = time.perf_counter()
-for _ in range({n}): run(spec, MemoryContext())
+for _ in range({n}):
+    run(spec, SilentAttempt())
 print(time.perf_counter() - t)
 """
 

@@ -1,15 +1,20 @@
 """What a job asks for: one frozen, strict model per kind; the API checks it, the worker runs it."""
 
+import json
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
 
 from gradline.errors import InputFault, InvalidInput
+from gradline.specs.autograd import AutogradSpec
 from gradline.specs.base import Spec
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 
 KINDS: dict[str, type[Spec]] = {
     "logistic-regression": LogisticRegressionSpec,
+    "autograd": AutogradSpec,
 }
 """Every kind of job and its spec. Adding a kind adds a line here, a runner in the worker, and tests."""
 
@@ -42,8 +47,13 @@ def _path(prefix: str, loc: tuple[int | str, ...]) -> str:
     return ".".join(parts)
 
 
-_TAGS = {"blobs", "builtin", "dataset", "auto", "sgd", "adam", "lbfgs", "fista"}
-"""Tags that pydantic puts into the path of a discriminated union; no field of a spec has such a name."""
+def _tags_of(kinds: Iterable[type[Spec]]) -> frozenset[str]:
+    """Tags that pydantic puts into the path of a discriminated union, where a caller writes none."""
+    schemas = json.dumps([kind.model_json_schema() for kind in kinds])
+    return frozenset(re.findall(r'"const": "([^"]+)"', schemas))
+
+
+_TAGS = _tags_of(KINDS.values())
 
 
 def _shown(error: Any) -> Any:
