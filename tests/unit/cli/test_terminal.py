@@ -84,4 +84,4 @@ def test_without_a_terminal_a_job_is_a_line_now_and_at_its_end(capsys: pytest.Ca
     display.update(view)  # too soon after the first
     view.step, view.status, view.loss = 40, "succeeded", 0.25
     display.update(view)
-    assert capsys.readouterr().err.splitlines() == ["fit: step 0/100  loss 0.7", "fit: step 40/100  loss 0.25"]
+    assert capsys.readouterr().err.splitlines() == ["fit: step 0/100  loss 0.7", "fit: step 40  loss 0.25"]
