@@ -1,8 +1,7 @@
 """Text into a program, or every reason why it is none. Nothing is run and nothing is looked up by a name of the text."""
 
 import ast
-import io
-import tokenize
+import re
 import warnings
 
 from gradline.programs.expressions import TooDeep
@@ -28,9 +27,10 @@ def parse(text: str) -> Program:
     source = clean(text)
     _check_tokens(source)
     tree = _tree(source)
-    reader = StatementReader(source, Scope(tree))
+    nodes = list(ast.walk(tree))
+    reader = StatementReader(source, Scope(nodes))
     try:
-        body = reader.program(tree)
+        body = reader.program(tree, nodes)
     except TooDeep as error:
         reader.fault(error.args[0], f"more than {MAX_DEPTH} parts within one another; split the line")
     if reader.faults:
@@ -40,25 +40,35 @@ def parse(text: str) -> Program:
     return Program(source.text, source.shifts, body, source.is_transcript)
 
 
+_PIECE = re.compile(
+    r"""(?P<text>(?P<quotes>\"{3}|'{3})[\s\S]*?(?P=quotes)|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
+    r"""|(?P<comment>\#[^\n]*)|(?P<open>[\[({])|(?P<close>[\])}])|(?P<end>\n)|\w+|[^\w\s]"""
+)
+
+
 def _check_tokens(source: Source) -> None:
     """Bounds what Python's parser, which recurses, is given."""
-    n_tokens = n_in_line = depth = 0
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
-            n_tokens, n_in_line = n_tokens + 1, n_in_line + 1
-            if token.type == tokenize.NEWLINE:
-                n_in_line = 0
-            elif token.type == tokenize.OP:
-                depth += (token.string in "([{") - (token.string in ")]}")
-            for n, limit, what in (
-                (n_tokens, MAX_TOKENS, "words and signs"),
-                (n_in_line, MAX_TOKENS_PER_LINE, "words and signs in one line"),
-                (depth, MAX_BRACKETS, "brackets within one another"),
-            ):
-                if n > limit:
-                    raise _rejected(source, token.start[0], token.start[1], f"more than {limit} {what}")
-    except (tokenize.TokenError, SyntaxError):
-        return  # Python's parser says it better
+    text, n_pieces, n_in_line, depth = source.text, 0, 0, 0
+    for piece in _PIECE.finditer(text):
+        kind = piece.lastgroup
+        n_pieces, n_in_line = n_pieces + 1, n_in_line + 1
+        if kind == "end" and depth <= 0:
+            n_in_line = 0
+        elif kind == "open":
+            depth += 1
+        elif kind == "close":
+            depth -= 1
+        if n_pieces > MAX_TOKENS:
+            raise _too_many(source, piece.start(), f"more than {MAX_TOKENS} words and signs")
+        if n_in_line > MAX_TOKENS_PER_LINE:
+            raise _too_many(source, piece.start(), f"more than {MAX_TOKENS_PER_LINE} words and signs in one line")
+        if depth > MAX_BRACKETS:
+            raise _too_many(source, piece.start(), f"more than {MAX_BRACKETS} brackets within one another")
+
+
+def _too_many(source: Source, position: int, reason: str) -> ProgramRejected:
+    before = source.text[:position]
+    return _rejected(source, before.count("\n") + 1, position - before.rfind("\n") - 1, reason)
 
 
 def _tree(source: Source) -> ast.Module:

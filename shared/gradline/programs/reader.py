@@ -18,9 +18,12 @@ class StatementReader(ExpressionReader):
     """Reads a whole program."""
 
     _block_depth = 0
+    _n_loops = 0
+    _n_functions = 0
 
-    def program(self, tree: ast.Module) -> s.Block:
-        for node in ast.walk(tree):
+    def program(self, tree: ast.Module, nodes: list[ast.AST]) -> s.Block:
+        """The statements of a whole tree; `nodes` are all of its nodes."""
+        for node in nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._import(node)
         return self.block(tree.body)
@@ -94,12 +97,12 @@ class StatementReader(ExpressionReader):
             self.span(node),
             self.target(node.target),
             self.expression(node.iter),
-            self.block(node.body),
+            self._loop(node.body),
             self.block(node.orelse),
         )
 
     def _while(self, node: ast.While) -> s.Statement:
-        return s.While(self.span(node), self.expression(node.test), self.block(node.body), self.block(node.orelse))
+        return s.While(self.span(node), self.expression(node.test), self._loop(node.body), self.block(node.orelse))
 
     def _if(self, node: ast.If) -> s.Statement:
         return s.If(self.span(node), self.expression(node.test), self.block(node.body), self.block(node.orelse))
@@ -130,7 +133,12 @@ class StatementReader(ExpressionReader):
     def _function(self, node: ast.FunctionDef, decorators: tuple[s.Expression, ...]) -> s.Define:
         names = frozenset(n for part in ast.walk(node) if isinstance(part, ast.Global) for n in part.names)
         parameters = self.parameters(node.args)
-        return s.Define(self.span(node), node.name, parameters, self.block(node.body), decorators, names)
+        outer, self._n_loops = self._n_loops, 0
+        self._n_functions += 1
+        body = self.block(node.body)
+        self._n_functions -= 1
+        self._n_loops = outer
+        return s.Define(self.span(node), node.name, parameters, body, decorators, names)
 
     def _class(self, node: ast.ClassDef) -> s.Statement | None:
         """A subclass of torch.autograd.Function: the one class that teaches autograd."""
@@ -156,9 +164,19 @@ class StatementReader(ExpressionReader):
         return method
 
     def _return(self, node: ast.Return) -> s.Statement:
+        if self._n_functions == 0:
+            self.fault(node, "`return` may only stand in a function")
         return s.Return(self.span(node), self.optional(node.value))
 
+    def _loop(self, nodes: Sequence[ast.stmt]) -> s.Block:
+        self._n_loops += 1
+        block = self.block(nodes)
+        self._n_loops -= 1
+        return block
+
     def _jump(self, node: ast.Break | ast.Continue | ast.Pass) -> s.Statement:
+        if self._n_loops == 0 and not isinstance(node, ast.Pass):
+            self.fault(node, "this may only stand in a loop")
         kinds = {"Break": "break", "Continue": "continue", "Pass": "pass"}
         return s.Jump(self.span(node), kinds[type(node).__name__])  # type: ignore[arg-type]
 

@@ -30,10 +30,10 @@ def entry_of(path: str) -> str | None:
 class Scope:
     """The names of one program."""
 
-    def __init__(self, tree: ast.Module) -> None:
-        self.assigned = frozenset(_assigned(tree))
+    def __init__(self, nodes: list[ast.AST]) -> None:
+        self.assigned = frozenset(_assigned(nodes))
         self.imported: dict[str, str] = {}
-        self._tree = tree
+        self._nodes = nodes
 
     def module(self, name: str) -> str | None:
         """The module that a name stands for, with or without its import."""
@@ -62,12 +62,12 @@ class Scope:
         """The variable whose attribute the program reads most, else the first that requires grad."""
         reads = Counter(
             node.value.id
-            for node in ast.walk(self._tree)
+            for node in self._nodes
             if isinstance(node, ast.Attribute) and node.attr == attribute and isinstance(node.value, ast.Name)
         )
         if reads:
             return max(reads, key=lambda name: reads[name])
-        return next(_requiring_grad(self._tree), None)
+        return next(_requiring_grad(self._nodes), None)
 
 
 def unknown_entry(path: str) -> str:
@@ -98,8 +98,8 @@ def _suggestion(meant: list[str], before: str = "") -> str:
     return f"; did you mean `{before}{meant[0]}`?" if meant else ""
 
 
-def _assigned(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _assigned(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
         elif isinstance(node, ast.arg):
@@ -110,8 +110,8 @@ def _assigned(tree: ast.Module) -> Iterator[str]:
             yield node.name
 
 
-def _requiring_grad(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _requiring_grad(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
             if any(k.arg == "requires_grad" for k in node.value.keywords):
                 yield node.targets[0].id

@@ -259,6 +259,29 @@ def _remove(it: Evaluator, args: list[Any], kwargs: dict[str, Any]) -> None:
     args[0].remove()
 
 
+@_function("torch.Tensor", "torch.FloatTensor")
+def _tensor_class(it: Evaluator, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
+    """`torch.Tensor([1., 2.])`; with sizes it would show whatever was in memory."""
+    if len(args) != 1 or kwargs or not isinstance(args[0], list | tuple | Tensor | np.ndarray):
+        raise TypeError("torch.Tensor with sizes shows whatever was in memory: use torch.zeros")
+    return it.apply(_OLD_TENSOR, args, kwargs)
+
+
+_OLD_TENSOR = Operation("Tensor", torch.Tensor)
+
+
+# --- random numbers ---
+
+
+@_function("torch.manual_seed")
+def _manual_seed(it: Evaluator, args: list[Any], kwargs: dict[str, Any]) -> torch.Generator:
+    """As torch does it, but without the compiler that `torch.manual_seed` loads, for seconds, on first use."""
+    seed = int(_bound(args, kwargs, "seed")["seed"])
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
+    return torch.default_generator.manual_seed(seed)
+
+
 # --- backward passes ---
 
 

@@ -40,7 +40,9 @@ def checks_of(trace: Trace, interpreter: Interpreter) -> list[dict[str, Any]]:
     asked: list[Callable[[], dict[str, Any]]] = []
     for one in trace.passes:
         if one.is_done:
-            asked += [_bind(_check_pass, trace, one, tensor, given) for tensor, given in one.gradients if given is not None]
+            asked += [
+                _bind(_check_pass, trace, one, tensor, given) for tensor, given in one.gradients if given is not None
+            ]
     asked += [_bind(_check_transform, interpreter, transform, line) for transform, line in trace.transforms]
     for check in asked[:MAX_CHECKS]:
         if time.monotonic() > ends_at:
@@ -54,7 +56,11 @@ def _bind(check: Callable[..., dict[str, Any]], *args: Any) -> Callable[[], dict
 
 
 def _check_pass(trace: Trace, one: Pass, tensor: Tensor, given: Tensor) -> dict[str, Any]:
-    shown: dict[str, Any] = {"line": one.line, "step": one.step, "of": trace.name_of(tensor) or "a tensor without a name"}
+    shown: dict[str, Any] = {
+        "line": one.line,
+        "step": one.step,
+        "of": trace.name_of(tensor) or "a tensor without a name",
+    }
     root = one.backward.roots[0]
     shown["result"] = trace.name_of(root)
     try:
@@ -69,19 +75,26 @@ def _check_pass(trace: Trace, one: Pass, tensor: Tensor, given: Tensor) -> dict[
         return {**shown, "status": "skipped", "reason": str(error)}
     except Exception as error:  # noqa: BLE001  a shifted value may leave the domain of the program
         return {**shown, "status": "skipped", "reason": f"running it again failed: {error}"[:200]}
-    if shown["status"] == "differs" and id(tensor) in trace.hooked_tensors | dict.fromkeys(_hooked_below(trace, one), 0):
-        shown["reason"] = "a hook of the program changes gradients on the way"
+    if shown["status"] == "differs" and (reason := _known_reason(trace)):
+        shown["reason"] = reason
     return shown
 
 
-def _hooked_below(trace: Trace, one: Pass) -> list[int]:
-    return [id(tensor) for tensor, _ in one.gradients] if trace.hooked_tensors else []
+def _known_reason(trace: Trace) -> str | None:
+    """Why a gradient may rightly, or silently, not be the slope of what was computed."""
+    if trace.hooked_tensors:
+        return "a hook of the program changes gradients on the way"
+    if any(how == ".data" for how, *_ in trace.cuts):
+        return "values were changed through `.data`, which autograd does not notice"
+    return None
 
 
 def compare(at: Callable[[Tensor], float], start: Tensor, given: Tensor, dtype: torch.dtype) -> dict[str, Any]:
     """Autograd's gradient beside the difference quotients of `at`, a function of a tensor shaped like `start`."""
     n = start.numel()
-    chosen = range(n) if n <= MAX_CHECKED else sorted({round(i * (n - 1) / (MAX_CHECKED - 1)) for i in range(MAX_CHECKED)})
+    chosen = (
+        range(n) if n <= MAX_CHECKED else sorted({round(i * (n - 1) / (MAX_CHECKED - 1)) for i in range(MAX_CHECKED)})
+    )
     flat = given.flatten()
     scale = max(float(flat.abs().max()) if n else 0.0, 1e-3)
     allowed = RELATIVE.get(dtype, RELATIVE[torch.float32]) * scale
@@ -298,7 +311,9 @@ def _compare_transform(transform: Transform) -> dict[str, Any]:
     return compare(lambda x: float((value(x).flatten() * weights).sum()), start, pulled, dtype)
 
 
-def _compare_hessian(value: Callable[[Tensor], Tensor], start: Tensor, given: Tensor, dtype: torch.dtype) -> dict[str, Any]:
+def _compare_hessian(
+    value: Callable[[Tensor], Tensor], start: Tensor, given: Tensor, dtype: torch.dtype
+) -> dict[str, Any]:
     """Second derivatives along one fixed direction: quotients of autograd's float64 gradient."""
     direction = torch.linspace(0.5, 1.5, start.numel()).reshape(start.shape)
 

@@ -90,7 +90,12 @@ def explain(program: s.Program, trace: Trace, interpreter: Interpreter, error: E
     }
     mended = first_that_works(program, [m for m in diagnosis.mends if m is not None], statement.span.line)
     if mended is not None:
-        shown |= {"mend": mended.text, "mend_line": mended.line, "mend_why": mended.why, "mended_program": mended.program}
+        shown |= {
+            "mend": mended.text,
+            "mend_line": mended.line,
+            "mend_why": mended.why,
+            "mended_program": mended.program,
+        }
     return shown
 
 
@@ -183,7 +188,11 @@ def _overwritten(case: Case, known: Known, saved: str) -> tuple[Tensor | None, i
     entry = known.entry
     if entry is None:
         return None, None
-    tensors = [*entry.outputs, *entry.inputs()] if "result" in saved or "output" in saved else [*entry.inputs(), *entry.outputs]
+    tensors = (
+        [*entry.outputs, *entry.inputs()]
+        if "result" in saved or "output" in saved
+        else [*entry.inputs(), *entry.outputs]
+    )
     for tensor in tensors:
         storage = tensor.untyped_storage().data_ptr()
         for mutation in case.trace.tape.mutations:
@@ -223,14 +232,18 @@ def _not_scalar(case: Case) -> Diagnosis:
         return Diagnosis(text)
     if called(call) == "backward" and isinstance(call.function, s.Attribute):
         name = case.source(call.function.object)
-        ones = add_keyword(case.program, call, f"gradient=torch.ones_like({name})", "the gradient of the sum of the elements")
+        ones = add_keyword(
+            case.program, call, f"gradient=torch.ones_like({name})", "the gradient of the sum of the elements"
+        )
         return Diagnosis(text, [ones])
     first = _argument(call, 0, "outputs", "tensors")
     if first is None or root is None:
         return Diagnosis(text)
     keyword = "grad_outputs" if called(call) == "grad" else "grad_tensors"
     ones = _ones_for(case, first, len(roots))
-    return Diagnosis(text, [add_keyword(case.program, call, f"{keyword}={ones}", "the gradient of the sum of the elements")])
+    return Diagnosis(
+        text, [add_keyword(case.program, call, f"{keyword}={ones}", "the gradient of the sum of the elements")]
+    )
 
 
 def _ones_for(case: Case, first: s.Expression, n: int) -> str:
@@ -251,7 +264,9 @@ def _no_graph(case: Case) -> Diagnosis:
     roots = case.failing_pass.backward.roots if case.failing_pass else []
     root = next((r for r in roots if not r.requires_grad), None)
     if root is None:
-        return Diagnosis("Nothing on the way from here to a leaf requires grad, so there is no graph to go backward through.")
+        return Diagnosis(
+            "Nothing on the way from here to a leaf requires grad, so there is no graph to go backward through."
+        )
     name = case.name(root)
     cut = _cut_before(case, root)
     if cut is not None:
@@ -352,7 +367,11 @@ def _require_grad(case: Case, root: Tensor) -> Iterator[Mend]:
         if not inputs:
             lines.append((case.trace.name_of(tensor), entry.line))
         stack.extend(inputs)
-    read = {n.object.name for n in walk(case.program.body) if isinstance(n, s.Attribute) and n.name == "grad" and isinstance(n.object, s.Name)}
+    read = {
+        n.object.name
+        for n in walk(case.program.body)
+        if isinstance(n, s.Attribute) and n.name == "grad" and isinstance(n.object, s.Name)
+    }
     asked = {n.name for n in walk(case.call) if isinstance(n, s.Name)} if case.call else set()
     for _, line in sorted(lines, key=lambda found: (found[0] not in read | asked, found[1])):
         for call in calls_at(case.program, line, *_CREATORS):
@@ -360,7 +379,20 @@ def _require_grad(case: Case, root: Tensor) -> Iterator[Mend]:
             yield from _as_float(case, call, "requires_grad=True")
 
 
-_CREATORS = ("tensor", "ones", "zeros", "rand", "randn", "full", "arange", "linspace", "eye", "Variable", "randint", "as_tensor")
+_CREATORS = (
+    "tensor",
+    "ones",
+    "zeros",
+    "rand",
+    "randn",
+    "full",
+    "arange",
+    "linspace",
+    "eye",
+    "Variable",
+    "randint",
+    "as_tensor",
+)
 
 
 def _as_float(case: Case, call: s.Call, keyword: str | None = None) -> Iterator[Mend]:
@@ -383,7 +415,14 @@ def _unused(case: Case) -> Diagnosis:
     one = case.failing_pass
     call = case.call
     inputs = (one.backward.inputs or []) if one else []
-    below = {id(k.node.variable) if hasattr(k.node, "variable") else id(k.output) for k in case.trace.network.below(one.backward.roots)} if one else set()
+    below = (
+        {
+            id(k.node.variable) if hasattr(k.node, "variable") else id(k.output)
+            for k in case.trace.network.below(one.backward.roots)
+        }
+        if one
+        else set()
+    )
     missing = [case.name(t) for t in inputs if id(t) not in below]
     root = case.name(one.backward.roots[0]) if one else "the result"
     text = (
@@ -393,7 +432,9 @@ def _unused(case: Case) -> Diagnosis:
     )
     if call is None:
         return Diagnosis(text)
-    return Diagnosis(text, [add_keyword(case.program, call, "allow_unused=True", "an absent gradient comes back as None")])
+    return Diagnosis(
+        text, [add_keyword(case.program, call, "allow_unused=True", "an absent gradient comes back as None")]
+    )
 
 
 def _no_gradient(case: Case) -> Diagnosis | None:
@@ -415,7 +456,9 @@ def _no_gradient(case: Case) -> Diagnosis | None:
         return Diagnosis(text, [add_keyword(case.program, call, "requires_grad=True", why) for call in calls])
     text = f"`{name}.grad` is None: no backward pass has reached `{name}` before line {case.line}."
     guarded = Mend(
-        case.statement.span, f"if {name}.grad is not None:\n    {case.source(case.statement)}", "only where there is a gradient"
+        case.statement.span,
+        f"if {name}.grad is not None:\n    {case.source(case.statement)}",
+        "only where there is a gradient",
     )
     return Diagnosis(text, [guarded])
 
@@ -446,7 +489,11 @@ def _whole_numbers(case: Case) -> Diagnosis:
     )
     mends = []
     lines = [case.line]
-    if case.call is not None and isinstance(case.call.function, s.Attribute) and isinstance(case.call.function.object, s.Name):
+    if (
+        case.call is not None
+        and isinstance(case.call.function, s.Attribute)
+        and isinstance(case.call.function.object, s.Name)
+    ):
         lines += _made_at(case, case.call.function.object.name)
     if isinstance(case.statement, s.Assign) and isinstance(case.statement.targets[0], s.Attribute):
         lines += _made_at(case, getattr(case.statement.targets[0].object, "name", ""))
@@ -482,7 +529,9 @@ def _shapes(case: Case) -> Diagnosis:
         inner = case.source(node)
         inner = f"({inner})" if isinstance(node, s.Binary | s.Unary) else inner
         for change in (".T",) if product or not _differ_in_dimensions(case, pairs) else (".unsqueeze(1)", ".T"):
-            mends.append(Mend(node.span, f"{inner}{change}", f"`{change[1:]}` brings the dimensions into the order needed"))
+            mends.append(
+                Mend(node.span, f"{inner}{change}", f"`{change[1:]}` brings the dimensions into the order needed")
+            )
     return Diagnosis(text, mends)
 
 
@@ -516,16 +565,22 @@ def _weight_shape(case: Case) -> Diagnosis:
     one = case.failing_pass
     root = one.backward.roots[0] if one else None
     weight = one.backward.weights[0] if one and one.backward.weights else None
-    text = "The gradient that backward starts from must have the shape of the result, one weight for each of its elements"
+    text = (
+        "The gradient that backward starts from must have the shape of the result, one weight for each of its elements"
+    )
     if root is not None and weight is not None:
-        text += f": {case.name(root)} has shape {tuple(root.shape)}, the gradient given has shape {tuple(weight.shape)}."
+        text += (
+            f": {case.name(root)} has shape {tuple(root.shape)}, the gradient given has shape {tuple(weight.shape)}."
+        )
     call = case.call
     if call is None or not isinstance(call.function, s.Attribute):
         return Diagnosis(text)
     given = _argument(call, 0, "gradient")
     if given is None:
         return Diagnosis(text)
-    return Diagnosis(text, [Mend(given.span, f"torch.ones_like({case.source(call.function.object)})", "one weight per element")])
+    return Diagnosis(
+        text, [Mend(given.span, f"torch.ones_like({case.source(call.function.object)})", "one weight per element")]
+    )
 
 
 def _device(case: Case) -> Diagnosis:
@@ -556,7 +611,9 @@ def _numpy(case: Case) -> Diagnosis:
     if call is None or not isinstance(call.function, s.Attribute):
         return Diagnosis(text)
     receiver = case.source(call.function.object)
-    return Diagnosis(text, [Mend(call.function.object.span, f"{receiver}.detach()", "the values leave the graph on purpose")])
+    return Diagnosis(
+        text, [Mend(call.function.object.span, f"{receiver}.detach()", "the values leave the graph on purpose")]
+    )
 
 
 def _dtypes(case: Case) -> Diagnosis:
@@ -570,7 +627,9 @@ def _dtypes(case: Case) -> Diagnosis:
 
 def _dtypes_of(case: Case) -> str:
     found = {n.name: _find(case, n.name) for n in walk(case.spot) if isinstance(n, s.Name)}
-    listed = [f"`{name}` is {str(t.dtype).removeprefix('torch.')}" for name, t in found.items() if isinstance(t, Tensor)]
+    listed = [
+        f"`{name}` is {str(t.dtype).removeprefix('torch.')}" for name, t in found.items() if isinstance(t, Tensor)
+    ]
     return ", ".join(listed) or str(case.error).splitlines()[0]
 
 
@@ -620,9 +679,19 @@ def _frames(case: Case) -> Iterator[Any]:
 def _not_listened(case: Case) -> Diagnosis:
     text = "`retain_grad()` asks autograd to keep a gradient, but this tensor does not require grad: no gradient will come by."
     call = case.call
-    names = _made_at(case, call.function.object.name) if call and isinstance(call.function, s.Attribute) and isinstance(call.function.object, s.Name) else []
+    names = (
+        _made_at(case, call.function.object.name)
+        if call and isinstance(call.function, s.Attribute) and isinstance(call.function.object, s.Name)
+        else []
+    )
     calls = [c for line in names for c in calls_at(case.program, line, *_CREATORS)]
-    return Diagnosis(text, [add_keyword(case.program, c, "requires_grad=True", "autograd records what is computed from it") for c in calls])
+    return Diagnosis(
+        text,
+        [
+            add_keyword(case.program, c, "requires_grad=True", "autograd records what is computed from it")
+            for c in calls
+        ],
+    )
 
 
 def _general(case: Case) -> str:
@@ -654,7 +723,10 @@ _DIAGNOSES: list[tuple[str, Callable[[Case], Diagnosis | None]]] = [
     (r"shapes? cannot be multiplied|must match the size of tensor|size mismatch|inconsistent tensor size", _shapes),
     (r"is invalid for input of size|not broadcastable|shape mismatch|Expected size|must match except", _shapes),
     (r"could not infer output dtype|mean\(\): .*dtype", _means_of_integers),
-    (r"expected .* but (found|got)|same dtype|can't be cast to the desired|expected scalar type|must have the same dtype", _dtypes),
+    (
+        r"expected .* but (found|got)|same dtype|can't be cast to the desired|expected scalar type|must have the same dtype",
+        _dtypes,
+    ),
     (r"Boolean value of Tensor with more than one value", _ambiguous),
     (r"cannot be converted to Scalar|only one element tensors", _one_number),
     (r"^name '.*' is not defined", _undefined),

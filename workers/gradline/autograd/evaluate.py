@@ -66,7 +66,7 @@ class Evaluator:
             check_device(kwargs["device"])
         if self.is_double:
             args, kwargs = doubled(args), {name: double(value) for name, value in kwargs.items()}
-        self.guard.check(operation.function, operation.grows, args, kwargs)
+        self.guard.check(operation.name, operation.function, args, kwargs)
         if operation.mutates:
             self.recorder.before_mutation(operation, args)
         made = operation.function(*args, **kwargs)
@@ -427,6 +427,7 @@ def doubled(values: Sequence[Any]) -> Any:
 _TYPES: dict[str, Any] = {
     "int": int, "float": float, "bool": bool, "str": str, "list": list, "tuple": tuple, "dict": dict, "range": range,
     "type": type, "torch.device": torch.device, "torch.Size": torch.Size, "torch.nn.Parameter": torch.nn.Parameter,
+    "torch.Tensor": torch.Tensor, "torch.FloatTensor": torch.FloatTensor,
 }  # fmt: skip
 """Entries that are types: they can be compared and passed to `isinstance`."""
 

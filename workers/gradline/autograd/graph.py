@@ -1,5 +1,6 @@
 """The graph for the result: operations, leaves and constants with values, the gradients that arrived, what was saved."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,8 +26,7 @@ def graph_of(trace: Trace) -> dict[str, Any]:
 class _Graph:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        roots = [t for entry in trace.tape.entries for t in entry.outputs if t.requires_grad and t.grad_fn is not None]
-        trace.network.below(roots)
+        trace.network.complete(node for entry in trace.tape.entries for node in entry.nodes if node is not None)
         known = list(trace.network.known.values())
         self._known = known[-MAX_SHOWN:]
         self._n_left_out = len(known) - len(self._known)
@@ -70,7 +70,7 @@ class _Graph:
     def _label(self, entry: Entry | None, k: Known) -> str:
         """What was computed, as a formula of names and numbers; a dot stands for a value without a name."""
         if entry is None or k.output is None:
-            return (grad_fn_name(k.node) or "").removesuffix("0").removesuffix("Backward").lower()
+            return re.sub(r"Backward\d*$", "", grad_fn_name(k.node) or "").lower()
         parts = [self._operand(value) for value in entry.args]
         name = entry.operation.name
         if name in BINARY or name in {operation.name for operation in IN_PLACE.values()}:
@@ -156,7 +156,18 @@ class _Graph:
                     shown = gradients[0] if len(gradients) == 1 else gradients
                     arrived = {"pass": one.index, "line": one.line, "step": one.step, "order": order}
                     arrivals.setdefault(node, []).append({**arrived, "value": finite(shown)})
+            self._add_totals(one, arrivals)
         return arrivals
+
+    def _add_totals(self, one: Any, arrivals: dict[Any, list[dict[str, Any]]]) -> None:
+        """To what arrived at a leaf in this pass, what its `.grad` then was."""
+        given = {id(tensor): gradient for tensor, gradient in one.gradients}
+        for node, found in arrivals.items():
+            tensor = getattr(node, "variable", None)
+            gradient = None if tensor is None else given.get(id(tensor))
+            if gradient is not None and one.backward.accumulates and found[-1]["pass"] == one.index:
+                before = one.before.get(id(tensor))
+                found[-1]["total"] = finite(values_of(gradient if before is None else before + gradient))
 
 
 def _groups(nodes: Iterable[dict[str, Any]], edges: Iterable[dict[str, Any]]) -> dict[str, int]:

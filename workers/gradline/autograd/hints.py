@@ -23,7 +23,9 @@ def hints_of(program: Program, trace: Trace, result: dict[str, Any]) -> list[dic
         *_disagreements(result),
     ]
     if trace.tape.is_cut_short:
-        found.append(_hint("cut_short", 1, "the program computes more than is kept: later operations ran but are not shown"))
+        found.append(
+            _hint("cut_short", 1, "the program computes more than is kept: later operations ran but are not shown")
+        )
     return sorted(found, key=lambda hint: hint["line"])[:MAX_HINTS]
 
 
@@ -72,7 +74,9 @@ def _first_not_finite(trace: Trace) -> Iterator[dict[str, Any]]:
             if output.is_floating_point() and output.numel() and not bool(torch.isfinite(output.detach()).all()):
                 inputs = [f"`{n}`" for n in map(trace.name_of, entry.inputs()) if n]
                 of = f" of {', '.join(inputs)}" if inputs else ""
-                yield _hint("not_finite", entry.line, f"`{entry.operation.name}`{of} gave the first value that is not finite")
+                yield _hint(
+                    "not_finite", entry.line, f"`{entry.operation.name}`{of} gave the first value that is not finite"
+                )
                 return
     for one in trace.passes:
         for node, gradients in one.arrived:
@@ -127,5 +131,5 @@ def _disagreements(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
             text = f"the gradient of {check['of']} is not the slope of the function: finite differences give {check['numeric'][:4]}"
             yield _hint("gradient_differs", check["line"], f"{text} ({why})")
         elif check["status"] == "not differentiable here":
-            text = f"the function has a kink at this value of {check['of']}: autograd gives one of its possible slopes"
-            yield _hint("kink", check["line"], text)
+            text = f"the function is not differentiable at this value of {check['of']}: what autograd gives is a convention"
+            yield _hint("not_differentiable", check["line"], text)

@@ -255,8 +255,6 @@ class Interpreter(Evaluator):
         return value if signal == "return" else None
 
     def _return(self, node: s.Return) -> Signal:
-        if self.frame.parent is None:
-            raise SyntaxError("'return' outside function")
         self._returned = None if node.value is None else self.value(node.value)
         return "return"
 

@@ -75,11 +75,13 @@ def torch_as_found(seed: int) -> Iterator[None]:
     """Inside, a program may seed torch and change its defaults; outside nothing shows of it."""
     dtype, grad_mode = torch.get_default_dtype(), torch.is_grad_enabled()
     anomaly, print_options = torch.is_anomaly_enabled(), vars(torch._tensor_str.PRINT_OPTS).copy()
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
-        torch.manual_seed(seed)
+    generator = torch.get_rng_state()
+    with warnings.catch_warnings(action="ignore"):
+        torch.default_generator.manual_seed(seed)
         try:
             yield
         finally:
+            torch.set_rng_state(generator)
             torch.set_default_dtype(dtype)
             torch.set_grad_enabled(grad_mode)
             torch.autograd.set_detect_anomaly(anomaly)

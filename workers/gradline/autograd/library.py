@@ -12,22 +12,6 @@ import torch
 
 from gradline.programs.allowed import ATTRIBUTES, CONSTANTS, EXCEPTIONS, FUNCTIONS, METHODS
 
-_GROWING = frozenset(
-    {
-        "arange",
-        "linspace",
-        "logspace",
-        "eye",
-        "diag",
-        "diag_embed",
-        "one_hot",
-        "einsum",
-        "repeat_interleave",
-        "bincount",
-    }
-)
-"""Operations whose result may be larger than the product of what they are given."""
-
 _RANDOM = frozenset(
     "rand randn randint randperm rand_like randn_like normal bernoulli dropout normal_ uniform_ random_ bernoulli_"
     " exponential_".split()  # noqa: SIM905
@@ -46,7 +30,6 @@ class Operation:
     function: Callable[..., Any]
     mutates: bool = False
     """Changes its first argument in place."""
-    grows: bool = False
     is_random: bool = False
 
     def __repr__(self) -> str:
@@ -56,7 +39,7 @@ class Operation:
 def _operation(name: str, function: Callable[..., Any]) -> Operation:
     short = name.rpartition(".")[2]
     mutates = short.endswith("_") and short not in _KEEPS_VALUES
-    return Operation(short, function, mutates, short in _GROWING, short in _RANDOM)
+    return Operation(short, function, mutates, short in _RANDOM)
 
 
 def _in_torch(path: str) -> Any:

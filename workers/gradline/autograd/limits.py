@@ -1,5 +1,6 @@
 """Bounds on a program's run: statements, elements, memory, text and time."""
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class Budget:
         if time.monotonic() > self._ends_at:
             raise LimitReached("seconds", f"the program ran for more than {self.limits.seconds:g} s")
         self.check_stop()
-        if self.statements & 255 == 0:
+        if self.statements & 63 == 0:
             self.check_memory()
 
     def check_memory(self) -> None:
@@ -84,8 +85,6 @@ class Budget:
         if n > self.limits.tensor_elements:
             limit = self.limits.tensor_elements
             raise LimitReached("tensor_elements", f"a tensor of {n:.0f} elements; the limit is {limit}")
-        if n > 100_000:  # noqa: PLR2004  only large tensors can grow the process noticeably between two looks
-            self.check_memory()
 
 
 def _resident_bytes() -> int:
@@ -95,11 +94,14 @@ def _resident_bytes() -> int:
 Tensor = torch.Tensor
 
 
+MANY = 64
+
+
 class SizeGuard:
     """Refuses an operation whose result would have too many elements, before it is run.
 
     No operation of the table gives more elements than the product of its operands' and of its whole-number arguments,
-    but for those marked `grows`; where that bound is too high, torch itself says the shape, on its `meta` device.
+    but for those of SIZES; where that bound is too high, torch itself says the shape, on its `meta` device.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -107,11 +109,23 @@ class SizeGuard:
         self.share = 1
         """Of how many copies at once, inside a vectorised transform."""
 
-    def check(self, function: Any, grows: bool, args: Any, kwargs: dict[str, Any]) -> None:  # noqa: FBT001
+    def check(self, name: str, function: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Raises LimitReached for a result that would be too large."""
         limit = self._budget.limits.tensor_elements // self.share
-        if not grows and _bound(args) * (_bound(kwargs.values()) if kwargs else 1) <= limit:
-            return
-        self._budget.check_elements(self._meta_elements(function, args, kwargs) * self.share)
+        size = SIZES.get(name)
+        if size is not None:
+            try:
+                self._budget.check_elements(size(*args, **kwargs) * self.share)
+            except (TypeError, ValueError, RuntimeError, IndexError, AttributeError):
+                return  # a wrong call says so itself
+        elif _bound(args) * (_bound(kwargs.values()) if kwargs else 1) > limit:
+            self._budget.check_elements(self._size(function, args, kwargs) * self.share)
+
+    def _size(self, function: Any, args: Any, kwargs: dict[str, Any]) -> float:
+        tensors = [value for value in _flat(args) if isinstance(value, Tensor)]
+        if len(tensors) > MANY:  # only `cat` and its like take so many, and they put them one behind the other
+            return float(sum(tensor.numel() for tensor in tensors))
+        return self._meta_elements(function, args, kwargs)
 
     def _meta_elements(self, function: Any, args: Any, kwargs: dict[str, Any]) -> float:
         meta_kwargs = {name: _to_meta(value) for name, value in kwargs.items() if name != "device"}
@@ -152,3 +166,65 @@ def _to_meta(value: Any) -> Any:
     if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
         return type(value)(map(_to_meta, value)) if not hasattr(value, "_fields") else tuple(map(_to_meta, value))
     return value
+
+
+def _nested(data: Any, *_: Any, **__: Any) -> float:
+    """Numbers in nested lists, which torch takes to be as long as their first ones."""
+    n = 1.0
+    while isinstance(data, list | tuple) and data:
+        n *= len(data)
+        data = data[0]
+    return n * (data.numel() if isinstance(data, Tensor) else 1)
+
+
+def _range(start: Any, end: Any = None, step: Any = 1, **_: Any) -> float:
+    start, end = (0, start) if end is None else (start, end)
+    return abs(float(end) - float(start)) / abs(float(step) or 1e-300)
+
+
+def _one_hot(tensor: Tensor, num_classes: int = -1) -> float:
+    return tensor.numel() * float(num_classes if num_classes > 0 else int(tensor.max()) + 1)
+
+
+def _repeated(tensor: Tensor, repeats: Any = None, dim: Any = None, **_: Any) -> float:
+    if repeats is None:
+        return float(tensor.sum())
+    if isinstance(repeats, Tensor):
+        rows = 1 if dim is None else tensor.numel() / max(tensor.shape[dim], 1)
+        return float(repeats.double().sum()) * rows * (tensor.numel() if repeats.numel() == 1 else 1)
+    return tensor.numel() * float(repeats)
+
+
+def _contracted(equation: str, *operands: Any) -> float:
+    """A contraction of two operands never holds more than its result; of more, an upper bound for what lies between."""
+    tensors = list(operands[0]) if operands and isinstance(operands[0], list | tuple) else list(operands)
+    left, _, right = equation.replace(" ", "").partition("->")
+    sizes = {
+        c: n for term, t in zip(left.split(","), tensors, strict=False) for c, n in zip(term, t.shape, strict=False)
+    }
+    return math.prod(sizes.get(c, 1) for c in (right if len(tensors) < 3 else sizes)) / (1 if len(tensors) < 3 else 10)  # noqa: PLR2004
+
+
+def _convolved(tensor: Tensor, weight: Tensor, *_: Any, **__: Any) -> float:
+    """By its work, which is what a convolution has too much of first."""
+    return tensor.numel() * weight.numel() / 1_000
+
+
+SIZES: dict[str, Callable[..., float]] = {
+    "tensor": _nested,
+    "as_tensor": _nested,
+    "Tensor": _nested,
+    "arange": _range,
+    "linspace": lambda start=0, end=0, steps=100, **_: float(steps),
+    "logspace": lambda start=0, end=0, steps=100, *_, **__: float(steps),
+    "eye": lambda n, m=None, **_: float(n) * float(n if m is None else m),
+    "diag": lambda tensor, *_, **__: float(tensor.numel() ** 2 if tensor.dim() == 1 else tensor.numel()),
+    "diag_embed": lambda tensor, *_, **__: float(tensor.numel() * tensor.shape[-1]),
+    "one_hot": _one_hot,
+    "repeat_interleave": _repeated,
+    "bincount": lambda tensor, weights=None, minlength=0: float(max(int(tensor.max()) + 1, minlength)),
+    "einsum": _contracted,
+    "conv1d": _convolved,
+    "conv2d": _convolved,
+}
+"""Elements of the result of operations for which the product of their operands says too little or far too much."""

@@ -56,7 +56,7 @@ class Network:
 
     def discover(self, roots: Iterable[Tensor], arrived: Callable[[Any, Any], None]) -> list[Any]:
         """Every node below the roots, each listening for its gradient, with what it has saved noted."""
-        order = self._below(roots)
+        order = self._below(_node_of(root) for root in roots if root.requires_grad)
         for node in order:
             known = self.known[node]
             if known.saved is None or known.freed_by is None:
@@ -68,7 +68,13 @@ class Network:
 
     def below(self, roots: Iterable[Tensor]) -> list[Known]:
         """The nodes that the roots were computed by."""
-        return [self.known[node] for node in self._below(roots)]
+        return [self.known[node] for node in self._below(_node_of(root) for root in roots if root.requires_grad)]
+
+    def complete(self, nodes: Iterable[Any]) -> None:
+        """Meets every node below these, and notes what those that no backward pass has met have saved."""
+        for node in self._below(nodes):
+            if self.known[node].saved is None:
+                self.known[node].saved = saved_by(node)
 
     def retaining(self) -> list[Tensor]:
         """Tensors inside the graph that keep their gradient."""
@@ -84,9 +90,9 @@ class Network:
                 n += len(known.saved)
         return n
 
-    def _below(self, roots: Iterable[Tensor]) -> list[Any]:
+    def _below(self, roots: Iterable[Any]) -> list[Any]:
         """Depth first; a node that no operation is known to have made belongs to the operation it was reached from."""
-        stack = [(_node_of(root), None) for root in roots if root.requires_grad]
+        stack = [(root, None) for root in roots]
         order: dict[Any, None] = {}
         while stack and len(order) < MAX_NODES:
             node, above = stack.pop()

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from gradline.autograd.graph import graph_of
-from gradline.autograd.snapshots import Snapshot, as_json, finite, grad_fn_name, plain, snapshot, values_of
+from gradline.autograd.snapshots import Snapshot, as_json, finite, plain, snapshot, values_of
 from gradline.autograd.trace import Event, Trace, grad_of, named_tensors
 from gradline.autograd.values import Frame
 from gradline.programs.statements import Program
@@ -79,7 +79,7 @@ def _tensor(name: str, tensor: Tensor) -> tuple[str, dict[str, Any]]:
         "grad": None if grad is None else finite(values_of(grad)),
         "requires_grad": tensor.requires_grad,
         "is_leaf": tensor.is_leaf,
-        "grad_fn": grad_fn_name(tensor.grad_fn),
+        "grad_fn": shot["grad_fn"],
         "shape": shot["shape"],
         "dtype": shot["dtype"],
         "version": shot["version"],

@@ -29,7 +29,7 @@ def snapshot(tensor: Tensor) -> Snapshot:
     data = values_of(tensor)
     version = None if tensor.is_inference() else tensor._version
     return Snapshot(
-        data, tuple(tensor.shape), tensor.dtype, tensor.requires_grad, tensor.is_leaf, tensor.grad_fn, version
+        data, tuple(tensor.shape), tensor.dtype, tensor.requires_grad, tensor.is_leaf, grad_fn_of(tensor), version
     )
 
 
@@ -38,6 +38,14 @@ def values_of(tensor: Tensor) -> Any:
     if tensor.numel() <= MAX_WHOLE:
         return tensor.tolist()
     return tensor.detach().flatten()[:HEAD].tolist()
+
+
+def grad_fn_of(tensor: Tensor) -> Any:
+    """The node that made a tensor; None also for a view that torch no longer lets be looked at."""
+    try:
+        return tensor.grad_fn
+    except RuntimeError:
+        return None
 
 
 def grad_fn_name(node: Any) -> str | None:

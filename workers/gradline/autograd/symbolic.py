@@ -155,5 +155,10 @@ _FORMULAS: dict[str, Callable[..., Any]] = {
     "mse_loss": lambda a, b: (a - b) ** 2, "squeeze": lambda a: a, "neg": lambda a: -a, "dot": lambda a, b: a * b,
 }  # fmt: skip
 _FORMULAS |= {"add": _FORMULAS["+"], "sub": _FORMULAS["-"], "mul": _FORMULAS["*"], "div": _FORMULAS["/"]}
-_FORMULAS |= {"multiply": _FORMULAS["*"], "subtract": _FORMULAS["-"], "divide": _FORMULAS["/"], "negative": _FORMULAS["neg"]}
+_FORMULAS |= {
+    "multiply": _FORMULAS["*"],
+    "subtract": _FORMULAS["-"],
+    "divide": _FORMULAS["/"],
+    "negative": _FORMULAS["neg"],
+}
 """What each operation means for scalars."""

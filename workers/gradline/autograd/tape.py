@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from gradline.autograd.library import Operation
+from gradline.autograd.snapshots import grad_fn_of
 
 Tensor = torch.Tensor
 MAX_ELEMENTS = 20_000_000
@@ -20,7 +21,14 @@ class Entry:
     __slots__ = ("args", "index", "kwargs", "line", "made", "nodes", "operation", "outputs", "step")
 
     def __init__(
-        self, index: int, operation: Operation, args: Sequence[Any], kwargs: dict[str, Any], made: Any, line: int, step: int
+        self,
+        index: int,
+        operation: Operation,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        made: Any,
+        line: int,
+        step: int,
     ) -> None:
         self.index = index
         self.operation = operation
@@ -30,7 +38,7 @@ class Entry:
         self.line = line
         self.step = step
         self.outputs: tuple[Tensor, ...] = (made,) if isinstance(made, Tensor) else tuple(tensors_in((made,)))
-        self.nodes: tuple[Any, ...] = tuple([t.grad_fn for t in self.outputs])
+        self.nodes: tuple[Any, ...] = tuple([grad_fn_of(t) for t in self.outputs])
         """The graph node of each output when it was made; kept, because an in-place operation gives it another."""
 
     def inputs(self) -> Iterator[Tensor]:

@@ -135,7 +135,9 @@ class Trace(Recorder):
         if isinstance(value, Tensor):
             shot = snapshot(value)
             known = self.states.get(id(value))
-            event.changes.append({"kind": "assigned", "name": name, "tensor": shot, "is_new": known is None, "id": id(value)})
+            event.changes.append(
+                {"kind": "assigned", "name": name, "tensor": shot, "is_new": known is None, "id": id(value)}
+            )
             if known is None:
                 self.states[id(value)] = State(value, shot)
             self.names.setdefault(id(value), []).append((name, event.line, self.n_events))
@@ -314,4 +316,3 @@ def _added(before: Tensor | None, after: Tensor | None) -> Tensor | None:
 
 def _same(a: Any, b: Any) -> bool:
     return repr(a) == repr(b)  # nan is the same as nan here
-

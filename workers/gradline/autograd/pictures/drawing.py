@@ -6,7 +6,7 @@ from gradline.autograd.pictures.layout import Layout, lay_out
 from gradline.autograd.pictures.texts import rows
 
 MARGIN = 14.0
-CHARACTER = 7.3
+CHARACTER = 7.9
 """Width of a character of the texts' font."""
 LINE = 17.0
 MIN_WIDTH = 92.0
@@ -55,17 +55,18 @@ def _box(node: dict[str, Any]) -> dict[str, Any]:
     value = node["value"]
     value_rows = rows(value["data"], value["shape"]) if value else []
     shape = value["shape"] if value else None
-    gradients = [{**arrived, "rows": rows(arrived["value"], shape)} for arrived in node["gradients"]]
+    gradients = [_gradient(arrived, shape) for arrived in node["gradients"]]
     n_gradient = max([len(g["rows"]) for g in gradients], default=0)
     title, subtitle = _title(node)
     history = [{"step": then["step"], "rows": rows(then["data"], shape)} for then in node.get("history", [])]
     kept = _kept(node)
     texts = [title, subtitle, kept, *value_rows, *(row for then in history for row in then["rows"])]
-    texts += [f"grad {row}" for g in gradients for row in g["rows"]]
+    texts += [f"grad {row}" for g in gradients for row in (*g["rows"], *g["total"])]
     width = max([MIN_WIDTH, *(len(text) * CHARACTER + 20 for text in texts)])
     height = 14 + LINE * (2 + bool(kept) + len(value_rows) + n_gradient)
     return {
         "id": node["id"],
+        "name": node["name"],
         "kind": node["kind"],
         "title": title,
         "subtitle": subtitle,
@@ -82,6 +83,12 @@ def _box(node: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _gradient(arrived: dict[str, Any], shape: list[int] | None) -> dict[str, Any]:
+    """What arrived, and what a leaf's `.grad` was then."""
+    total = arrived.get("total", arrived["value"])
+    return {"step": arrived["step"], "rows": rows(arrived["value"], shape), "total": rows(total, shape)}
+
+
 def _title(node: dict[str, Any]) -> tuple[str, str]:
     if node["kind"] == "operation":
         is_in_place = node["name"] and node["label"].startswith(f"{node['name']} ") and "=" in node["label"]
@@ -94,7 +101,11 @@ def _title(node: dict[str, Any]) -> tuple[str, str]:
 
 def _kept(node: dict[str, Any]) -> str:
     """What an operation keeps for its way back."""
-    names = list(dict.fromkeys(saved["of"] or ("result" if saved["name"] == "result" else "·") for saved in node.get("saved", [])))
+    names = list(
+        dict.fromkeys(
+            saved["of"] or ("result" if saved["name"] == "result" else "·") for saved in node.get("saved", [])
+        )
+    )
     return f"keeps {', '.join(names[:3])}" if names else ""
 
 

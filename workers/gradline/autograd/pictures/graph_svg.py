@@ -58,9 +58,11 @@ def _box(box: dict[str, Any]) -> str:
     if box["kept"]:
         texts.append(("sub gone" if box["freed"] else "sub", box["kept"]))
     texts += [("value", row) for row in box["value"]]
-    for i, gradient in enumerate(box["gradients"][-1:]):
-        texts += [("grad", f"grad {row}" if i == 0 else row) for row in gradient["rows"]]
-    drawn = "".join(_text(style, box["x"], y + LINE * (n + 1) + 3, text, "middle") for n, (style, text) in enumerate(texts))
+    for gradient in box["gradients"][-1:]:
+        texts += [("grad", row if i else f"grad {row}") for i, row in enumerate(gradient["total"])]
+    drawn = "".join(
+        _text(style, box["x"], y + LINE * (n + 1) + 3, text, "middle") for n, (style, text) in enumerate(texts)
+    )
     rect = f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{box["width"]:.1f}" height="{box["height"]:.1f}" rx="8"/>'
     return f'<g class="{box["kind"]}">{rect}{drawn}</g>'
 
@@ -70,6 +72,4 @@ def _text(style: str, x: float, y: float, text: str, anchor: str = "start") -> s
 
 
 def _legend(y: float) -> str:
-    return (
-        _text("value", 16, y, "■ value, computed downwards") + _text("grad", 236, y, "■ gradient, arriving upwards")
-    )
+    return _text("value", 16, y, "■ value, computed downwards") + _text("grad", 236, y, "■ gradient, arriving upwards")

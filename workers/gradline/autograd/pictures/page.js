@@ -204,6 +204,16 @@ function valueAt(box, step) {
   return shown;
 }
 
+function totalAt(box) {
+  let total = null;
+  for (let i = 0; i <= at; i += 1) {
+    for (const change of frames[i].changes || []) {
+      if (change.kind === "grad" && change.name === box.name) total = change.after === null ? "none" : short(change.after);
+    }
+  }
+  return total;
+}
+
 function isFreed(box, frame) {
   if (!box.freed || !frame) return false;
   return box.freed.step < frame.step || (box.freed.step <= frame.step && (!frame.node || frames.slice(0, at + 1).some((f) => f.node === box.id && f.pass === box.freed.step)));
@@ -256,7 +266,9 @@ function paint(frame) {
     const texts = [["title", box.title], ["sub", box.subtitle]];
     if (box.kept) texts.push([isFreed(box, frame) ? "sub gone" : "sub", box.kept]);
     texts.push(...valueAt(box, step).map((row) => ["v", row]));
-    if (gradient) gradient.rows.forEach((row, i) => texts.push(["g", i ? row : `grad ${row}`]));
+    const total = box.kind === "leaf" && !arriving ? totalAt(box) : null;
+    if (total) texts.push(["g", `grad ${total}`]);
+    else if (gradient) gradient.rows.forEach((row, i) => texts.push(["g", i ? row : (box.kind === "leaf" && arriving ? "arriving " : "grad ") + row]));
     texts.forEach(([kind, text], i) => {
       group.append(draw("text", { class: kind, x: box.x, y: top + 17 * (i + 1) + 3, "text-anchor": "middle" }, text));
     });

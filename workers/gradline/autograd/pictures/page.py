@@ -28,9 +28,7 @@ def draw_page(program: str, lesson: dict[str, Any]) -> str:
         "n_left_out": lesson["n_lines_left_out"],
     }
     style, script = _part("page.css"), _part("page.js")
-    policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
-    )
+    policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
     return (
         _part("page.html")
         .replace("{{policy}}", policy)

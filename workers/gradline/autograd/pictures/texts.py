@@ -25,7 +25,9 @@ def rows(data: Any, shape: list[int] | None = None) -> list[str]:
         return [number(data)]
     if not any(isinstance(item, list) for item in data):
         line = _row(data)
-        fits = len(data) <= MAX_COLUMNS and len(line) <= MAX_CHARACTERS and (shape is None or _count(shape) == len(data))
+        fits = (
+            len(data) <= MAX_COLUMNS and len(line) <= MAX_CHARACTERS and (shape is None or _count(shape) == len(data))
+        )
         return [line] if fits else [_shape(shape or [len(data)], data)]
     is_small = len(data) <= MAX_ROWS and all(_is_flat(item) and len(item) <= MAX_COLUMNS for item in data)
     if is_small and all(len(_row(item)) <= MAX_CHARACTERS for item in data):

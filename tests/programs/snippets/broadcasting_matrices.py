@@ -1,0 +1,11 @@
+import torch
+A = torch.arange(6.).reshape(2, 3).requires_grad_()
+b = torch.tensor([1., -1., 2.], requires_grad=True)
+C = A * b + A.mean(dim=0, keepdim=True)
+D = torch.einsum("ij,kj->ik", C, A)
+loss = D.log_softmax(dim=1).diagonal().sum() + torch.linalg.norm(A) + A.max() + torch.where(A > 2, A, b).sum()
+loss.backward()
+print(loss, A.grad, b.grad, sep="\n")
+S = torch.stack([A[0], A[1]]).transpose(0, 1).reshape(-1)
+S.clamp(min=1, max=4).prod().backward()
+print(A.grad)

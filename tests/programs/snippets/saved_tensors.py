@@ -1,0 +1,10 @@
+import torch
+torch.manual_seed(3)
+x = torch.randn(5, requires_grad=True)
+y = x.pow(2)
+print(x.equal(y.grad_fn._saved_self))
+print(x is y.grad_fn._saved_self)
+z = x.exp()
+print(z.equal(z.grad_fn._saved_result))
+print(z is z.grad_fn._saved_result)
+print(y.grad_fn.name(), y.grad_fn.next_functions[0][0].variable is x, x._version)
