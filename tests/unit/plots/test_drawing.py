@@ -131,6 +131,17 @@ def test_the_positive_class_is_drawn_on_its_side_of_the_line() -> None:
     assert (BLUE, VERMILLION) == ("#0072B2", "#D55E00")
 
 
+def test_only_what_changed_moves_between_two_frames() -> None:
+    data = parsed()
+    painter = BoundaryPainter(data)
+    steep, flat = (painter.paint(Frame(0, np.array(w), 0.0, 0.4, 0.9)) for w in ([-1.0, -0.1], [-0.1, -1.0]))
+    assert (steep != flat).any()
+    legend = (slice(95, 190), slice(78, 270))  # the upper left corner, which these points leave empty
+    assert (steep[legend] == 34).all(axis=2).any()  # its text, in ink
+    ink = [(pixels[legend] < 60).all(axis=2) for pixels in (steep, flat)]
+    assert (ink[0] == ink[1]).all()
+
+
 def test_a_fit_that_is_no_longer_finite_has_a_frame_without_a_line() -> None:
     frames = [{"step": 0, "weights": [None, 1.0], "bias": None, "loss": None, "accuracy": None}]
     data = parsed(frames=frames)

@@ -4,6 +4,8 @@ The points, axes and legend are drawn once; each frame restores them and adds wh
 milliseconds instead of a tenth of a second.
 """
 
+from typing import Literal
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
@@ -14,8 +16,11 @@ from matplotlib.text import Text
 from gradline.plots.plot_data import Array, Frame, PlotData
 from gradline.plots.style import BLUE, INK, VERMILLION, Pixels, new_figure, pixels_of, plain_axes
 
+Corner = Literal["upper left", "upper right", "lower left", "lower right"]
 COLOURS = (BLUE, VERMILLION)
 MARKERS = ("o", "^")
+LEGEND_SHARE = (0.36, 0.25)
+"""Part of the axes that the legend covers, in both directions."""
 
 
 class BoundaryPainter:
@@ -76,7 +81,21 @@ class BoundaryPainter:
             )  # fmt: skip
         axes.plot([], [], color=INK, linewidth=2, label="decision line, p = 0.5")
         axes.scatter([], [], s=90, facecolors="none", edgecolors=INK, label="misclassified")
-        self._legend = axes.legend(loc="best", fontsize=10, framealpha=0.95, edgecolor="#cccccc")
+        self._legend = axes.legend(loc=self._emptiest_corner(), fontsize=10, framealpha=0.95, edgecolor="#cccccc")
+
+    def _emptiest_corner(self) -> Corner:
+        """Where the legend hides the fewest points; chosen once, so that it stays where it is in every frame."""
+        share_nd = (self._x_nd - self._low) / (self._high - self._low)
+        corners: dict[Corner, tuple[int, int]] = {
+            "upper left": (0, 1),
+            "upper right": (1, 1),
+            "lower left": (0, 0),
+            "lower right": (1, 0),
+        }
+        hidden = {
+            corner: int((np.abs(share_nd - at) < LEGEND_SHARE).all(axis=1).sum()) for corner, at in corners.items()
+        }
+        return min(hidden, key=lambda corner: hidden[corner])
 
     def _add_moving(self, axes: Axes) -> tuple[Polygon, Polygon, Line2D, PathCollection, Text, Text]:
         """What changes from frame to frame. The half-planes are translucent, so that they may lie over the points."""
