@@ -26,23 +26,23 @@ def stream_key(job_id: UUID) -> str:
 
 
 class TickPublisher:
-    """Sends ticks of one job; drops what comes too fast, and everything while Redis is away."""
+    """Sends ticks, of one job after the other; drops what comes too fast, and everything while Redis is away."""
 
-    def __init__(self, redis_url: str, job_id: UUID) -> None:
+    def __init__(self, redis_url: str) -> None:
         self._redis = connect_redis(redis_url, timeout_s=0.5)
-        self._key = stream_key(job_id)
         self._next_at = 0.0
 
     def is_due(self) -> bool:
         """Ask before computing what a tick says."""
         return time.monotonic() >= self._next_at
 
-    def publish(self, tick: Mapping[str, Any]) -> None:
+    def publish(self, job_id: UUID, tick: Mapping[str, Any]) -> None:
         self._next_at = time.monotonic() + MIN_INTERVAL_S
+        key = stream_key(job_id)
         try:
             with self._redis.pipeline(transaction=False) as pipe:
-                pipe.xadd(self._key, {"data": json.dumps(tick)}, maxlen=MAX_TICKS, approximate=True)
-                pipe.expire(self._key, EXPIRY_S)
+                pipe.xadd(key, {"data": json.dumps(tick)}, maxlen=MAX_TICKS, approximate=True)
+                pipe.expire(key, EXPIRY_S)
                 pipe.execute()
         except redis.RedisError as error:
             self._next_at = time.monotonic() + SILENCE_S

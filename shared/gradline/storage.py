@@ -31,6 +31,8 @@ class ArtifactStore:
     def __init__(self, url: str) -> None:
         self._fs, self._root = fsspec.url_to_fs(url)
         self._is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+        self._folders: set[str] = set()
+        """Those that this object has made."""
 
     def put(self, data: bytes) -> Stored:
         return self.put_stream([data])
@@ -40,7 +42,7 @@ class ArtifactStore:
         temporary = f"{self._root}/incoming/{uuid4().hex}"
         digest, size = hashlib.sha256(), 0
         try:
-            self._fs.makedirs(f"{self._root}/incoming", exist_ok=True)
+            self._make_folder(f"{self._root}/incoming")
             with self._fs.open(temporary, "wb") as file:
                 for block in blocks:
                     size += len(block)
@@ -111,9 +113,14 @@ class ArtifactStore:
     def _path(self, sha256: str) -> str:
         return f"{self._root}/{sha256[:2]}/{sha256}"
 
+    def _make_folder(self, path: str) -> None:
+        if path not in self._folders:
+            self._fs.makedirs(path, exist_ok=True)
+            self._folders.add(path)
+
     def _rename(self, temporary: str, final: str) -> None:
         folder = final.rsplit("/", 1)[0]
-        self._fs.makedirs(folder, exist_ok=True)
+        self._make_folder(folder)
         if not self._is_local:
             self._fs.mv(temporary, final)
             return

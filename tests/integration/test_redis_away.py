@@ -63,9 +63,9 @@ def test_a_ring_at_a_frozen_redis_says_so_within_its_bound(own_redis: RedisServe
 
 def test_ticks_lie_in_a_capped_stream_that_expires(redis_url: str) -> None:
     job_id = uuid4()
-    publisher = TickPublisher(redis_url, job_id)
+    publisher = TickPublisher(redis_url)
     for step in range(MAX_TICKS + 300):
-        publisher.publish({"step": step})
+        publisher.publish(job_id, {"step": step})
     publisher.close()
     with redis.Redis.from_url(redis_url) as client:
         entries = client.xrange(stream_key(job_id))
@@ -75,9 +75,9 @@ def test_ticks_lie_in_a_capped_stream_that_expires(redis_url: str) -> None:
 
 
 def test_a_tick_is_due_at_most_twenty_times_a_second(redis_url: str) -> None:
-    publisher = TickPublisher(redis_url, uuid4())
+    publisher = TickPublisher(redis_url)
     assert publisher.is_due()
-    publisher.publish({"step": 1})
+    publisher.publish(uuid4(), {"step": 1})
     before = time.monotonic()
     while not publisher.is_due():
         pass
@@ -87,15 +87,15 @@ def test_a_tick_is_due_at_most_twenty_times_a_second(redis_url: str) -> None:
 
 @pytest.mark.parametrize("trouble", ["gone", "frozen"])
 def test_ticks_without_redis_cost_one_short_wait_and_then_nothing(own_redis: RedisServer, trouble: str) -> None:
-    publisher = TickPublisher(own_redis.url, uuid4())
-    publisher.publish({"step": 0})
+    publisher = TickPublisher(own_redis.url)
+    publisher.publish(uuid4(), {"step": 0})
     with _trouble(own_redis, trouble):
         with _within(BOUND_TICK_S):
-            publisher.publish({"step": 1})
+            publisher.publish(uuid4(), {"step": 1})
         assert not publisher.is_due()
         with _within(0.5):  # what a training loop does until Redis is asked again: ask whether a tick is due
             assert not any(publisher.is_due() for _ in range(100_000))
-    publisher.publish({"step": 2})
+    publisher.publish(uuid4(), {"step": 2})
     publisher.close()
 
 

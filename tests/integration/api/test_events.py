@@ -117,12 +117,12 @@ def test_ticks_arrive_between_durable_events_and_carry_no_id(api_with_redis: Api
     assert next(stream)[0] == "submitted"
     _, fence = api_with_redis.claim(job_id)
     assert next(stream)[0] == "started"
-    publisher = TickPublisher(redis_url, UUID(job_id))
-    publisher.publish({"attempt": 1, "step": 7, "loss": 0.5})
+    publisher = TickPublisher(redis_url)
+    publisher.publish(UUID(job_id), {"attempt": 1, "step": 7, "loss": 0.5})
     kind, event_id, document = next(stream)
     assert (kind, event_id, document["seq"], document["attempt"]) == ("tick", None, None, 1)
     assert document["data"]["step"] == 7
-    publisher.publish({"attempt": 1, "step": 8, "loss": 0.4})
+    publisher.publish(UUID(job_id), {"attempt": 1, "step": 8, "loss": 0.4})
     assert next(stream)[2]["data"]["step"] == 8
     publisher.close()
     api_with_redis.services.jobs.finish(fence, JobStatus.SUCCEEDED, result={})
@@ -132,9 +132,9 @@ def test_ticks_arrive_between_durable_events_and_carry_no_id(api_with_redis: Api
 def test_a_late_reader_begins_with_the_newest_tick(api_with_redis: Api, redis_url: str) -> None:
     job_id = api_with_redis.submit()["id"]
     api_with_redis.claim(job_id)
-    publisher = TickPublisher(redis_url, UUID(job_id))
+    publisher = TickPublisher(redis_url)
     for step in range(5):
-        publisher.publish({"attempt": 1, "step": step})
+        publisher.publish(UUID(job_id), {"attempt": 1, "step": step})
     publisher.close()
     stream = events(api_with_redis, job_id)
     ticks = (document["data"]["step"] for kind, _, document in stream if kind == "tick")

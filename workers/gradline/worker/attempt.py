@@ -60,7 +60,7 @@ class Attempt:
         return self._ticks.is_due()
 
     def tick(self, values: Mapping[str, Any]) -> None:
-        self._ticks.publish({"attempt": self.job.attempt, **values})
+        self._ticks.publish(self.job.id, {"attempt": self.job.attempt, **values})
 
     def metric(self, step: int, values: Mapping[str, float | None], **more: Any) -> None:
         self._add(NewEvent(EventKind.METRIC, {"step": step, "values": dict(values), **more}, f"metric:{step}"))
@@ -91,6 +91,8 @@ class Attempt:
             log.warning("checkpoint_failed", job_id=str(self.job.id), step=step, error=str(down))
 
     def latest_checkpoint(self) -> Loaded | None:
+        if self.job.attempt == 1:
+            return None
         for saved in self._jobs.latest_checkpoints(self.job.id):
             try:
                 data = self.store.get(saved.sha256)

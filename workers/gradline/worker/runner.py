@@ -50,6 +50,7 @@ class Runner:
         self._datasets = DatasetStore(database)
         self._store = ArtifactStore(settings.store_url)
         self._doorbell = Doorbell(settings.redis_url)
+        self._ticks = TickPublisher(settings.redis_url)
         self._stop = StopSignal()
         self._is_shutting_down = False
 
@@ -73,16 +74,13 @@ class Runner:
         self._stop = StopSignal()
         if self._is_shutting_down:  # the signal came while we claimed
             self._stop.request(ShuttingDown("the worker is shutting down"))
-        ticks = TickPublisher(self._settings.redis_url, job.id)
-        attempt = Attempt(job, self._jobs, self._datasets, self._store, ticks, self._stop)
+        attempt = Attempt(job, self._jobs, self._datasets, self._store, self._ticks, self._stop)
         try:
             with Heartbeat(job, self._jobs, self._stop, self._settings, lambda: attempt.current_progress):
                 ending = self._outcome_of(attempt)
             _insist(ending)
         except LeaseLost as lost:
             log.warning("lease_lost", error=str(lost))
-        finally:
-            ticks.close()
 
     def _outcome_of(self, attempt: Attempt) -> Callable[[], None]:
         """Run the job; what comes back writes its end. The one broad catch: a bug in a kind must not take the child."""
