@@ -143,7 +143,8 @@ class StatementReader(ExpressionReader):
     def _class(self, node: ast.ClassDef) -> s.Statement | None:
         """A subclass of torch.autograd.Function: the one class that teaches autograd."""
         bases = [self.expression(base) for base in node.bases]
-        if [getattr(base, "name", None) for base in bases] != ["torch.autograd.Function"] or node.keywords:
+        names = [base.name for base in bases if isinstance(base, s.Entry)]
+        if names != ["torch.autograd.Function"] or len(bases) > 1 or node.keywords:
             if not self.faults:
                 self.unavailable(node)
             return None

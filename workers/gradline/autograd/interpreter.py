@@ -42,10 +42,10 @@ class Interpreter(Evaluator):
         self._block(self.program.body)
 
     def execute(self, statement: s.Statement) -> Signal:
-        self.budget.step()
         self.spot = None
         event = None if isinstance(statement, _COMPOUND) else self.recorder.begin(statement.span.line)
         try:
+            self.budget.step()
             signal = _EXECUTE[type(statement)](self, statement)
         except Exception:
             if self.failed_at is None:
