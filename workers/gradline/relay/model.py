@@ -23,8 +23,9 @@ from safetensors.torch import load
 
 WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "model.json"
-REQUIREMENTS = ("mlflow", "torch", "numpy")
-"""What a process that loads the model needs, at the versions it was made with."""
+REQUIREMENTS = {"mlflow": "mlflow-skinny", "torch": "torch", "numpy": "numpy"}
+"""What a process that loads the model needs, each with the distribution here that tells the version: a relay may have
+the small MLflow only, which a whole one always includes at the same version."""
 
 
 class Probabilities(torch.nn.Module):  # type: ignore[misc]  # torch carries no types here
@@ -113,7 +114,7 @@ def _save(fit: Fit, path: Path, mlflow_model: Model) -> None:
         signature=ModelSignature(_schema(fit.example_nd), _schema(probabilities_nk)),
         input_example=fit.example_nd,
         serialization_format="pt2",
-        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
+        pip_requirements=[f"{name}=={version(here).split('+')[0]}" for name, here in REQUIREMENTS.items()],
         metadata=fit.description,
     )
 
