@@ -11,12 +11,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
-    multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -60,11 +58,23 @@ class Expected:
         self.status, self.worker, self.has_lapsed = status, None, False
 
 
+recent = st.integers(1, 3)
+"""Counts fences from the most useful one."""
+
+
+def has_fences(jobs: "Jobs") -> bool:
+    return bool(jobs.fences)
+
+
+def has_room(jobs: "Jobs") -> bool:
+    """Few jobs, so that much happens to each."""
+    return len(jobs.expected) < 6
+
+
 class Jobs(RuleBasedStateMachine):
     """Rules are what callers, workers and conductors may do at any moment."""
 
     database: ClassVar[Database]
-    fences: Bundle[Fence] = Bundle("fences")
 
     @initialize()
     def begin(self) -> None:
@@ -72,9 +82,15 @@ class Jobs(RuleBasedStateMachine):
             connection.execute(delete(JobRow))
         self.store = JobStore(self.database)
         self.expected: dict[UUID, Expected] = {}
+        self.fences: list[Fence] = []
+        for owner in ("ada", "bob", "ada"):
+            self.submit(owner, priority=5, answer_is_lost=False)
+        for worker in WORKERS[:2]:
+            self.claim(worker, pid=1, answer_is_lost=False)
 
     # --- callers ----------------------------------------------------------------------------------------------------
 
+    @precondition(has_room)
     @rule(owner=st.sampled_from(OWNERS), priority=st.sampled_from([1, 5]), answer_is_lost=st.booleans())
     def submit(self, owner: str, priority: int, answer_is_lost: bool) -> None:
         with self._answers(answer_is_lost):
@@ -82,48 +98,51 @@ class Jobs(RuleBasedStateMachine):
         assert is_new
         self.expected[job.id] = Expected(job.id, owner, priority, len(self.expected))
 
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
-        if not self.expected:
-            return
-        job = self.expected[data.draw(st.sampled_from(sorted(self.expected)))]
+    @rule(number=st.integers(0, 9))
+    def cancel(self, number: int) -> None:
+        job = list(self._all())[number % len(self.expected)]
         if job.status in {JobStatus.SUCCEEDED, JobStatus.FAILED}:
             with pytest.raises(Conflict):
                 self.store.cancel(job.id, job.owner)
             return
         self.store.cancel(job.id, job.owner)
-        job.is_cancel_requested = True
+        if job.status is not JobStatus.CANCELLED:
+            job.is_cancel_requested = True
         if job.status is JobStatus.QUEUED:
             job.leave(JobStatus.CANCELLED)
 
     # --- workers ----------------------------------------------------------------------------------------------------
 
-    @rule(target=fences, worker=st.sampled_from(WORKERS), pid=st.integers(1, 2), answer_is_lost=st.booleans())
-    def claim(self, worker: str, pid: int, answer_is_lost: bool) -> Any:
+    @rule(worker=st.sampled_from(WORKERS), pid=st.integers(1, 2), answer_is_lost=st.booleans())
+    def claim(self, worker: str, pid: int, answer_is_lost: bool) -> None:
         """A ring was heard, perhaps one too many: the claim takes the best job or nothing."""
         best = self._best()
         with self._answers(answer_is_lost and best is not None):
             job = self.store.claim("cpu", worker, pid)
         if best is None:
             assert job is None
-            return multiple()
+            return
         assert job is not None
         assert job.id == best.id
         best.status, best.worker = JobStatus.RUNNING, (worker, pid)
         best.attempt += 1
         assert job.attempt == best.attempt
-        return Fence(job.id, job.attempt)
+        self.fences.append(Fence(job.id, job.attempt))
 
-    @rule(fence=fences)
-    def renew(self, fence: Fence) -> None:
+    @precondition(has_fences)
+    @rule(back=recent)
+    def renew(self, back: int) -> None:
+        fence = self._fence(back)
         asked = self._fenced(fence, lambda: self.store.renew(fence))
         if asked is not None:
             job = self.expected[fence.job_id]
             assert asked is job.is_cancel_requested
             job.has_lapsed = False
 
-    @rule(fence=fences, step=st.integers(0, 5), saves=st.booleans())
-    def record(self, fence: Fence, step: int, saves: bool) -> None:
+    @precondition(has_fences)
+    @rule(back=recent, step=st.integers(0, 2), saves=st.booleans())
+    def record(self, back: int, step: int, saves: bool) -> None:
+        fence = self._fence(back)
         done = self._fenced(
             fence,
             lambda: self.store.record(
@@ -133,14 +152,18 @@ class Jobs(RuleBasedStateMachine):
         if done is not None:
             self.expected[fence.job_id].steps.add(step)
 
-    @rule(fence=fences)
-    def release(self, fence: Fence) -> None:
+    @precondition(has_fences)
+    @rule(back=recent)
+    def release(self, back: int) -> None:
+        fence = self._fence(back)
         if self._fenced(fence, lambda: self.store.release(fence)) is not None:
             job = self.expected[fence.job_id]
             job.leave(JobStatus.CANCELLED if job.is_cancel_requested else JobStatus.QUEUED)
 
-    @rule(fence=fences)
-    def retry(self, fence: Fence) -> None:
+    @precondition(has_fences)
+    @rule(back=recent)
+    def retry(self, back: int) -> None:
+        fence = self._fence(back)
         status = self._fenced(fence, lambda: self.store.retry(fence, {"code": "transient"}, backoff_s=0.0))
         if status is not None:
             job = self.expected[fence.job_id]
@@ -149,12 +172,14 @@ class Jobs(RuleBasedStateMachine):
             job.leave(JobStatus.CANCELLED if job.is_cancel_requested else fails)
             assert status is job.status
 
+    @precondition(has_fences)
     @rule(
-        fence=fences,
+        back=recent,
         status=st.sampled_from([JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED]),
         answer_is_lost=st.booleans(),
     )
-    def finish(self, fence: Fence, status: JobStatus, answer_is_lost: bool) -> None:
+    def finish(self, back: int, status: JobStatus, answer_is_lost: bool) -> None:
+        fence = self._fence(back)
         holds = self.expected[fence.job_id].holds(fence)
 
         def finish() -> None:
@@ -164,25 +189,31 @@ class Jobs(RuleBasedStateMachine):
         if self._fenced(fence, finish) is not None:
             self.expected[fence.job_id].leave(status)
 
-    @rule(fence=fences)
-    def fail_to_reach_the_database(self, fence: Fence) -> None:
+    @precondition(has_fences)
+    @rule(back=recent)
+    def fail_to_reach_the_database(self, back: int) -> None:
         """A write whose commit did not happen changes nothing, and can be sent again."""
+        fence = self._fence(back)
         if self.expected[fence.job_id].holds(fence):
             with lost_replies(self.database, before=1.0), pytest.raises(DependencyDown):
                 self.store.finish(fence, JobStatus.SUCCEEDED)
 
-    @rule(fence=consumes(fences))
-    def die(self, fence: Fence) -> None:
+    @precondition(has_fences)
+    @rule(back=recent)
+    def die(self, back: int) -> None:
         """The child is killed: nobody will ever write under this fence again, and its worker's parent knows."""
+        fence = self._fence(back)
         job = self.expected[fence.job_id]
         if job.holds(fence) and job.worker is not None:
             self._rescued(self.store.rescue_of(*job.worker), lambda other: other.worker == job.worker)
 
     # --- time and conductors ----------------------------------------------------------------------------------------
 
-    @rule(fence=fences)
-    def fall_silent(self, fence: Fence) -> None:
+    @precondition(has_fences)
+    @rule(back=recent)
+    def fall_silent(self, back: int) -> None:
         """The worker is stopped, or cut off: its lease runs out, and it may yet come back as a zombie."""
+        fence = self._fence(back)
         job = self.expected[fence.job_id]
         if job.holds(fence):
             job.has_lapsed = True
@@ -238,6 +269,11 @@ class Jobs(RuleBasedStateMachine):
 
     def _answers(self, are_lost: bool) -> Any:
         return lost_replies(self.database, after=1.0) if are_lost else nullcontext()
+
+    def _fence(self, back: int) -> Fence:
+        """Fences that hold their job come first, the newest of them at 1; then the zombies."""
+        by_use = sorted(self.fences, key=lambda fence: self.expected[fence.job_id].holds(fence))
+        return by_use[-min(back, len(by_use))]
 
     def _fenced(self, fence: Fence, write: Callable[[], Any]) -> Any:
         """What the write answers, True for nothing; None where it was rightly refused."""
