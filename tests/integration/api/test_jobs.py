@@ -105,7 +105,7 @@ def test_mlflow_shows_the_run_and_whether_all_is_there(api: Api) -> None:
     (run,) = runs.claim_due("relay-1")
     assert runs.set_run_id("relay-1", job.id, "7", "abc")
     shown = api.job(job_id)["mlflow"]
-    assert shown["url"] == "http://127.0.0.1:1/#/experiments/7/runs/abc"
+    assert shown["url"] == "http://127.0.0.1:1/#/experiments/7/runs/abc?workflowType=machine_learning"
     assert (shown["experiment_id"], shown["run_id"], shown["synced"]) == ("7", "abc", False)
     assert api.client.get("/v1/jobs").json()["items"][0]["mlflow"] == shown
     assert runs.advance("relay-1", run, api.services.jobs.marks([job.id])[job.id].last_seq, pause_s=0.0)

@@ -116,6 +116,11 @@ class Preprocessing:
         w_kd = w_kd / self.scale_d.double()
         return w_kd, c_k - w_kd @ self.centre_d.double()
 
+    def rows_on_own_scale(self, x_nd: Tensor) -> Tensor:
+        """Rows of features as training saw them, back on the scale of the columns as given; float64."""
+        x_nd = x_nd.double()
+        return x_nd * self.scale_d.double() + self.centre_d.double() if self.is_standardized else x_nd
+
     def warn_of_unseen(self, sample: Sample, warn: Warn) -> None:
         for part, block in zip(self.parts, sample.blocks, strict=True):
             if isinstance(part, TextFeatures) and isinstance(block, TextColumn) and (unseen := part.unseen(block)):

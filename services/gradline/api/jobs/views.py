@@ -45,7 +45,8 @@ def _mlflow(job: Job, run: Run | None, ui_url: str) -> MlflowView:
     return MlflowView(
         experiment_id=run.experiment_id,
         run_id=run.run_id,
-        url=f"{ui_url}/#/experiments/{run.experiment_id}/runs/{run.run_id}",
+        # Without the workflow the UI opens such a run in its mode for language models.
+        url=f"{ui_url}/#/experiments/{run.experiment_id}/runs/{run.run_id}?workflowType=machine_learning",
         synced=run.is_closed or run.synced_seq >= job.last_seq,
     )
 

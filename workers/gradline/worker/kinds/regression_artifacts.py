@@ -37,6 +37,7 @@ def model_files(prepared: Prepared, theta_bkp: Tensor) -> tuple[bytes, bytes]:
         "classes": prepared.train_sample.classes,
         "features": prepared.preprocessing.feature_names,
         "preprocessing": [part.describe() for part in prepared.preprocessing.parts],
+        "input_example": prepared.preprocessing.rows_on_own_scale(prepared.train.x_nd[:2].cpu()).tolist(),
     }
     return tensors, json.dumps(description).encode()
 
