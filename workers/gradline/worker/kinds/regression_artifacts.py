@@ -30,6 +30,7 @@ def model_files(prepared: Prepared, theta_bkp: Tensor) -> tuple[bytes, bytes]:
     """model.safetensors (w_kd, c_k for features on their own scale) and model.json (how columns become features)."""
     w_kd, c_k = prepared.preprocessing.on_own_scale(theta_bkp[0].cpu())
     tensors: bytes = save({"coefficients": w_kd.contiguous(), "intercepts": c_k.contiguous()})
+    example_nd = prepared.train.x_np[:2, : prepared.train.d].cpu()
     description = {
         "format": MODEL_FORMAT,
         "version": 1,
@@ -37,7 +38,7 @@ def model_files(prepared: Prepared, theta_bkp: Tensor) -> tuple[bytes, bytes]:
         "classes": prepared.train_sample.classes,
         "features": prepared.preprocessing.feature_names,
         "preprocessing": [part.describe() for part in prepared.preprocessing.parts],
-        "input_example": prepared.preprocessing.rows_on_own_scale(prepared.train.x_nd[:2].cpu()).tolist(),
+        "input_example": prepared.preprocessing.rows_on_own_scale(example_nd).tolist(),
     }
     return tensors, json.dumps(description).encode()
 
