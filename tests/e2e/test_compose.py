@@ -151,7 +151,7 @@ def test_a_job_from_outside_succeeds_and_its_run_is_in_mlflow(cluster: Cluster) 
     run_id = cluster.job(job_id)["mlflow"]["run_id"]
     run = cluster.mlflow.get("/api/2.0/mlflow/runs/get", params={"run_id": run_id}).raise_for_status().json()["run"]
     assert {tag["key"]: tag["value"] for tag in run["data"]["tags"]}["gradline.job_id"] == job_id
-    asked = {"run_id": run_id, "metric_key": "train/log_loss"}
+    asked = {"run_id": run_id, "metric_key": "fit/loss"}
     points = cluster.mlflow.get("/api/2.0/mlflow/metrics/get-history", params=asked).raise_for_status().json()
     assert [int(point["step"]) for point in points["metrics"]] == list(range(0, 381, 20))
 
