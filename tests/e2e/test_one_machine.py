@@ -1,13 +1,15 @@
 """`gradline up` and the commands beside it, with every process really running."""
 
 import json
+import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.one_machine import OneMachine, processes_of
+from tests.e2e.one_machine import BIN, OneMachine, environment, processes_of
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)
@@ -133,6 +135,23 @@ def test_ctrl_c_stops_everything_and_the_next_up_finds_the_data(tmp_path: Path) 
         assert second.stop() == 0
     finally:
         second.clear_away()
+
+
+def test_a_terminal_that_is_closed_stops_everything(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    home = tmp_path / "home"
+    command = [BIN / "gradline", "up", "--port", "0", "--mlflow-port", "0"]
+    with subprocess.Popen(command, env=environment(home), stdout=theirs, stderr=theirs) as process:
+        try:
+            os.close(theirs)
+            wait_until((home / "stack.json").exists, 60)
+            os.close(ours)  # from now on whatever it says fails
+            process.send_signal(signal.SIGHUP)
+            process.wait(60)
+            assert processes_of(home) == []
+        finally:
+            for left in processes_of(home):
+                left.kill()
 
 
 def test_nothing_outlives_an_up_that_is_killed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,8 +31,9 @@ def clean(value: object) -> str:
 
 
 def say(text: str, style: str = "") -> None:
-    """Talk: one line for people."""
-    console(stderr=True).print(Text(clean(text), style=style), soft_wrap=True)
+    """Talk: one line for people; dropped where their terminal has gone away, as what is being done matters more."""
+    with suppress(OSError):
+        console(stderr=True).print(Text(clean(text), style=style), soft_wrap=True)
 
 
 def write(text: str) -> None:

@@ -68,10 +68,9 @@ def _run(stack: Stack, signals: StopSignals) -> None:
 
 
 def show_addresses(stack: Stack) -> None:
-    terminal = console(stderr=True)
-    terminal.print()
-    print_table(terminal, _addresses(stack.url, stack.mlflow_url, stack))
-    terminal.print()
+    say("")
+    print_table(console(stderr=True), _addresses(stack.url, stack.mlflow_url, stack))
+    say("")
 
 
 def _wait_for_mlflow(stack: Stack, signals: StopSignals) -> None:
