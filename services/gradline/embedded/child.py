@@ -33,6 +33,8 @@ class Program:
     """Programs that must be ready before this one starts."""
     layer: int = 1
     """Stopping goes from the highest layer to the lowest."""
+    niceness: int = 0
+    """Above 0: leaves the processors to the others when they are short."""
     env: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[], None] = lambda: None
     """Called before each start."""
@@ -101,11 +103,12 @@ class Child:
 
     def start(self) -> None:
         self.program.prepare()
+        arguments = [str(os.getpid()), str(self.program.niceness), *self.program.command]
         with _open_log(self.log_path) as log:
             log.write(f"{START_MARK}{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: starting {self.program.name}\n".encode())
             log.flush()
             self._process = subprocess.Popen(  # noqa: S603  commands are composed in stack.py, never by a user
-                [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), *self.program.command],
+                [sys.executable, "-I", "-S", str(LAUNCH), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

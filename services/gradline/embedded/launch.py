@@ -1,6 +1,6 @@
 """Runs a command that dies with its parent. Started by path, with the standard library alone: it costs milliseconds.
 
-`python -I -S launch.py PARENT_PID COMMAND...`
+`python -I -S launch.py PARENT_PID NICENESS COMMAND...`
 """
 
 import ctypes
@@ -12,7 +12,8 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    parent, command = int(sys.argv[1]), sys.argv[2:]
+    parent, niceness, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    os.nice(niceness)
     if sys.platform == "linux":
         # SIGTERM and not SIGKILL: a worker then checkpoints its jobs and takes its own children along.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

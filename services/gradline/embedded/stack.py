@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradline.db.migrations import upgrade
@@ -21,6 +21,8 @@ from gradline.embedded.supervisor import Supervisor
 from gradline.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+BESIDE = 15
+"""Niceness of what must not slow training down: the relay, MLflow and the drawing of plots."""
 STOP_MARGIN_S = 5.0
 """What a worker gets to end beyond the grace that its own children have."""
 
@@ -124,15 +126,18 @@ class Stack:
         """First what the first job needs; the others leave it the processors until it can be trained."""
         url = self.url
         mlflow = mlflow_program(self.home / "mlflow", LOOPBACK, self._mlflow_port, after=("api", "worker-cpu"))
-        return [
+        for_training = [
             Program("api", _module("api"), env=env, is_ready=lambda: answers_http(f"{url}/livez")),
             self._worker("cpu", env, self._wishes.n_children),
             Program("conductor", _module("conductor"), ("api",), layer=2, env=env),
             *([self._worker("gpu", env, 1)] if has_cuda() else []),
+        ]
+        beside = [
             self._worker("drawing", env, 1, after=("api", "worker-cpu")),
             Program("relay", _module("relay"), ("api", "worker-cpu"), layer=2, env=env),
             mlflow,
         ]
+        return [*for_training, *(replace(program, niceness=BESIDE) for program in beside)]
 
     def _worker(self, lane: str, env: dict[str, str], n_children: int, after: tuple[str, ...] = ()) -> Program:
         name = f"worker-{lane}"
