@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a program, or a row of a table, is easier to read on one line
 """Programs drawn from the language's grammar: leaves, operations, views, in-place changes, loops, backward passes, prints."""
 
 from hypothesis import strategies as st

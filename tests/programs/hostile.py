@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a program, or a row of a table, is easier to read on one line
 """Programs written to get out, to eat memory or time, or to crash the parser. None may do any of it."""
 
 _WALKS = [

@@ -1,3 +1,4 @@
+# ruff: noqa: BLE001, T201  a script that runs programs and prints what they do
 """Runs programs in plain Python and torch, for comparison: a throwaway process, one JSON line in, one out."""
 
 import contextlib
@@ -9,7 +10,7 @@ import warnings
 
 def observe(text: str, seed: int) -> dict[str, object]:
     """What the text prints, the tensors it leaves, and its error."""
-    import torch
+    import torch  # noqa: PLC0415
 
     names: dict[str, object] = {"__name__": "__main__", "torch": torch, "F": torch.nn.functional, "nn": torch.nn}
     printed, error = io.StringIO(), None

@@ -1,3 +1,4 @@
+# ruff: noqa: BLE001, PT017, T201  a script that runs programs and prints what they do
 """Teaches every hostile program under an audit hook, in a throwaway process; prints how each one ended."""
 
 import faulthandler

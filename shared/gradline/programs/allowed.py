@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a program, or a row of a table, is easier to read on one line
 """The one table of what a program may use. What is not written here cannot be named, let alone run.
 
 A line of a block is `name name ... = keyword keyword ...`: the names, and the keyword arguments they take.
@@ -196,8 +197,21 @@ FUNCTIONS: Final[dict[str, frozenset[str]]] = {
 """Every function by its full name, with the keyword arguments it takes."""
 
 EXCEPTIONS: Final = frozenset(
-    "Exception RuntimeError ValueError TypeError IndexError KeyError AttributeError NameError ZeroDivisionError"
-    " AssertionError NotImplementedError ArithmeticError OverflowError".split()
+    [
+        "Exception",
+        "RuntimeError",
+        "ValueError",
+        "TypeError",
+        "IndexError",
+        "KeyError",
+        "AttributeError",
+        "NameError",
+        "ZeroDivisionError",
+        "AssertionError",
+        "NotImplementedError",
+        "ArithmeticError",
+        "OverflowError",
+    ]
 )
 """Kinds of error that `except` and `raise` may name."""
 
@@ -230,9 +244,27 @@ IMPLIED: Final = {
 """Modules by the name snippets give them; they are there also without their import."""
 
 MODULES: Final = frozenset(
-    "torch torch.nn torch.nn.functional torch.nn.init torch.nn.utils torch.autograd torch.autograd.functional"
-    " torch.autograd.forward_ad torch.autograd.variable torch.autograd.function torch.nn.parameter torch.func torch.linalg"
-    " torch.optim torch.cuda torch.special math __future__ typing".split()
+    [
+        "torch",
+        "torch.nn",
+        "torch.nn.functional",
+        "torch.nn.init",
+        "torch.nn.utils",
+        "torch.autograd",
+        "torch.autograd.functional",
+        "torch.autograd.forward_ad",
+        "torch.autograd.variable",
+        "torch.autograd.function",
+        "torch.nn.parameter",
+        "torch.func",
+        "torch.linalg",
+        "torch.optim",
+        "torch.cuda",
+        "torch.special",
+        "math",
+        "__future__",
+        "typing",
+    ]
 )
 """What `import` and `from ... import` may name."""
 
@@ -287,11 +319,61 @@ resolve_conj =
 """
 
 _NO_METHOD = frozenset(
-    "tensor as_tensor zeros ones rand randn full eye arange linspace logspace randint randperm zeros_like ones_like rand_like"
-    " randn_like full_like manual_seed cat concat concatenate stack hstack vstack dstack column_stack row_stack einsum"
-    " tensordot vmap no_grad enable_grad inference_mode set_grad_enabled set_default_dtype set_printoptions device Size"
-    " get_default_dtype broadcast_tensors meshgrid is_tensor is_grad_enabled cdist from_numpy normal result_type equal"
-    " selu where frac sinc".split()
+    [
+        "tensor",
+        "as_tensor",
+        "zeros",
+        "ones",
+        "rand",
+        "randn",
+        "full",
+        "eye",
+        "arange",
+        "linspace",
+        "logspace",
+        "randint",
+        "randperm",
+        "zeros_like",
+        "ones_like",
+        "rand_like",
+        "randn_like",
+        "full_like",
+        "manual_seed",
+        "cat",
+        "concat",
+        "concatenate",
+        "stack",
+        "hstack",
+        "vstack",
+        "dstack",
+        "column_stack",
+        "row_stack",
+        "einsum",
+        "tensordot",
+        "vmap",
+        "no_grad",
+        "enable_grad",
+        "inference_mode",
+        "set_grad_enabled",
+        "set_default_dtype",
+        "set_printoptions",
+        "device",
+        "Size",
+        "get_default_dtype",
+        "broadcast_tensors",
+        "meshgrid",
+        "is_tensor",
+        "is_grad_enabled",
+        "cdist",
+        "from_numpy",
+        "normal",
+        "result_type",
+        "equal",
+        "selu",
+        "where",
+        "frac",
+        "sinc",
+    ]
 ) - {"equal", "where", "frac", "sinc"}
 
 METHODS: Final[dict[str, dict[str, frozenset[str]]]] = {
@@ -322,18 +404,75 @@ METHODS: Final[dict[str, dict[str, frozenset[str]]]] = {
 
 ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
     "tensor": frozenset(
-        "grad grad_fn requires_grad is_leaf data shape dtype device ndim T mT H retains_grad output_nr _version"
-        " _base is_cuda real imag itemsize nbytes layout".split()
+        [
+            "grad",
+            "grad_fn",
+            "requires_grad",
+            "is_leaf",
+            "data",
+            "shape",
+            "dtype",
+            "device",
+            "ndim",
+            "T",
+            "mT",
+            "H",
+            "retains_grad",
+            "output_nr",
+            "_version",
+            "_base",
+            "is_cuda",
+            "real",
+            "imag",
+            "itemsize",
+            "nbytes",
+            "layout",
+        ]
     ),
     "node": frozenset(
-        "next_functions variable requires_grad _saved_self _saved_other _saved_result _saved_exponent _saved_mat1 _saved_mat2"
-        " _saved_tensor1 _saved_tensor2 _saved_input _saved_target _saved_weight _saved_dim _saved_alpha _saved_condition"
-        " _saved_mask _saved_indices saved_tensors".split()
+        [
+            "next_functions",
+            "variable",
+            "requires_grad",
+            "_saved_self",
+            "_saved_other",
+            "_saved_result",
+            "_saved_exponent",
+            "_saved_mat1",
+            "_saved_mat2",
+            "_saved_tensor1",
+            "_saved_tensor2",
+            "_saved_input",
+            "_saved_target",
+            "_saved_weight",
+            "_saved_dim",
+            "_saved_alpha",
+            "_saved_condition",
+            "_saved_mask",
+            "_saved_indices",
+            "saved_tensors",
+        ]
     ),
     "module": frozenset({"weight", "bias", "training", "in_features", "out_features"}),
     "optimizer": frozenset({"param_groups"}),
     "context": frozenset({"saved_tensors", "needs_input_grad"}),
-    "named": frozenset("values indices sign logabsdet eigenvalues eigenvectors primal tangent Q R U S Vh".split()),
+    "named": frozenset(
+        [
+            "values",
+            "indices",
+            "sign",
+            "logabsdet",
+            "eigenvalues",
+            "eigenvectors",
+            "primal",
+            "tangent",
+            "Q",
+            "R",
+            "U",
+            "S",
+            "Vh",
+        ]
+    ),
     "array": frozenset({"shape", "dtype", "ndim", "size", "T"}),
     "type": frozenset({"__name__"}),
     "error": frozenset({"args"}),

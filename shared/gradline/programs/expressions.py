@@ -23,14 +23,15 @@ from gradline.programs.source import Source
 OPERATORS = {
     "Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "FloorDiv": "//", "Mod": "%", "Pow": "**", "MatMult": "@",
     "BitAnd": "&", "BitOr": "|", "BitXor": "^", "USub": "-", "UAdd": "+", "Invert": "~", "Not": "not", "Eq": "==",
-    "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "Is": "is", "IsNot": "is not", "In": "in", "NotIn": "not in",
+    "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "Is": "is", "IsNot": "is not", "In": "in",
+    "NotIn": "not in",
 }  # fmt: skip
 """Every operator by the name of Python's node; shifts are left out: nothing differentiable needs them."""
 
 _BEHIND = re.compile(r"(\.\w+|\([^()]*\))*")
 
 
-class TooDeep(Exception):  # noqa: N818  ends the reading at once
+class TooDeep(Exception):
     """More than MAX_DEPTH blocks and expressions within one another."""
 
 
@@ -141,7 +142,7 @@ class ExpressionReader:
         return found.group() if found else ""
 
     def _module_alone(self, name: str, module: str) -> str:
-        root = module.split(".")[0]
+        root = module.split(".", maxsplit=1)[0]
         if root in ABSENT_MODULES:
             return f"`{name}` ({module}) is not available: {ABSENT_MODULES[root]}"
         return f"`{name}` is the module {module}; use one of its functions"

@@ -20,7 +20,7 @@ class ProgramFault:
         return f"line {self.line}, column {self.column}: {self.reason}"
 
 
-class ProgramRejected(Exception):  # noqa: N818  the word of the API: a program is rejected
+class ProgramRejected(Exception):
     """The text is not a program of the language; every fault found is listed."""
 
     def __init__(self, faults: list[ProgramFault]) -> None:

@@ -1,4 +1,4 @@
-"""Text into a program, or every reason why it is none. Nothing is run and nothing is looked up by a name of the text."""
+"""Text into a program, or every reason why it is none. Nothing is run, nothing looked up by a name of the text."""
 
 import ast
 import re

@@ -63,13 +63,13 @@ class StatementReader(ExpressionReader):
             self.scope.imported[root] = root
 
     def _import_path(self, node: ast.stmt, alias: ast.alias, path: str) -> None:
-        root = path.split(".")[0]
+        root = path.split(".", maxsplit=1)[0]
         if path in MODULES or root in ABSENT_MODULES or entry_of(path) or root in ("__future__", "typing"):
             self.scope.imported[alias.asname or alias.name] = path
         elif alias.name == "*":
             self.fault(node, "`import *` is not available; name what you need")
         elif root in ("torch", "math"):
-            self.fault(node, unknown_entry(path))
+            self.scope.absent[alias.asname or alias.name] = unknown_entry(path)
         else:
             self.fault(node, f"the module `{root}` is not available; a program may import torch and math")
 
@@ -203,7 +203,8 @@ def _is_silent(node: ast.stmt) -> bool:
 _R = StatementReader
 _READERS: dict[str, Callable[[StatementReader, Any], s.Statement | None]] = {
     "Assign": _R._assign, "AnnAssign": _R._annotated, "AugAssign": _R._augment, "Expr": _R._evaluate, "For": _R._for,
-    "While": _R._while, "If": _R._if, "With": _R._with, "Try": _R._try, "FunctionDef": _R._define, "ClassDef": _R._class,
-    "Return": _R._return, "Break": _R._jump, "Continue": _R._jump, "Pass": _R._jump, "Delete": _R._delete,
+    "While": _R._while, "If": _R._if, "With": _R._with, "Try": _R._try, "FunctionDef": _R._define,
+    "ClassDef": _R._class, "Return": _R._return, "Break": _R._jump, "Continue": _R._jump, "Pass": _R._jump,
+    "Delete": _R._delete,
     "Assert": _R._assert, "Raise": _R._raise,
 }  # fmt: skip

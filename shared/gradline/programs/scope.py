@@ -33,6 +33,8 @@ class Scope:
     def __init__(self, nodes: list[ast.AST]) -> None:
         self.assigned = frozenset(_assigned(nodes))
         self.imported: dict[str, str] = {}
+        self.absent: dict[str, str] = {}
+        """Imported names of torch that a program may not use, with the reason."""
         self._nodes = nodes
 
     def module(self, name: str) -> str | None:
@@ -48,6 +50,8 @@ class Scope:
 
     def unknown_name(self, name: str, behind: str = "") -> str:
         """Why a name is refused, and what was probably meant; `behind` is what follows it on the line."""
+        if name in self.absent:
+            return self.absent[name]
         if name in REFUSED:
             return f"`{name}` {REFUSED[name]}"
         if name in MEMBERS and (owner := self._owner_of(name)):
@@ -104,14 +108,14 @@ def _assigned(nodes: list[ast.AST]) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.arg):
             yield node.arg
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.ExceptHandler) and node.name:
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler) and node.name:
             yield node.name
 
 
 def _requiring_grad(nodes: list[ast.AST]) -> Iterator[str]:
     for node in nodes:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
-            if any(k.arg == "requires_grad" for k in node.value.keywords):
-                yield node.targets[0].id
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+            continue
+        target, keywords = node.targets[0], [keyword.arg for keyword in node.value.keywords]
+        if isinstance(target, ast.Name) and "requires_grad" in keywords:
+            yield target.id

@@ -39,7 +39,7 @@ class AutogradSpec(Spec):
 
     _parsed: Program = PrivateAttr()
 
-    def model_post_init(self, context: Any, /) -> None:
+    def model_post_init(self, _context: Any, /) -> None:
         """Parses the program; raises InvalidInput with each fault as `line L, column C: reason`."""
         try:
             self._parsed = parse(self.program)

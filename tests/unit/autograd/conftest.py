@@ -48,7 +48,7 @@ def observe(text: str) -> Observed:
     with torch_as_found(0), warnings.catch_warnings(action="ignore"):
         try:
             interpreter.run()
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001  any error of the program is compared
             error = [type(raised).__name__, str(raised)]
     tensors = {
         name: [repr(value.tolist()), repr(grad_of(value)), value.requires_grad, value.is_leaf, grad_fn_of(value)]

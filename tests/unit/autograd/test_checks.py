@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a program, or a row of a table, is easier to read on one line
 """Gradients are compared with finite differences, and only where the comparison is fair."""
 
 import pytest
@@ -10,7 +11,9 @@ def statuses(text: str) -> list[str]:
 
 
 def test_every_gradient_of_a_pass_is_checked_with_its_numbers() -> None:
-    checks = lesson("w = torch.tensor([1., 2.], requires_grad=True)\nx = torch.tensor(3., requires_grad=True)\n(w.prod() * x ** 2).backward()")["gradient_checks"]
+    checks = lesson(
+        "w = torch.tensor([1., 2.], requires_grad=True)\nx = torch.tensor(3., requires_grad=True)\n(w.prod() * x ** 2).backward()"
+    )["gradient_checks"]
     assert {check["of"]: check["autograd"] for check in checks} == {"w": [18.0, 9.0], "x": [12.0]}
     assert [check["status"] for check in checks] == ["agrees", "agrees"]
     assert checks[0]["numeric"] == pytest.approx(checks[0]["autograd"], rel=1e-6)
@@ -32,12 +35,18 @@ Twice.apply(x).backward()
     assert lesson(text)["hints"][0]["code"] == "gradient_differs"
 
 
-@pytest.mark.parametrize("kink", ["F.relu(x)", "x.abs()", "x.clamp(min=0)", "torch.max(x, torch.zeros(()))", "x.norm()"])
+@pytest.mark.parametrize(
+    "kink", ["F.relu(x)", "x.abs()", "x.clamp(min=0)", "torch.max(x, torch.zeros(()))", "x.norm()"]
+)
 def test_at_a_kink_the_check_says_so(kink: str) -> None:
-    assert statuses(f"x = torch.tensor(0., requires_grad=True)\ny = {kink}\ny.backward()") == ["not differentiable here"]
+    assert statuses(f"x = torch.tensor(0., requires_grad=True)\ny = {kink}\ny.backward()") == [
+        "not differentiable here"
+    ]
 
 
-@pytest.mark.parametrize("smooth", ["x ** 4", "torch.exp(-x * x)", "torch.sin(30 * x)", "(x * 1e4) ** 2", "F.softplus(5 * x)"])
+@pytest.mark.parametrize(
+    "smooth", ["x ** 4", "torch.exp(-x * x)", "torch.sin(30 * x)", "(x * 1e4) ** 2", "F.softplus(5 * x)"]
+)
 def test_a_curved_function_is_not_taken_for_a_kink(smooth: str) -> None:
     assert statuses(f"x = torch.tensor(0.3, requires_grad=True)\ny = {smooth}\ny.backward()") == ["agrees"]
 
@@ -47,7 +56,9 @@ def test_what_is_detached_stays_constant_on_both_sides() -> None:
 
 
 def test_second_derivatives_are_checked() -> None:
-    text = "x = torch.tensor(2., requires_grad=True)\ng, = torch.autograd.grad(x ** 3, x, create_graph=True)\ng.backward()"
+    text = (
+        "x = torch.tensor(2., requires_grad=True)\ng, = torch.autograd.grad(x ** 3, x, create_graph=True)\ng.backward()"
+    )
     assert statuses(text) == ["agrees", "agrees"]
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a program, or a row of a table, is easier to read on one line
 """Every classic error is answered with its line, its cause in this program, and a corrected program that runs."""
 
 from dataclasses import dataclass
@@ -265,7 +266,9 @@ def test_an_error_in_a_function_is_placed_in_the_function() -> None:
 
 
 def test_the_first_value_that_is_not_finite_is_found() -> None:
-    hints = lesson("x = torch.tensor([0., 1.], requires_grad=True)\ny = x + 1\nz = torch.log(x)\nw = z * y\nw.sum().backward()")["hints"]
+    hints = lesson(
+        "x = torch.tensor([0., 1.], requires_grad=True)\ny = x + 1\nz = torch.log(x)\nw = z * y\nw.sum().backward()"
+    )["hints"]
     assert (hints[0]["code"], hints[0]["line"]) == ("not_finite", 3)
 
 

@@ -1,12 +1,16 @@
+# ruff: noqa: E501  a program, or a row of a table, is easier to read on one line
 """The kind's runner: result, files, stops and limits."""
 
+import gc
 import json
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+from gradline.autograd.trace import Trace
 from gradline.errors import CancelRequested, InvalidInput, PermanentError
 from gradline.specs import parse_spec
 from gradline.worker.kinds.autograd import MAX_LINES, run
@@ -38,7 +42,9 @@ class RecordingContext:
     def progress(self, step: int, total_steps: int, eta_s: float | None = None) -> None:
         self.steps.append((step, total_steps))
 
-    def save_artifact(self, name: str, data: bytes, media_type: str, kind: str = "table", step: int | None = None) -> None:
+    def save_artifact(
+        self, name: str, data: bytes, media_type: str, kind: str = "table", step: int | None = None
+    ) -> None:
         self.files[name] = data
 
 
@@ -96,15 +102,24 @@ def test_many_lines_are_cut_in_the_result_and_kept_in_the_trace() -> None:
 
 
 def test_a_program_leaves_torchs_settings_as_it_found_them() -> None:
-    import torch  # noqa: PLC0415
 
-    before = (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state().tolist(), repr(torch.tensor(1 / 3)))
+    before = (
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.get_rng_state().tolist(),
+        repr(torch.tensor(1 / 3)),
+    )
     work(
         "torch.set_default_dtype(torch.float64)\ntorch.set_grad_enabled(False)\ntorch.manual_seed(5)\ntorch.set_printoptions(precision=1)\n"
         "torch.autograd.set_detect_anomaly(True)\nx = torch.rand(2)",
         RecordingContext(),
     )
-    assert before == (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state().tolist(), repr(torch.tensor(1 / 3)))
+    assert before == (
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.get_rng_state().tolist(),
+        repr(torch.tensor(1 / 3)),
+    )
     assert not torch.is_anomaly_enabled()
 
 
@@ -120,3 +135,10 @@ def test_a_bad_program_is_refused_at_submit_with_every_fault() -> None:
         ("spec.program", "grad.zero_()", "line 3, column 1"),
         ("spec.program", "w.foo", "line 4, column 1"),
     ]
+
+
+def test_a_program_leaves_no_record_behind() -> None:
+    program = "x = torch.ones(9, requires_grad=True)\ny = x.exp()\nh = y.register_hook(lambda g: g)\ny.sum().backward()\ny.sum().backward()"
+    work(program, RecordingContext())
+    gc.collect()
+    assert not [found for found in gc.get_objects() if type(found) is Trace]

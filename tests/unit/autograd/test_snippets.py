@@ -35,4 +35,5 @@ def as_script(text: str) -> str:
     program = parse(text)
     if not program.is_transcript:
         return textwrap.dedent(program.text)
-    return f"import code\nshell = code.InteractiveConsole(globals())\nfor line in {program.text!r}.split('\\n') + ['']:\n    shell.push(line)\n"
+    typed = f"for line in {program.text!r}.split('\\n') + ['']:\n    shell.push(line)\n"
+    return f"import code\nshell = code.InteractiveConsole(globals())\n{typed}"

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001, ARG005  every special function has the one signature of the registry
 """Calls that mean more than one operation: printing, backward passes, transforms of functions, modules, optimizers."""
 
 import builtins
@@ -7,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from gradline.autograd.evaluate import SPECIAL_FUNCTIONS, SPECIAL_METHODS, Evaluator, Special, check_device
+from gradline.autograd.evaluate import CONVERSIONS, SPECIAL_FUNCTIONS, SPECIAL_METHODS, Evaluator, Special, check_device
 from gradline.autograd.library import OPERATIONS, TENSOR_METHODS, Operation
 from gradline.autograd.recorder import Backward, Transform
 from gradline.autograd.values import Context, FunctionClass, Native, UserFunction
 from gradline.programs.formats import fields_of
 
-Tensor = torch.Tensor
 MAX_TRANSFORMED = 1_024
 """Elements that a Jacobian, Hessian or batch transform is taken by."""
 
@@ -95,13 +96,13 @@ SPECIAL_FUNCTIONS.update(
         "reversed": lambda it, args, kwargs: it.items(args[0])[::-1],
         "zip": lambda it, args, kwargs: list(zip(*map(it.items, args), strict=False)),
         "map": lambda it, args, kwargs: [
-            it.call_value(args[0], list(row), {}) for row in zip(*map(it.items, args[1:]))
+            it.call_value(args[0], list(row), {}) for row in zip(*map(it.items, args[1:]), strict=False)
         ],
         "enumerate": lambda it, args, kwargs: list(enumerate(it.items(args[0]), *args[1:], **kwargs)),
         "sorted": lambda it, args, kwargs: sorted(it.items(args[0]), **kwargs),
         "any": lambda it, args, kwargs: any(map(it.truth, it.items(args[0]))),
         "all": lambda it, args, kwargs: all(map(it.truth, it.items(args[0]))),
-        "divmod": lambda it, args, kwargs: divmod(*args),
+        "divmod": lambda it, args, kwargs: divmod(args[0], args[1]),
         "pow": lambda it, args, kwargs: it.binary("**", *args),
     }
 )
@@ -153,7 +154,7 @@ def _format(it: Evaluator, args: list[Any], kwargs: dict[str, Any]) -> str:
             continue
         value = values[n_used if name == "" else int(name)] if not name or name.isdigit() else kwargs[name]
         n_used += name == ""
-        value = {"": lambda v: v, "r": repr, "s": str, "a": ascii}[conversion](value)
+        value = CONVERSIONS[conversion](value)
         pieces.append(format(value, spec))
     made = "".join(pieces)
     it.budget.check_items(len(made), "a text")
@@ -329,7 +330,7 @@ def _as_list(value: Any) -> list[Any]:
 # --- transforms of functions ---
 
 
-def _transforming(name: str, make: Callable[..., Any], multiplies: bool) -> Special:  # noqa: FBT001
+def _transforming(name: str, make: Callable[..., Any], multiplies: bool) -> Special:
     """`torch.func.name(f)`: a function that gives f's derivative."""
 
     def transform(it: Evaluator, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -565,7 +566,7 @@ def _making_module(real: type[torch.nn.Module]) -> Special:
 
 SPECIAL_FUNCTIONS.update(
     {
-        name: _making_module(operation.function)  # type: ignore[arg-type]
+        name: _making_module(operation.function)
         for name, operation in OPERATIONS.items()
         if isinstance(operation.function, type) and issubclass(operation.function, torch.nn.Module)
     }
@@ -609,7 +610,8 @@ def _optimizer_zero(it: Evaluator, args: list[Any], kwargs: dict[str, Any]) -> A
 def as_context(value: Any) -> AbstractContextManager[Any]:
     """What a `with` may enter."""
     if isinstance(value, _MODES):
-        return value  # type: ignore[return-value]
+        entered: AbstractContextManager[Any] = value
+        return entered
     raise TypeError(f"'{type(value).__name__}' object does not support the context manager protocol")
 
 
@@ -654,7 +656,6 @@ def _missing(function: UserFunction, missing: list[str]) -> str:
         if len(quoted) == 1
         else " and ".join(quoted)
         if len(quoted) == 2
-        # noqa: PLR2004
         else (", ".join(quoted[:-1]) + f", and {quoted[-1]}")
     )
     plural = "s" if len(missing) > 1 else ""

@@ -1,10 +1,11 @@
 """Evaluates the language's expressions on real torch tensors, through the table and under the limits."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gradline.autograd.library import (
     BINARY,
@@ -25,7 +26,6 @@ from gradline.programs import statements as s
 from gradline.programs.allowed import METHODS
 from gradline.programs.formats import check_percent, check_spec
 
-Tensor = torch.Tensor
 Special = Callable[["Evaluator", list[Any], dict[str, Any]], Any]
 
 SPECIAL_FUNCTIONS: dict[str, Special] = {}
@@ -40,6 +40,9 @@ _PLAIN_METHODS: dict[str, dict[str, Callable[..., Any]]] = {
         "module": torch.nn.Module,
     }.items()
 }  # fmt: skip
+CONVERSIONS: dict[str, Callable[[Any], Any]] = {"": lambda value: value, "r": repr, "s": str, "a": ascii}
+"""What `!r`, `!s` and `!a` do before formatting."""
+
 _ITERABLE = (list, tuple, dict, str, range, torch.Size)
 
 
@@ -68,7 +71,7 @@ class Evaluator:
             args, kwargs = doubled(args), {name: double(value) for name, value in kwargs.items()}
         self.guard.check(operation.name, operation.function, args, kwargs)
         if operation.mutates:
-            self.recorder.before_mutation(operation, args)
+            self.recorder.before_mutation(args)
         made = operation.function(*args, **kwargs)
         self.recorder.operation(operation, args, kwargs, made)
         return made
@@ -77,7 +80,7 @@ class Evaluator:
         """`left sign right`."""
         if isinstance(left, Tensor) or isinstance(right, Tensor):
             return self.apply(BINARY[sign], (left, right), {})
-        if sign == "in" or sign == "not in":
+        if sign in ("in", "not in"):
             found = left in self.iterable(right)
             return found if sign == "in" else not found
         _bound_plain(self.budget, sign, left, right)
@@ -108,7 +111,7 @@ class Evaluator:
     def items(self, value: Any) -> list[Any]:
         """All of an iterable at once, bounded."""
         iterable = self.iterable(value)
-        if hasattr(iterable, "__len__"):
+        if isinstance(iterable, Sized):
             self.budget.check_items(len(iterable))
         return list(iterable)
 
@@ -320,11 +323,12 @@ class Evaluator:
     def _field(self, node: s.Field) -> str:
         value = self.value(node.value)
         if node.conversion:
-            value = {"r": repr, "s": str, "a": ascii}[node.conversion](value)
+            value = CONVERSIONS[node.conversion](value)
         return format(value, check_spec(self._text(node.spec)) if node.spec else "")
 
     def _comprehension(self, node: s.Comprehension) -> Any:
-        outer, made = self.frame, []
+        outer = self.frame
+        made: list[tuple[Any, Any]] = []
         self.frame = Frame({}, outer)
         try:
             for _ in self._turns(node.generators):

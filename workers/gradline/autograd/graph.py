@@ -1,10 +1,11 @@
-"""The graph for the result: operations, leaves and constants with values, the gradients that arrived, what was saved."""
+"""The graph for the result: operations, leaves and constants, values, gradients that arrived, what was saved."""
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradline.autograd.library import BINARY, IN_PLACE
 from gradline.autograd.network import Known
@@ -12,7 +13,6 @@ from gradline.autograd.snapshots import as_json, finite, grad_fn_name, snapshot,
 from gradline.autograd.tape import Entry
 from gradline.autograd.trace import Trace
 
-Tensor = torch.Tensor
 MAX_SHOWN = 300
 """Nodes in the result; a longer program's last ones."""
 MAX_DETAIL = 24
@@ -74,7 +74,7 @@ class _Graph:
         parts = [self._operand(value) for value in entry.args]
         name = entry.operation.name
         if name in BINARY or name in {operation.name for operation in IN_PLACE.values()}:
-            text = f" {name} ".join(parts) if len(parts) == 2 else f"{name}{parts[0]}"  # noqa: PLR2004  two operands
+            text = f" {name} ".join(parts) if len(parts) == 2 else f"{name}{parts[0]}"
         elif name == "[]":
             text = f"{parts[0]}[{', '.join(parts[1:])}]"
         elif name.startswith("."):
@@ -89,7 +89,7 @@ class _Graph:
         if isinstance(value, float):
             return f"{value:g}"
         if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
-            return "[" + ", ".join(map(self._operand, value[:4])) + ("…]" if len(value) > 4 else "]")  # noqa: PLR2004
+            return "[" + ", ".join(map(self._operand, value[:4])) + ("…]" if len(value) > 4 else "]")
         return str(value) if isinstance(value, int | str) or value is None else "…"
 
     def _history(self, tensor: Tensor) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ class _Graph:
         return {**shown, "shape": None if tensor is None else list(tensor.shape), "was_changed": tensor is None}
 
     def _connect(self, k: Known) -> None:
-        """Edges from what the node was computed from; constants come from the operation, autograd does not know them."""
+        """Edges from what the node was computed from; autograd knows no constants, they come from the operation."""
         for below, _ in k.node.next_functions:
             if below in self._ids:
                 self._edges.append({"from": self._ids[below], "to": self._ids[k.node]})

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from gradline.autograd.snapshots import grad_fn_name, is_finite
+from gradline.autograd.snapshots import grad_fn_name, is_finite, is_leaf
 from gradline.autograd.trace import Trace, grad_of
 from gradline.programs.statements import Program
 
-Tensor = torch.Tensor
 MAX_HINTS = 20
 
 
@@ -45,8 +45,8 @@ def _accumulated(trace: Trace) -> Iterator[dict[str, Any]]:
             told.add(id(tensor))
             was, now = _short(before), _short(grad_of(tensor) if one is trace.passes[-1] else _sum(one, tensor))
             text = (
-                f"`{name}.grad` already held {was} when line {one.line} went backward, and backward adds to it: it became"
-                f" {now}. Where each pass should stand alone, set it to zero first."
+                f"`{name}.grad` already held {was} when line {one.line} went backward, and backward adds to it: it"
+                f" became {now}. Where each pass should stand alone, set it to zero first."
             )
             yield _hint("accumulated", one.line, text, f"{name}.grad.zero_()")
 
@@ -63,7 +63,7 @@ def _short(tensor: Tensor | None) -> str:
         return "nothing"
     if tensor.numel() == 1:
         return f"{tensor.item():.6g}"
-    if tensor.numel() <= 6:  # noqa: PLR2004  as many as fit in a sentence
+    if tensor.numel() <= 6:
         return "[" + ", ".join(f"{v:.4g}" for v in tensor.flatten().tolist()) + "]"
     return f"{tensor.numel()} values"
 
@@ -83,7 +83,8 @@ def _first_not_finite(trace: Trace) -> Iterator[dict[str, Any]]:
             if not all(is_finite(g) for g in gradients if g is not None):
                 known = trace.network.known.get(node)
                 line = known.entry.line if known and known.entry else one.line
-                text = f"on the way back from line {one.line}, the first gradient that is not finite arrived at {grad_fn_name(node)}"
+                where = f"on the way back from line {one.line}"
+                text = f"{where}, the first gradient that is not finite arrived at {grad_fn_name(node)}"
                 yield _hint("gradient_not_finite", line, text)
                 return
 
@@ -96,11 +97,11 @@ def _grad_of_inner(program: Program, trace: Trace) -> Iterator[dict[str, Any]]:
         if id(tensor) in told or name is None:
             continue
         told.add(id(tensor))
-        if not tensor.is_leaf:
+        if not is_leaf(tensor):
             made = trace.names[id(tensor)][0][1]
             text = (
-                f"`{name}.grad` is None: `{name}` is not a leaf (line {made} computed it), and torch keeps gradients of leaves"
-                f" only. Call `{name}.retain_grad()` before the backward pass to keep this one."
+                f"`{name}.grad` is None: `{name}` is not a leaf (line {made} computed it), and torch keeps gradients"
+                f" of leaves only. Call `{name}.retain_grad()` before the backward pass to keep this one."
             )
             yield _hint("grad_of_non_leaf", line, text, f"{program.line(made)}; {name}.retain_grad()")
         elif not tensor.requires_grad:
@@ -115,7 +116,7 @@ def _cut_off(trace: Trace) -> Iterator[dict[str, Any]]:
     given = {id(tensor) for one in trace.passes for tensor, _ in one.gradients}
     told: set[int] = set()
     for how, tensor, line, _ in trace.cuts:
-        leaf = tensor if tensor.is_leaf else None
+        leaf = tensor if is_leaf(tensor) else None
         name = trace.name_of(leaf)
         if leaf is None or name is None or id(leaf) in given or id(leaf) in told or not trace.passes:
             continue
@@ -128,8 +129,9 @@ def _disagreements(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for check in result["gradient_checks"]:
         if check["status"] == "differs":
             why = check.get("reason", "the backward formula and the function do not belong together")
-            text = f"the gradient of {check['of']} is not the slope of the function: finite differences give {check['numeric'][:4]}"
+            slopes = f"finite differences give {check['numeric'][:4]}"
+            text = f"the gradient of {check['of']} is not the slope of the function: {slopes}"
             yield _hint("gradient_differs", check["line"], f"{text} ({why})")
         elif check["status"] == "not differentiable here":
-            text = f"the function is not differentiable at this value of {check['of']}: what autograd gives is a convention"
+            text = f"not differentiable at this value of {check['of']}: what autograd gives is a convention"
             yield _hint("not_differentiable", check["line"], text)

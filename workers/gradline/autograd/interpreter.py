@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Literal
 
-import torch
+from torch import Tensor
 
 from gradline.autograd import calls
 from gradline.autograd.evaluate import Evaluator
@@ -15,7 +15,6 @@ from gradline.autograd.values import Context, Frame, FunctionClass, UserFunction
 from gradline.errors import GradlineError
 from gradline.programs import statements as s
 
-Tensor = torch.Tensor
 Signal = Literal["break", "continue", "return"] | None
 """How a statement hands control on; None is to the next one."""
 
@@ -40,6 +39,14 @@ class Interpreter(Evaluator):
     def run(self) -> None:
         """Runs the program to its end or its error."""
         self._block(self.program.body)
+
+    def release(self) -> None:
+        """Lets go of every tensor: a hook of the program makes a cycle through torch that is never collected."""
+        for frame in (self.frame, self.failed_frame):
+            if frame is not None:
+                frame.names.clear()
+        self.failed_at = self.failed_frame = self.spot = None
+        self.recorder.release()
 
     def execute(self, statement: s.Statement) -> Signal:
         self.spot = None

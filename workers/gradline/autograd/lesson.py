@@ -36,22 +36,28 @@ def teach(
     program: Program, limits: Limits, wishes: Wishes | None = None, check_stop: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
     """The whole result of a program; raises LimitReached, or what `check_stop` raises."""
-    wishes = wishes or Wishes()
-    with torch_as_found(wishes.seed):
-        trace = Trace()
-        budget = Budget(limits, check_stop)
-        interpreter = Interpreter(program, budget, trace)
-        error = _run(interpreter)
-    with torch_as_found(wishes.seed):
-        result: dict[str, Any] = {"outcome": "completed" if error is None else "raised"}
-        result["n_statements"] = budget.statements
-        result |= result_of(program, trace, interpreter.frame)
-        result["gradient_checks"] = checks_of(trace, interpreter) if wishes.checks else []
-        if wishes.symbolic and (symbolic := symbolic_of(trace)):
-            result["symbolic"] = symbolic
-        result["hints"] = hints_of(program, trace, result)
-        if error is not None:
-            result["error"] = explain(program, trace, interpreter, error)
+    wishes, trace, budget = wishes or Wishes(), Trace(), Budget(limits, check_stop)
+    interpreter = Interpreter(program, budget, trace)
+    try:
+        with torch_as_found(wishes.seed):
+            error = _run(interpreter)
+        with torch_as_found(wishes.seed):
+            return _told(interpreter, trace, wishes, error)
+    finally:
+        interpreter.release()
+
+
+def _told(interpreter: Interpreter, trace: Trace, wishes: Wishes, error: Exception | None) -> dict[str, Any]:
+    program = interpreter.program
+    result: dict[str, Any] = {"outcome": "completed" if error is None else "raised"}
+    result["n_statements"] = interpreter.budget.statements
+    result |= result_of(program, trace, interpreter.frame)
+    result["gradient_checks"] = checks_of(trace, interpreter) if wishes.checks else []
+    if wishes.symbolic and (symbolic := symbolic_of(trace)):
+        result["symbolic"] = symbolic
+    result["hints"] = hints_of(program, trace, result)
+    if error is not None:
+        result["error"] = explain(program, trace, interpreter, error)
     return result
 
 

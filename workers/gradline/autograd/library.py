@@ -13,8 +13,22 @@ import torch
 from gradline.programs.allowed import ATTRIBUTES, CONSTANTS, EXCEPTIONS, FUNCTIONS, METHODS
 
 _RANDOM = frozenset(
-    "rand randn randint randperm rand_like randn_like normal bernoulli dropout normal_ uniform_ random_ bernoulli_"
-    " exponential_".split()  # noqa: SIM905
+    [
+        "rand",
+        "randn",
+        "randint",
+        "randperm",
+        "rand_like",
+        "randn_like",
+        "normal",
+        "bernoulli",
+        "dropout",
+        "normal_",
+        "uniform_",
+        "random_",
+        "bernoulli_",
+        "exponential_",
+    ]
 )
 
 _KEEPS_VALUES = frozenset({"requires_grad_", "detach_"})
@@ -66,8 +80,9 @@ BINARY = {
 }  # fmt: skip
 
 UNARY = {
-    sign: Operation(sign, function)
-    for sign, function in {"-": operator.neg, "+": operator.pos, "~": operator.invert, "not": operator.not_}.items()
+    "-": Operation("-", operator.neg),
+    "+": Operation("+", operator.pos),
+    "~": Operation("~", operator.invert),
 }
 
 IN_PLACE = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,6 @@ def _resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-Tensor = torch.Tensor
-
-
 MANY = 64
 
 
@@ -134,7 +132,7 @@ class SizeGuard:
         try:
             with torch.no_grad():
                 made = function(*_to_meta(args), **meta_kwargs)
-        except Exception:  # noqa: BLE001  a wrong call says so itself; a shape that depends on values only shrinks
+        except Exception:  # noqa: BLE001  any error of the program counts
             return 0.0
         return float(max((value.numel() for value in _flat([made]) if isinstance(value, Tensor)), default=0))
 
@@ -174,7 +172,7 @@ def _nested(data: Any, *_: Any, **__: Any) -> float:
     while isinstance(data, list | tuple) and data:
         n *= len(data)
         data = data[0]
-    return n * (data.numel() if isinstance(data, Tensor) else 1)
+    return float(n * (data.numel() if isinstance(data, Tensor) else 1))
 
 
 def _range(start: Any, end: Any = None, step: Any = 1, **_: Any) -> float:
@@ -182,8 +180,16 @@ def _range(start: Any, end: Any = None, step: Any = 1, **_: Any) -> float:
     return abs(float(end) - float(start)) / abs(float(step) or 1e-300)
 
 
+def _steps(_start: Any = 0, _end: Any = 0, steps: int = 100, *_: Any, **__: Any) -> float:
+    return float(steps)
+
+
+def _binned(tensor: Tensor, _weights: Any = None, minlength: int = 0) -> float:
+    return float(max(int(tensor.max()) + 1, minlength))
+
+
 def _one_hot(tensor: Tensor, num_classes: int = -1) -> float:
-    return tensor.numel() * float(num_classes if num_classes > 0 else int(tensor.max()) + 1)
+    return float(tensor.numel() * (num_classes if num_classes > 0 else int(tensor.max()) + 1))
 
 
 def _repeated(tensor: Tensor, repeats: Any = None, dim: Any = None, **_: Any) -> float:
@@ -191,8 +197,8 @@ def _repeated(tensor: Tensor, repeats: Any = None, dim: Any = None, **_: Any) ->
         return float(tensor.sum())
     if isinstance(repeats, Tensor):
         rows = 1 if dim is None else tensor.numel() / max(tensor.shape[dim], 1)
-        return float(repeats.double().sum()) * rows * (tensor.numel() if repeats.numel() == 1 else 1)
-    return tensor.numel() * float(repeats)
+        return float(repeats.double().sum() * rows * (tensor.numel() if repeats.numel() == 1 else 1))
+    return float(tensor.numel() * float(repeats))
 
 
 def _contracted(equation: str, *operands: Any) -> float:
@@ -202,12 +208,14 @@ def _contracted(equation: str, *operands: Any) -> float:
     sizes = {
         c: n for term, t in zip(left.split(","), tensors, strict=False) for c, n in zip(term, t.shape, strict=False)
     }
-    return math.prod(sizes.get(c, 1) for c in (right if len(tensors) < 3 else sizes)) / (1 if len(tensors) < 3 else 10)  # noqa: PLR2004
+    if len(tensors) <= 2:
+        return float(math.prod(sizes.get(c, 1) for c in right))
+    return float(math.prod(sizes.values())) / 10
 
 
 def _convolved(tensor: Tensor, weight: Tensor, *_: Any, **__: Any) -> float:
     """By its work, which is what a convolution has too much of first."""
-    return tensor.numel() * weight.numel() / 1_000
+    return float(tensor.numel() * weight.numel() / 1_000)
 
 
 SIZES: dict[str, Callable[..., float]] = {
@@ -215,14 +223,14 @@ SIZES: dict[str, Callable[..., float]] = {
     "as_tensor": _nested,
     "Tensor": _nested,
     "arange": _range,
-    "linspace": lambda start=0, end=0, steps=100, **_: float(steps),
-    "logspace": lambda start=0, end=0, steps=100, *_, **__: float(steps),
+    "linspace": _steps,
+    "logspace": _steps,
     "eye": lambda n, m=None, **_: float(n) * float(n if m is None else m),
     "diag": lambda tensor, *_, **__: float(tensor.numel() ** 2 if tensor.dim() == 1 else tensor.numel()),
     "diag_embed": lambda tensor, *_, **__: float(tensor.numel() * tensor.shape[-1]),
     "one_hot": _one_hot,
     "repeat_interleave": _repeated,
-    "bincount": lambda tensor, weights=None, minlength=0: float(max(int(tensor.max()) + 1, minlength)),
+    "bincount": _binned,
     "einsum": _contracted,
     "conv1d": _convolved,
     "conv2d": _convolved,

@@ -68,6 +68,8 @@ def _runs(text: str, failed_line: int) -> bool:
     except Exception:  # noqa: BLE001  any error of the program counts
         at = interpreter.failed_at
         return at is not None and at[0].span.line > failed_line
+    finally:
+        interpreter.release()
     return True
 
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from gradline.autograd.snapshots import is_leaf, keeps_gradient
 from gradline.autograd.tape import Entry
 
-Tensor = torch.Tensor
 MAX_NODES = 20_000
 
 
@@ -45,8 +46,8 @@ class Network:
 
     def __init__(self) -> None:
         self.known: dict[Any, Known] = {}
-        self._hooked: set[Any] = set()
-        self._leaves: dict[int, Tensor] = {}
+        self._hooked: dict[Any, Any] = {}
+        """The handle of the hook on each node."""
 
     def made(self, entry: Entry) -> None:
         """Notes the nodes that an operation made."""
@@ -62,9 +63,15 @@ class Network:
             if known.saved is None or known.freed_by is None:
                 known.saved = saved_by(node)
             if node not in self._hooked:
-                self._hooked.add(node)
-                node.register_prehook(_listener(node, arrived))
+                self._hooked[node] = node.register_prehook(_listener(node, arrived))
         return order
+
+    def release(self) -> None:
+        """Takes the hooks off: Python's collector does not see a cycle that goes through torch."""
+        for handle in self._hooked.values():
+            handle.remove()
+        self._hooked.clear()
+        self.known.clear()
 
     def below(self, roots: Iterable[Tensor]) -> list[Known]:
         """The nodes that the roots were computed by."""
@@ -78,7 +85,8 @@ class Network:
 
     def retaining(self) -> list[Tensor]:
         """Tensors inside the graph that keep their gradient."""
-        return [k.output for k in self.known.values() if k.output is not None and k.output.retains_grad]
+        outputs = [k.output for k in self.known.values() if k.output is not None]
+        return [output for output in outputs if not is_leaf(output) and keeps_gradient(output)]
 
     def freed(self, nodes: Iterable[Any], one: Any) -> int:
         """Marks what these nodes saved as freed; how many tensors that were."""
@@ -92,7 +100,7 @@ class Network:
 
     def _below(self, roots: Iterable[Any]) -> list[Any]:
         """Depth first; a node that no operation is known to have made belongs to the operation it was reached from."""
-        stack = [(root, None) for root in roots]
+        stack: list[tuple[Any, Entry | None]] = [(root, None) for root in roots]
         order: dict[Any, None] = {}
         while stack and len(order) < MAX_NODES:
             node, above = stack.pop()

@@ -5,12 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from gradline.autograd.library import Operation
 from gradline.autograd.values import Frame
-
-Tensor = torch.Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class Recorder:
     def changed(self) -> None:
         """Something other than a name may have changed: a gradient, `requires_grad`."""
 
-    def condition(self, holds: bool) -> None:  # noqa: FBT001
+    def condition(self, holds: bool) -> None:
         """An `if` or `while` was decided."""
 
     def caught(self, failed_at: Any, error: Exception) -> None:
@@ -79,7 +77,7 @@ class Recorder:
     def operation(self, operation: Operation, args: Sequence[Any], kwargs: dict[str, Any], made: Any) -> None:
         """An operation was computed."""
 
-    def before_mutation(self, operation: Operation, args: Sequence[Any]) -> None:
+    def before_mutation(self, args: Sequence[Any]) -> None:
         """An operation is about to change its first argument, or the tensors of a list, in place."""
 
     def cut(self, how: str, tensor: Tensor) -> None:
@@ -97,6 +95,9 @@ class Recorder:
 
     def transform(self, transform: Transform) -> None:
         """A transform gave a gradient."""
+
+    def release(self) -> None:
+        """Lets go of every tensor; nothing can be read afterwards."""
 
     @contextmanager
     def suspended(self) -> Iterator[None]:

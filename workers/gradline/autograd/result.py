@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from gradline.autograd.graph import graph_of
 from gradline.autograd.snapshots import Snapshot, as_json, finite, plain, snapshot, values_of
@@ -10,7 +10,6 @@ from gradline.autograd.trace import Event, Trace, grad_of, named_tensors
 from gradline.autograd.values import Frame
 from gradline.programs.statements import Program
 
-Tensor = torch.Tensor
 MAX_LINES = 2_000
 """Executed lines in the result."""
 MAX_TENSORS = 200
@@ -77,8 +76,8 @@ def _tensor(name: str, tensor: Tensor) -> tuple[str, dict[str, Any]]:
     return name, {
         "value": shot["data"],
         "grad": None if grad is None else finite(values_of(grad)),
-        "requires_grad": tensor.requires_grad,
-        "is_leaf": tensor.is_leaf,
+        "requires_grad": shot["requires_grad"],
+        "is_leaf": shot["is_leaf"],
         "grad_fn": shot["grad_fn"],
         "shape": shot["shape"],
         "dtype": shot["dtype"],

@@ -4,8 +4,8 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
-Tensor = torch.Tensor
 MAX_WHOLE = 64
 """Elements up to which a tensor is shown whole; of a larger one its first HEAD elements are."""
 HEAD = 16
@@ -26,11 +26,9 @@ class Snapshot(NamedTuple):
 
 def snapshot(tensor: Tensor) -> Snapshot:
     """The tensor's values and flags now."""
-    data = values_of(tensor)
     version = None if tensor.is_inference() else tensor._version
-    return Snapshot(
-        data, tuple(tensor.shape), tensor.dtype, tensor.requires_grad, tensor.is_leaf, grad_fn_of(tensor), version
-    )
+    leaf, node = is_leaf(tensor), grad_fn_of(tensor)
+    return Snapshot(values_of(tensor), tuple(tensor.shape), tensor.dtype, tensor.requires_grad, leaf, node, version)
 
 
 def values_of(tensor: Tensor) -> Any:
@@ -46,6 +44,22 @@ def grad_fn_of(tensor: Tensor) -> Any:
         return tensor.grad_fn
     except RuntimeError:
         return None
+
+
+def is_leaf(tensor: Tensor) -> bool:
+    """Whether it is a leaf; such a view is none."""
+    try:
+        return bool(tensor.is_leaf)
+    except RuntimeError:
+        return False
+
+
+def keeps_gradient(tensor: Tensor) -> bool:
+    """Whether backward leaves a gradient in `.grad`."""
+    try:
+        return bool(tensor.is_leaf or tensor.retains_grad)
+    except RuntimeError:
+        return False
 
 
 def grad_fn_name(node: Any) -> str | None:
@@ -99,4 +113,4 @@ def plain(value: Any) -> dict[str, Any]:
 
 
 def _is_huge(value: Any) -> bool:
-    return isinstance(value, int) and value.bit_length() > 53  # noqa: PLR2004  exact in JSON up to here
+    return isinstance(value, int) and value.bit_length() > 53

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import sympy
-import torch
+from torch import Tensor
 
+from gradline.autograd.snapshots import is_leaf
 from gradline.autograd.tape import Entry
 from gradline.autograd.trace import Pass, Trace
 
-Tensor = torch.Tensor
 MAX_OPERATIONS = 40
 MAX_SHOWN = 8
 MAX_TEXT = 300
@@ -21,7 +21,7 @@ class NotScalar(Exception):
 
 
 def symbolic_of(trace: Trace) -> list[dict[str, Any]]:
-    """For each pass over a scalar expression: the expression, and its derivative by each tensor beside autograd's number."""
+    """For each pass over a scalar: its expression, and the derivative by each tensor beside autograd's number."""
     shown: list[dict[str, Any]] = []
     seen: set[tuple[int, str]] = set()
     for one in trace.passes:
@@ -98,7 +98,7 @@ class _Symbols:
         if tensor.numel() != 1 or tensor.is_complex():
             raise NotScalar
         entry = self._made.get(id(tensor))
-        if tensor.requires_grad and not tensor.is_leaf and entry is not None:
+        if tensor.requires_grad and not is_leaf(tensor) and entry is not None:
             expression = self._apply(entry)
         else:
             expression = self._symbol(tensor)
@@ -108,7 +108,7 @@ class _Symbols:
     def _symbol(self, tensor: Tensor) -> Any:
         name = self._trace.name_of(tensor)
         value = self._trace.tape.value_at(tensor, self._one.tape_index)
-        if value is None or (tensor.requires_grad and not tensor.is_leaf):
+        if value is None or (tensor.requires_grad and not is_leaf(tensor)):
             raise NotScalar
         if name is None or name in self._names:
             return self._literal(float(value.sum()))

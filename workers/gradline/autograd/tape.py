@@ -1,14 +1,13 @@
-"""Every operation a program ran, in order, with what is needed to run a piece of it again: in float64, or in symbols."""
+"""Every operation a program ran, in order, with what is needed to run a piece of it again."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from gradline.autograd.library import Operation
 from gradline.autograd.snapshots import grad_fn_of
 
-Tensor = torch.Tensor
 MAX_ELEMENTS = 20_000_000
 """Of all results together; past it the program runs on, and the tape is marked as cut short."""
 MAX_KEPT = 2_000_000

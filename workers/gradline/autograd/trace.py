@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradline.autograd.library import Operation
 from gradline.autograd.network import Network
 from gradline.autograd.recorder import Backward, Recorder, Transform
-from gradline.autograd.snapshots import Snapshot, snapshot, values_of
-from gradline.autograd.tape import Entry, Tape
+from gradline.autograd.snapshots import Snapshot, keeps_gradient, snapshot, values_of
+from gradline.autograd.tape import Tape
 from gradline.autograd.values import Frame
 
-Tensor = torch.Tensor
 MAX_EVENTS = 20_000
 MAX_IN_CONTAINER = 20
 """Tensors of a list or module that are watched."""
@@ -156,7 +156,7 @@ class Trace(Recorder):
         if self._event is not None:
             self._event.has_changed = True
 
-    def condition(self, holds: bool) -> None:  # noqa: FBT001
+    def condition(self, holds: bool) -> None:
         if self._event is not None:
             self._event.changes.append({"kind": "condition", "value": holds})
 
@@ -177,7 +177,7 @@ class Trace(Recorder):
         if operation.mutates:
             self.changed()
 
-    def before_mutation(self, operation: Operation, args: Sequence[Any]) -> None:
+    def before_mutation(self, args: Sequence[Any]) -> None:
         if not self._n_suspended:
             targets = args[0] if isinstance(args[0], list) else [args[0]]
             self.tape.before_mutation([t for t in targets if isinstance(t, Tensor)], self.line, self.n_events)
@@ -197,6 +197,14 @@ class Trace(Recorder):
     def transform(self, transform: Transform) -> None:
         if not self._n_suspended:
             self.transforms.append((transform, self.line))
+
+    def release(self) -> None:
+        self.network.release()
+        self.tape = Tape()
+        self.events.clear()
+        for kept in (self.passes, self.transforms, self.cuts, self.grad_reads, self.kept, self.caught_errors):
+            kept.clear()  # type: ignore[attr-defined]
+        self.states.clear()
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
@@ -269,7 +277,7 @@ PASS = Operation("grad", lambda *_: None)
 
 def grad_of(tensor: Tensor) -> Tensor | None:
     """`.grad`, without torch's warning where there cannot be one."""
-    return tensor.grad if tensor.is_leaf or tensor.retains_grad else None
+    return tensor.grad if keeps_gradient(tensor) else None
 
 
 def named_tensors(frame: Frame) -> Iterator[tuple[str, Tensor]]:

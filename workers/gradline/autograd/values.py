@@ -1,5 +1,6 @@
 """What a program's names can stand for beside tensors, numbers and lists."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,6 +94,7 @@ _KINDS: dict[type, str] = {
     list: "list",
     tuple: "tuple",
     dict: "dict",
+    OrderedDict: "dict",
     str: "str",
     float: "float",
     complex: "complex",
@@ -121,6 +123,6 @@ def kind_of(value: Any) -> str:
     kind = _KINDS.get(type(value))
     if kind is not None:
         return kind
-    if isinstance(value, tuple) and hasattr(value, "_fields") or type(value).__module__ == "torch.return_types":
+    if (isinstance(value, tuple) and hasattr(value, "_fields")) or type(value).__module__ == "torch.return_types":
         return "named"
     return next((name for family, name in _FAMILIES if isinstance(value, family)), "")

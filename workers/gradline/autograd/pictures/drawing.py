@@ -1,5 +1,6 @@
 """A part of the graph as boxes and curves with texts, still without colours: what the SVG and the page both draw."""
 
+from itertools import pairwise
 from typing import Any
 
 from gradline.autograd.pictures.layout import Layout, lay_out
@@ -117,7 +118,7 @@ def _path(layout: Layout, keys: list[str]) -> str:
         y = node.y + node.height / 2 if i == 0 else node.y - node.height / 2 if i == len(keys) - 1 else node.y
         points.append((node.x + MARGIN, y + MARGIN))
     parts = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         middle = (y0 + y1) / 2
         parts.append(f"C{x0:.1f} {middle:.1f} {x1:.1f} {middle:.1f} {x1:.1f} {y1:.1f}")
     return "".join(parts)

@@ -37,15 +37,18 @@ def _frame(width: float, height: float, parts: list[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"'
         f' viewBox="0 0 {width:.0f} {height:.0f}" role="img"><title>Autograd graph</title><style>{STYLE}</style>'
-        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path class="head" d="M0 0L8 4L0 8z"/></marker>'
-        '<marker id="headback" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">'
-        '<path class="head back" d="M0 0L8 4L0 8z"/></marker></defs>'
+        f"<defs>{_marker('head', 'head')}{_marker('headback', 'head back')}</defs>"
         f'<rect class="paper" width="100%" height="100%"/>{"".join(parts)}</svg>\n'
     )
 
 
-def _edge(edge: dict[str, Any], came_back: bool) -> str:  # noqa: FBT001
+def _marker(key: str, style: str) -> str:
+    """An arrow head; at the start of a path it points the other way."""
+    size = 'viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"'
+    return f'<marker id="{key}" {size}><path class="{style}" d="M0 0L8 4L0 8z"/></marker>'
+
+
+def _edge(edge: dict[str, Any], came_back: bool) -> str:
     """An edge on which a gradient travelled is drawn in the colour of gradients."""
     if came_back:
         return f'<path class="edge back" d="{edge["path"]}" marker-start="url(#headback)"/>'

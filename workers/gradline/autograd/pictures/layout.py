@@ -6,6 +6,7 @@ several layers is led through a point in each.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 GAP_X = 22.0
 GAP_Y = 46.0
@@ -80,7 +81,7 @@ def _route(nodes: dict[str, Placed], above: str, below: str) -> list[str]:
         nodes[key] = Placed(WAYPOINT, 0.0, layer)
         keys.append(key)
     keys.append(below)
-    for first, second in zip(keys, keys[1:], strict=False):
+    for first, second in pairwise(keys):
         nodes[first].below.append(second)
         nodes[second].above.append(first)
     return keys
@@ -102,7 +103,7 @@ def _reduce_crossings(nodes: dict[str, Placed], layers: list[list[str]]) -> None
             layer.sort(key=lambda key: means[key])
 
 
-def _towards(node: Placed, downwards: bool) -> list[str]:  # noqa: FBT001
+def _towards(node: Placed, downwards: bool) -> list[str]:
     return node.above if downwards else node.below
 
 

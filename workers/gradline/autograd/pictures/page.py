@@ -28,7 +28,8 @@ def draw_page(program: str, lesson: dict[str, Any]) -> str:
         "n_left_out": lesson["n_lines_left_out"],
     }
     style, script = _part("page.css"), _part("page.js")
-    policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
+    own = f"script-src '{_hash(script)}'; style-src '{_hash(style)}'"
+    policy = f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
     return (
         _part("page.html")
         .replace("{{policy}}", policy)
@@ -46,8 +47,10 @@ def _frames(lesson: dict[str, Any]) -> list[dict[str, Any]]:
     for line in lesson["lines"]:
         while passes and passes[0]["step"] <= line["index"]:
             one = passes.pop(0)
-            for key in arrivals.get(one["step"], [])[:MAX_ARRIVALS]:
-                frames.append({"line": one["line"], "step": one["step"], "pass": one["step"], "node": key})
+            frames.extend(
+                {"line": one["line"], "step": one["step"], "pass": one["step"], "node": key}
+                for key in arrivals.get(one["step"], [])[:MAX_ARRIVALS]
+            )
         frames.append(
             {
                 "line": line["line"],

@@ -12,7 +12,7 @@ def number(value: Any) -> str:
     """Four significant digits; whole numbers without a point."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return {"inf": "∞", "-inf": "−∞"}.get(str(value), str(value))
-    if value == int(value) and abs(value) < 1e6:  # noqa: PLR2004  longer ones are told by their size
+    if value == int(value) and abs(value) < 1e6:
         return str(int(value)).replace("-", "−")
     return f"{value:.4g}".replace("-", "−")
 
