@@ -47,7 +47,7 @@ test-cluster: $(STAMP) wheelhouse ## Bring the compose cluster up on a real cont
 
 .PHONY: openapi
 openapi: $(STAMP) ## Write docs/openapi.json from the code
-	$(BIN)/python -m gradline.api.openapi docs/openapi.json
+	$(BIN)/python -m gradline.api.write_openapi > docs/openapi.json
 
 .PHONY: clean
 clean: ## Remove .venv and caches; the data in .gradline stays

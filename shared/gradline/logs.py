@@ -41,3 +41,4 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at the schema's revision

@@ -12,8 +12,6 @@ from uuid import UUID
 import httpx2
 import psutil
 import pytest
-from tests.oracle import check_history
-from tests.waiting import wait_until
 
 from gradline.db.jobs import JobStore
 from gradline.db.runs import RunStore
@@ -21,6 +19,8 @@ from gradline.db.session import Database
 from gradline.embedded.stack import Stack, Wishes
 from gradline.settings import Settings
 from gradline.status import JobStatus
+from tests.oracle import check_history
+from tests.waiting import wait_until
 
 N_JOBS = 50
 N_KILLS = 14

@@ -1,10 +1,5 @@
-"""The OpenAPI document: what FastAPI finds, with the bodies that we check ourselves and what all calls share.
+"""The OpenAPI document: what FastAPI finds, with the bodies that we check ourselves and what all calls share."""
 
-`python -m gradline.api.openapi > docs/openapi.json` writes the copy that a test compares with.
-"""
-
-import json
-import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -14,7 +9,6 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gradline.api.errors import Problem
-from gradline.api.examples.service import list_examples
 from gradline.api.jobs.schemas import JobRequest, PriorityChange, StreamEvent
 from gradline.specs import KINDS
 from gradline.status import EventKind
@@ -34,21 +28,6 @@ Submit a training job, watch it live, compare its run in MLflow.
 Errors are RFC 9457 problem documents; `code` is stable and [explained here](/docs/errors). Unknown fields are refused.
 Times are UTC. Send an `Idempotency-Key` with a submit and it is safe to send again.
 """
-
-
-def _json_body(schema: str, **more: Any) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": _REF + schema}} | more}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-JOB_BODY = _json_body(
-    "JobRequest",
-    examples={
-        example.name: {"summary": example.title, "description": example.teaches, "value": example.body}
-        for example in list_examples()
-    },
-)
-PRIORITY_BODY = _json_body("PriorityChange", example={"priority": 7})
 
 
 def install(app: FastAPI) -> None:
@@ -129,16 +108,3 @@ def _without_defaults_of_fastapi(schemas: dict[str, Any]) -> dict[str, Any]:
     """FastAPI's own error and event bodies, which no answer of ours has."""
     unused = ("HTTPValidationError", "ValidationError", "ServerSentEvent")
     return {name: schema for name, schema in schemas.items() if name not in unused}
-
-
-def main() -> None:
-    from gradline.api.main import create_app  # noqa: PLC0415  (the application is made of what is above)
-    from gradline.settings import Settings  # noqa: PLC0415
-
-    app = create_app(Settings())
-    json.dump(app.openapi(), sys.stdout, indent=2, sort_keys=True, ensure_ascii=False)
-    sys.stdout.write("\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -26,8 +26,8 @@ def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_the_committed_document_is_what_the_code_says() -> None:
-    """After a change that is meant: `python -m gradline.api.openapi > docs/openapi.json`, and read the difference."""
-    command = [sys.executable, "-m", "gradline.api.openapi"]
+    """After a change that is meant: `make openapi`, and read the difference."""
+    command = [sys.executable, "-m", "gradline.api.write_openapi"]
     written = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
     assert json.loads(written) == json.loads(COMMITTED.read_bytes())
 

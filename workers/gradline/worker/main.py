@@ -103,7 +103,6 @@ class Parent:
                 log.warning("watch_failed", error=str(down))
 
     def _beat(self) -> None:
-        liveness.beat(f"worker-{self._lane}")
         self._workers.beat(
             worker_id=self.worker_id,
             hostname=self._settings.hostname,
@@ -112,6 +111,7 @@ class Parent:
             device=device_of(self._lane),
             n_slots=self._settings.n_children,
         )
+        liveness.beat(f"worker-{self._lane}")
 
     def _give_back(self, pid: int) -> None:
         rescued = self._jobs.rescue_of(self.worker_id, pid)

@@ -24,7 +24,7 @@ STOP_SIGNAL = signal.SIGUSR2
 """The parent sends it to its children when it shuts down itself."""
 
 log = structlog.get_logger(__name__)
-_child: "Runner | Drawer | None" = None
+_child: Runner | Drawer
 
 
 @setup_logging.connect
@@ -39,20 +39,25 @@ def come_up(sender: str, **_: Any) -> None:
     settings = Settings()
     configure_logging(settings)
     logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
-    lane = sender.split("@", 1)[0]
-    if lane == Lane.DRAWING:
-        _child = Drawer(settings)
-    else:
-        warm_up(settings.n_threads)
-        _child = Runner(settings, sender)
-        signal.signal(STOP_SIGNAL, lambda *_: _child.shut_down())
-    log.info("child_ready", pid=os.getpid(), lane=lane)
+    try:
+        _child = _make_child(settings, sender)
+    except Exception:
+        log.exception("child_failed")
+        os._exit(1)  # Celery would log an exception and send rings to a child that cannot hear them
+    signal.signal(STOP_SIGNAL, lambda *_: _child.shut_down())
+    log.info("child_ready", pid=os.getpid(), worker_id=sender)
+
+
+def _make_child(settings: Settings, worker_id: str) -> Runner | Drawer:
+    if worker_id.split("@", 1)[0] == Lane.DRAWING:
+        return Drawer(settings)
+    warm_up(settings.n_threads)
+    return Runner(settings, worker_id)
 
 
 @shared_task(name=RING_TASK)
 def ring(lane: str) -> None:
     """One ring, one job; nothing to claim is nothing to do."""
-    assert _child is not None  # noqa: S101  (Celery runs no task before worker_process_init)
     try:
         _child.run_one(lane)
     except DependencyDown as down:  # the row is still queued, or lapses: the conductor rings again

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gradline.api.jobs.schemas import ShortText, View
+from gradline.api.answers import View
+from gradline.api.jobs.schemas import ShortText
 from gradline.api.paging import LIMIT_MAX
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gradline.api.jobs.schemas import View
+from gradline.api.answers import View
 
 
 class Example(View):

@@ -16,8 +16,8 @@ from gradline.api.bodies import JsonBody
 from gradline.api.deps import OwnerDep, ServicesDep
 from gradline.api.errors import Responses, problem_responses
 from gradline.api.jobs import files, service, stream
+from gradline.api.jobs.documented import JOB_BODY, PRIORITY_BODY
 from gradline.api.jobs.schemas import WAIT_MAX_S, ArtifactList, JobFilter, JobPage, JobView, MetricList
-from gradline.api.openapi import JOB_BODY, PRIORITY_BODY
 from gradline.errors import DependencyDown
 from gradline.status import TERMINAL
 

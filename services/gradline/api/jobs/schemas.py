@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from gradline.api.answers import View
 from gradline.api.paging import LIMIT_MAX
 from gradline.status import EventKind, JobStatus
 
@@ -69,12 +70,6 @@ class JobFilter(BaseModel):
     ) = Field(None, description="`key:value`")
     limit: int = Field(50, ge=1, le=LIMIT_MAX)
     cursor: str | None = Field(None, max_length=200, description="`next_cursor` of the page before")
-
-
-class View(BaseModel):
-    """An answer; it holds what is listed and nothing else."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Progress(View):

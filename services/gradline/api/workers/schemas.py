@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from gradline.api.jobs.schemas import View
+from gradline.api.answers import View
 
 
 class WorkerJob(View):
