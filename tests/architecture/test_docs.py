@@ -4,11 +4,15 @@ import ast
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from gradline import errors
+from gradline.lanes import Lane
 from gradline.settings import Settings
+from gradline.specs import KINDS
+from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.status import EventKind, JobStatus
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +43,20 @@ def test_every_state_and_event_is_on_the_page_of_states() -> None:
     text = (DOCS / "job-states.md").read_text()
     for word in [*JobStatus, *EventKind]:
         assert f"`{word}`" in text, word
+
+
+def test_the_glossary_knows_every_word_that_a_job_can_show() -> None:
+    text = (DOCS / "glossary.md").read_text()
+    solvers = get_args(LogisticRegressionSpec.model_fields["solver"].annotation)
+    named = [get_args(solver.model_fields["name"].annotation)[0] for solver in solvers]
+    for word in [*Lane, *KINDS, *named]:
+        assert f"`{word}`" in text or word == "auto", word
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    avoided = {"manager", "helper", "helpers", "utils", "util", "common", "misc"}
+    modules = [path.stem for top in ("shared", "services", "workers") for path in (ROOT / top).rglob("*.py")]
+    assert avoided.isdisjoint(modules)
 
 
 def _error_classes() -> list[type[errors.GradlineError]]:
