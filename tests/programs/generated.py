@@ -1,6 +1,8 @@
 # ruff: noqa: E501  a program, or a row of a table, is easier to read on one line
 """Programs drawn from the language's grammar: leaves, operations, views, in-place changes, loops, backward passes, prints."""
 
+from textwrap import indent
+
 from hypothesis import strategies as st
 
 UNARY = [
@@ -37,7 +39,7 @@ _number = st.sampled_from(["-2.0", "-0.75", "0.0", "0.5", "1.0", "3.25"])
 
 @st.composite
 def programs(draw: st.DrawFn) -> str:
-    """A program of a few leaves and up to a dozen lines; many of them fail, as they should, where torch does."""
+    """A program of a few leaves and up to a dozen lines that ends in a backward; where torch refuses, it says so and goes on."""
     lines, names = ["torch.manual_seed(1)"], []
     for i in range(draw(st.integers(1, 3))):
         names.append(f"a{i}")
@@ -46,8 +48,22 @@ def programs(draw: st.DrawFn) -> str:
         a, b = draw(st.sampled_from(names)), draw(st.sampled_from(names))
         kind = draw(st.sampled_from(["unary", "binary", "statement"]))
         if kind == "statement":
-            lines.append(draw(st.sampled_from(STATEMENTS)).format(a=a, b=b))
+            lines.append(_guarded(draw(st.sampled_from(STATEMENTS)).format(a=a, b=b)))
         else:
             names.append(f"v{i}")
-            lines.append(f"v{i} = " + draw(st.sampled_from(UNARY if kind == "unary" else BINARY)).format(a=a, b=b))
+            piece = draw(st.sampled_from(UNARY if kind == "unary" else BINARY)).format(a=a, b=b)
+            lines += [f"v{i} = {a}", _guarded(f"v{i} = {piece}")]
+    last = draw(
+        st.sampled_from(
+            ["{a}.sum().backward()", "({a} ** 2).sum().backward()", "{a}.sum().backward(retain_graph=True)"]
+        )
+    )
+    if draw(st.booleans()):
+        lines.append(_guarded(last.format(a=names[-1]) + "\nprint(a0.grad)"))
+    else:
+        lines.append(last.format(a=names[-1]))
     return "\n".join(lines)
+
+
+def _guarded(text: str) -> str:
+    return f"try:\n{indent(text, '    ')}\nexcept Exception as e:\n    print(type(e).__name__, e)"
