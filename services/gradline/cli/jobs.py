@@ -85,11 +85,13 @@ def show_dataset(dataset: dict[str, Any], output: Output) -> None:
 
 
 def read_body(file: str) -> dict[str, Any]:
-    """A job as JSON, from a file or, for `-`, from stdin."""
+    """A job as JSON, from a file or, for `-`, from stdin; a file of Python is a program to be explained."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise CallerError(f"{file} cannot be read: {error}") from error
+    if file.endswith(".py"):
+        return {"kind": "autograd", "name": Path(file).name, "spec": {"program": text}}
     try:
         body = json.loads(text)
     except ValueError as error:

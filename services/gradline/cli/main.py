@@ -93,7 +93,9 @@ def relay() -> None:
 
 @app.command()
 def submit(
-    file: Annotated[str | None, typer.Argument(help="A job as JSON ({kind, spec, …}); - for stdin.")] = None,
+    file: Annotated[
+        str | None, typer.Argument(help="A job as JSON ({kind, spec, …}), - for stdin, or a .py program of autograd.")
+    ] = None,
     example: Annotated[str | None, typer.Option(help="Submit this example; `gradline examples` lists them.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Watch it to its end.")] = False,
     output: OutputOption = Output.TABLE,

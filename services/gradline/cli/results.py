@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from gradline.cli.lesson import print_lesson
 from gradline.cli.terminal import ago, clean, console, duration, number, print_table, status_text, table
 
 N_COEFFICIENTS_SHOWN = 30
@@ -33,6 +34,13 @@ def print_job(job: dict[str, Any]) -> None:
 
 
 def print_result(result: dict[str, Any]) -> None:
+    if "lines" in result:
+        print_lesson(result)
+    else:
+        _print_fit(result)
+
+
+def _print_fit(result: dict[str, Any]) -> None:
     out = console()
     if result.get("outcome"):
         out.print(Text(_ending(result)))
