@@ -123,13 +123,15 @@ def test_in_a_hurry_nothing_is_waited_for(start: Start, tmp_path: Path) -> None:
 
 
 def test_waiting_for_what_cannot_start_ends_with_its_log(start: Start) -> None:
-    supervisor = start(python_program("broken", "raise SystemExit('no such planet')"))
+    supervisor = start(python_program("broken", "raise SystemExit('no such planet')", is_ready=lambda: False))
     with pytest.raises(DependencyDown, match="no such planet"):
         supervisor.wait_until_ready(["broken"], timeout_s=20)
 
 
 def test_a_command_that_does_not_exist_is_reported_not_fatal(start: Start, announced: list[str]) -> None:
-    supervisor = start(Program("nowhere", ["/no/such/binary"]), python_program("sleeper", SLEEPER))
+    supervisor = start(
+        Program("nowhere", ["/no/such/binary"], is_ready=lambda: False), python_program("sleeper", SLEEPER)
+    )
     with pytest.raises(DependencyDown, match="nowhere does not start"):
         supervisor.wait_until_ready(["nowhere"], timeout_s=20)
     assert supervisor.wait_until_ready(["sleeper"], timeout_s=10)
