@@ -7,8 +7,8 @@ import structlog
 
 from gradline.lanes import Doorbell
 
-MAX_WAITING = 1000
-"""No more rings than this are left waiting in a lane: past it every worker is awake, and the conductor rings later."""
+MAX_WAITING = 200
+"""No more rings than this are left waiting in a lane: past it every worker is awake, and the conductor tops them up."""
 log = structlog.get_logger(__name__)
 
 
@@ -51,11 +51,10 @@ class Bell:
             return taken or None
 
     def _send(self, doorbell: Doorbell, lane: str, count: int) -> None:
-        if count > 1:
-            waiting = doorbell.waiting(lane)
-            if waiting is None:
-                log.warning("rings_left_to_the_conductor", lane=lane, n_rings=count)
-                return
-            count = min(count, MAX_WAITING - waiting)
+        waiting = doorbell.waiting(lane)
+        if waiting is None:
+            log.warning("rings_left_to_the_conductor", lane=lane, n_rings=count)
+            return
+        count = min(count, MAX_WAITING - waiting)
         if count > 0:
             doorbell.ring(lane, count)
