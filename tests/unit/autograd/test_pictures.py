@@ -2,6 +2,7 @@
 """The pictures: legible on their own, offline, in a sandboxed frame, and deaf to what a program's text would like to be."""
 
 import re
+import os
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -41,6 +42,8 @@ def page_of(text: str) -> str:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None and not os.environ.get("CI"):
+        pytest.skip("no chromium on the PATH: on Debian, apt-get install chromium")
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=path, args=arguments)

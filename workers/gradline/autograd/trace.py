@@ -203,7 +203,7 @@ class Trace(Recorder):
         self.tape = Tape()
         self.events.clear()
         for kept in (self.passes, self.transforms, self.cuts, self.grad_reads, self.kept, self.caught_errors):
-            kept.clear()  # type: ignore[attr-defined]
+            kept.clear()
         self.states.clear()
 
     @contextmanager
