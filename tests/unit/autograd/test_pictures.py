@@ -1,8 +1,8 @@
 # ruff: noqa: E501  a program, or a row of a table, is easier to read on one line
 """The pictures: legible on their own, offline, in a sandboxed frame, and deaf to what a program's text would like to be."""
 
-import re
 import os
+import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
