@@ -14,6 +14,8 @@ from gradline.storage import ArtifactStore
 
 RUNS_PER_ROUND = 10
 PAUSE_AFTER_ERROR_S = 5.0
+PAUSE_TICKS = 4
+"""Ticks between two visits to the server for one run: tracking shares the processors with training."""
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +74,7 @@ class Relay:
         """False where the server is away."""
         with structlog.contextvars.bound_contextvars(job_id=str(run.job_id)):
             try:
-                self._carrier.carry(run, self._tick_s)
+                self._carrier.carry(run, PAUSE_TICKS * self._tick_s)
             except RunLost:
                 log.warning("run_lost")
             except Stopping:
