@@ -28,7 +28,9 @@ def test_the_walk_of_the_readme_runs_as_it_stands(stack: OneMachine) -> None:
     script = "\n".join(f"echo '=== {number}'\n{block}" for number, block in enumerate(blocks))
     ran = stack.run("bash", "-euo", "pipefail", "-c", script, GRADLINE_URL=stack.url)
     assert ran.returncode == 0, ran.stderr
-    _, submitted, events, job, dataset, fit, refused, commands = ran.stdout.split("=== ")[1:]
+    _, submitted, events, job, dataset, fit, refused, commands, lesson = ran.stdout.split("=== ")[1:]
+    assert "> tensor([5.])" in lesson
+    assert "y.backward(retain_graph=True)" in lesson
     assert json.loads(submitted[1:])["name"] == "my first job"
     assert "event: ended" in events
     assert '"outcome":"target_reached"' in job
