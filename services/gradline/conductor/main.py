@@ -25,7 +25,9 @@ def run(settings: Settings) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    conduct(Sweep(settings), settings.conductor_tick_s, ended)
+    sweep = Sweep(settings)
+    conduct(sweep, settings.conductor_tick_s, ended)
+    sweep.close()
 
 
 def conduct(sweep: Sweep, tick_s: float, ended: threading.Event) -> None:

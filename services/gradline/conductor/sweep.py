@@ -26,9 +26,9 @@ class Sweep:
 
     def __init__(self, settings: Settings) -> None:
         self._retention_days = settings.retention_days
-        database = Database(settings.database, pool_size=2)
-        self._jobs = JobStore(database, settings.lease_s)
-        self._workers = WorkerStore(database)
+        self._database = Database(settings.database, pool_size=2)
+        self._jobs = JobStore(self._database, settings.lease_s)
+        self._workers = WorkerStore(self._database)
         self._store = ArtifactStore(settings.store_url)
         self._doorbell = Doorbell(settings.redis_url)
 
@@ -57,3 +57,6 @@ class Sweep:
                 n_deleted += 1
         if n_deleted:
             log.info("orphans_deleted", n_files=n_deleted)
+
+    def close(self) -> None:
+        self._database.close()

@@ -80,9 +80,6 @@ class Stack:
     def wait_for_mlflow(self, timeout_s: float, interrupted: threading.Event | None = None) -> bool:
         return self._running.wait_until_ready(["mlflow"], timeout_s, interrupted)
 
-    def is_mlflow_ready(self) -> bool:
-        return self._running.is_ready("mlflow")
-
     def pids(self) -> dict[str, int]:
         return self._running.pids()
 

@@ -50,9 +50,6 @@ class Supervisor:
                 self._changed.wait(0.2)
         return True
 
-    def is_ready(self, name: str) -> bool:
-        return self._children[name].is_ready
-
     def pids(self) -> dict[str, int]:
         return {name: child.pid for name, child in self._children.items() if child.pid is not None}
 
