@@ -110,6 +110,15 @@ class ArtifactStore:
         if self._fs.exists(path):
             self._fs.rm_file(path)
 
+    def delete_unfinished(self, moment: datetime) -> int:
+        """Delete what was begun and not written to since `moment`: its writer is dead. Returns how many files."""
+        folder = f"{self._root}/incoming"
+        entries = self._fs.ls(folder, detail=True) if self._fs.exists(folder) else []
+        left = [entry["name"] for entry in entries if _modified_at(entry) < moment]
+        for path in left:
+            self._fs.rm_file(path)
+        return len(left)
+
     def _path(self, sha256: str) -> str:
         return f"{self._root}/{sha256[:2]}/{sha256}"
 

@@ -150,6 +150,13 @@ def test_files_older_than_a_moment_are_listed_and_half_written_ones_are_not(stor
 
 def test_an_empty_store_lists_nothing(store: ArtifactStore) -> None:
     assert list(store.list_older_than(datetime.now(UTC) + LATER)) == []
+    assert store.delete_unfinished(datetime.now(UTC) + LATER) == 0
+
+
+def test_whole_files_are_no_unfinished_ones(store: ArtifactStore) -> None:
+    store.put(PAYLOAD)
+    assert store.delete_unfinished(datetime.now(UTC) + LATER) == 0
+    assert store.get(SHA256) == PAYLOAD
 
 
 def test_only_a_folder_has_paths_for_mapping_files_into_memory(local: ArtifactStore) -> None:

@@ -16,6 +16,8 @@ MAX_RINGS = 200
 """Rings kept waiting for a lane at most; each worker that hears one takes a job, one with nothing to take is cheap."""
 ORPHAN_AGE = timedelta(days=1)
 """A file that no row names may still be about to get its row; after this long it never will."""
+UNFINISHED_AGE = timedelta(hours=1)
+"""A file that is being written is written to all the time; after this long its writer is dead."""
 SILENT_WORKER_S = 3600.0
 
 log = structlog.get_logger(__name__)
@@ -46,11 +48,11 @@ class Sweep:
                 self._doorbell.ring(lane, min(n_ready, MAX_RINGS) - n_rings)
 
     def clear(self) -> None:
-        """Jobs past their retention, files that no row names any more, workers that have long been silent."""
+        """Jobs past their retention, files that no row names or will, workers that have long been silent."""
         if self._retention_days is not None:
             self._jobs.purge_ended(self._retention_days * 86_400)
         self._workers.forget_silent(SILENT_WORKER_S)
-        n_deleted = 0
+        n_deleted = self._store.delete_unfinished(utc_now() - UNFINISHED_AGE)
         for sha256 in self._store.list_older_than(utc_now() - ORPHAN_AGE):
             if not self._jobs.is_file_named(sha256):
                 self._store.delete(sha256)
