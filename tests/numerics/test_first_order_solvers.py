@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradline.training import Adam, Batches, Objective, Problem, Sgd, make_problem
+from gradline.training import Adam, Batches, Family, Objective, Problem, Sgd, make_problem
 
 N_STEPS = 40
 
@@ -15,7 +15,8 @@ N_STEPS = 40
 def problem_of(n_classes: int) -> Problem:
     generator = torch.Generator().manual_seed(0)
     x_nd = torch.randn(50, 3, dtype=torch.float64, generator=generator)
-    return make_problem(x_nd, torch.arange(50) % n_classes, n_classes, is_binomial=n_classes == 2)
+    family = Family.BINOMIAL if n_classes == 2 else Family.MULTINOMIAL
+    return make_problem(x_nd, torch.arange(50) % n_classes, family, n_classes)
 
 
 def torch_path(
@@ -85,7 +86,7 @@ def test_an_l1_penalty_ends_where_its_subgradient_vanishes(ours):
 
 
 def test_an_epoch_of_batches_holds_every_row_once_in_an_order_of_its_own():
-    problem = make_problem(torch.arange(10.0).unsqueeze(1), torch.arange(10) % 2, 2, is_binomial=True)
+    problem = make_problem(torch.arange(10.0).unsqueeze(1), torch.arange(10) % 2, Family.BINOMIAL)
     batches = Batches(problem, 4, seed=3)
     assert batches.n_per_epoch == 3
     epochs = [torch.cat([batches.at(3 * e + i).x_np[:, 0] for i in range(3)]) for e in range(2)]

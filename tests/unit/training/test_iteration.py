@@ -5,14 +5,25 @@ from typing import Any
 import pytest
 import torch
 
-from gradline.training import Fit, Lbfgs, Objective, Outcome, Problem, Sgd, StopRules, make_problem, zero_parameters
+from gradline.training import (
+    Family,
+    Fit,
+    Lbfgs,
+    Objective,
+    Outcome,
+    Problem,
+    Sgd,
+    StopRules,
+    make_problem,
+    zero_parameters,
+)
 
 
 def problem_of(n: int = 40, *, shift: float = 1.0, dtype: torch.dtype = torch.float64) -> Problem:
     generator = torch.Generator().manual_seed(0)
     class_n = torch.arange(n) % 2
     x_nd = torch.randn(n, 2, generator=generator, dtype=dtype) + shift * class_n.unsqueeze(1)
-    return make_problem(x_nd, class_n, 2, is_binomial=True)
+    return make_problem(x_nd, class_n, Family.BINOMIAL)
 
 
 def sgd_fit(problem: Problem, *, every: int = 5, learning_rate: float = 0.5, l2: float = 0.0, **rules: Any) -> Fit:
@@ -41,7 +52,7 @@ def test_a_report_is_of_the_parameters_before_the_update():
     before = fit.theta_bkp.clone()
     step = next(fit)
     assert step.report is not None
-    assert torch.equal(step.report.train.log_loss_b, objective.fitness(before).log_loss_b)
+    assert torch.equal(step.report.train.loss_b, objective.fitness(before).loss_b)
     assert not torch.equal(fit.theta_bkp, before)
 
 
@@ -77,13 +88,13 @@ def test_a_converged_fit_reports_its_last_parameters_without_a_further_update():
     assert fit.outcome == Outcome.CONVERGED
     assert last.report is not None
     objective = Objective(problem_of(), l2=0.1)
-    assert torch.equal(last.report.train.log_loss_b, objective.fitness(fit.theta_bkp).log_loss_b)
+    assert torch.equal(last.report.train.loss_b, objective.fitness(fit.theta_bkp).loss_b)
     assert objective.stationarity(fit.theta_bkp).item() <= 1e-9
 
 
 def test_a_fit_that_starts_at_the_minimum_needs_no_step():
     x_nd = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]], dtype=torch.float64)
-    objective = Objective(make_problem(x_nd, torch.tensor([0, 0, 1, 1]), 2, is_binomial=True))
+    objective = Objective(make_problem(x_nd, torch.tensor([0, 0, 1, 1]), Family.BINOMIAL))
     theta_bkp = zero_parameters(1, 1, has_intercept=True, dtype=torch.float64)
     fit = Fit(objective, Lbfgs(objective, theta_bkp), StopRules(10, tolerance=1e-12), 1)
     assert [step.number for step in fit] == [0]
@@ -110,7 +121,7 @@ def test_a_loss_that_is_no_number_ends_as_diverged():
 
 def test_a_validation_loss_that_no_longer_falls_ends_a_fit_early():
     fit = sgd_fit(problem_of(), max_steps=1000, patience=3)
-    losses = [step.report.validation.log_loss_b.item() for step in fit if step.report and step.report.validation]
+    losses = [step.report.validation.loss_b.item() for step in fit if step.report and step.report.validation]
     assert fit.outcome == Outcome.EARLY_STOPPED
     best = losses.index(min(losses))
     assert len(losses) == best + 1 + 3

@@ -15,7 +15,7 @@ from gradline.data.uploaded import UploadedFile, load_uploaded
 from gradline.errors import PermanentError
 from gradline.specs.logistic_regression import Blobs, Builtin, LogisticRegressionSpec
 from gradline.storage import ArtifactStore
-from gradline.training import Problem, make_problem
+from gradline.training import Family, Problem, make_problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +65,12 @@ def prepare(
         standardize=not isinstance(spec.data, Blobs) if standardize is None else standardize,
         centre=spec.model.fit_intercept,
     )
-    is_binomial = _is_binomial(spec, len(sample.classes))
+    family = _family(spec, len(sample.classes))
     make = partial(
         _problem,
         preprocessing=preprocessing,
         device=device,
-        is_binomial=is_binomial,
+        family=family,
         has_intercept=spec.model.fit_intercept,
     )
     train = make(train_sample)
@@ -80,20 +80,20 @@ def prepare(
     return Prepared(train_sample, preprocessing, train, make(held_out))
 
 
-def _is_binomial(spec: LogisticRegressionSpec, n_classes: int) -> bool:
+def _family(spec: LogisticRegressionSpec, n_classes: int) -> Family:
     if spec.model.family == "binomial" and n_classes > 2:
         raise PermanentError(f"spec.model.family is binomial, but the target has {n_classes} classes", code="bad_data")
-    return n_classes == 2 and spec.model.family != "multinomial"
+    return Family.BINOMIAL if n_classes == 2 and spec.model.family != "multinomial" else Family.MULTINOMIAL
 
 
 def _problem(
-    sample: Sample, preprocessing: Preprocessing, device: torch.device, *, is_binomial: bool, has_intercept: bool
+    sample: Sample, preprocessing: Preprocessing, device: torch.device, *, family: Family, has_intercept: bool
 ) -> Problem:
     return make_problem(
         preprocessing.transform(sample).to(device),
         sample.class_n.to(device),
+        family,
         len(sample.classes),
-        is_binomial=is_binomial,
         has_intercept=has_intercept,
         weight_n=None if sample.weight_n is None else sample.weight_n.to(device),
     )

@@ -1,5 +1,6 @@
-"""Training of logistic regressions as the five steps: data, model, loss, optimizer, iteration.
+"""Training of generalised linear models as the five steps: data, model, loss, optimizer, iteration.
 
+    family     what the target is, and its loss
     problem    the data: features, targets, weights of rows
     model      the linear predictor and its first parameters
     objective  the loss and the penalty, with gradients in closed form
@@ -11,6 +12,7 @@ A torch library: it imports nothing else of ours, and does no I/O, logging or ti
 """
 
 from gradline.training.batches import Batches
+from gradline.training.family import Family
 from gradline.training.iteration import Fit, Outcome, Report, Step, StopRules
 from gradline.training.model import drawn_parameters, linear_predictor, probabilities, zero_parameters
 from gradline.training.objective import Fitness, Objective
@@ -20,6 +22,7 @@ from gradline.training.solvers import Adam, Fista, Lbfgs, Sgd, Solver, State
 __all__ = [
     "Adam",
     "Batches",
+    "Family",
     "Fista",
     "Fit",
     "Fitness",

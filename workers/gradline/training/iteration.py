@@ -110,10 +110,11 @@ class Fit:
         return Report(self._objective.fitness(self.theta_bkp), validation)
 
     def _judge(self, report: Report) -> Outcome | None:
-        if not bool(torch.isfinite(report.train.log_loss_b + report.train.penalty_b).all()):
+        if not bool(torch.isfinite(report.train.loss_b + report.train.penalty_b).all()):
             return Outcome.DIVERGED
         above = self._stop.accuracy_above
-        if above is not None and bool((report.train.accuracy_b > above).all()):
+        accuracy_b = report.train.accuracy_b
+        if above is not None and accuracy_b is not None and bool((accuracy_b > above).all()):
             return Outcome.TARGET_REACHED
         if self._stop.patience is not None and self._is_stale(report):
             return Outcome.EARLY_STOPPED
@@ -121,7 +122,7 @@ class Fit:
 
     def _is_stale(self, report: Report) -> bool:
         assert report.validation is not None  # noqa: S101  patience needs a validation split; the spec says so
-        loss = report.validation.log_loss_b.min().item()
+        loss = report.validation.loss_b.min().item()
         if loss < self._best_loss:
             self._best_loss, self._n_stale_reports = loss, 0
         else:

@@ -1,4 +1,4 @@
-"""The objective: mean log loss plus penalty, for b members that share the rows of one problem.
+"""The objective: mean loss plus penalty, for b members that share the rows of one problem.
 
     F(theta) = L(theta) + l1 * |w|_1 + l2 / 2 * |w|_2^2,     theta = (w, intercept); the intercept is not penalised
 
@@ -18,8 +18,10 @@ from gradline.training.problem import Problem
 class Fitness(NamedTuple):
     """How well parameters fit, for each member; float64."""
 
-    log_loss_b: Tensor
-    accuracy_b: Tensor
+    loss_b: Tensor
+    """Mean of half the unit deviance; for classes that is the log loss."""
+    accuracy_b: Tensor | None
+    """None without classes."""
     penalty_b: Tensor
 
 
@@ -60,6 +62,16 @@ class Objective:
         value_b = self.smooth_value(theta_bkp)
         return value_b, self._with_l2(self._loss.gradient(), theta_bkp)
 
+    def hessian(self, theta_bkp: Tensor) -> Tensor:
+        """Of the smooth part, [b, q, q] with q = k * p, in float64."""
+        self._loss.predict(theta_bkp)
+        hessian_bqq = self._loss.hessian()
+        if self.has_l2:
+            l2_bkp = torch.zeros_like(theta_bkp, dtype=torch.float64)
+            self._weights(l2_bkp).add_(self._l2_b11)
+            hessian_bqq.diagonal(dim1=1, dim2=2).add_(l2_bkp.flatten(1))
+        return hessian_bqq
+
     def _with_l2(self, gradient_bkp: Tensor, theta_bkp: Tensor) -> Tensor:
         if self.has_l2:
             self._weights(gradient_bkp).addcmul_(self._weights(theta_bkp), self._l2_b11)
@@ -87,7 +99,7 @@ class Objective:
     # --- judging parameters
 
     def fitness(self, theta_bkp: Tensor) -> Fitness:
-        """Log loss, accuracy and penalty over all rows."""
+        """Loss, accuracy and penalty over all rows."""
         self._loss.predict(theta_bkp)
         return Fitness(self._loss.value(), self._loss.accuracy(), self.penalty(theta_bkp))
 

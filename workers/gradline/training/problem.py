@@ -1,6 +1,7 @@
 """The data of a fit: features, targets and the weights of rows.
 
-Shapes: n rows, d features, p = d columns of x plus the column of ones, k outputs (1 for two classes, else one a class).
+Shapes: n rows, d features, p = d columns of x plus the column of ones, k outputs (1, but one a class for multinomial),
+b members.
 """
 
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from gradline.training.family import Family
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,10 +20,15 @@ class Problem:
     x_np: Tensor
     """The features, followed by a column of ones where the model has an intercept."""
     y_nk: Tensor
-    """Binomial (k = 1): 1 for class 1, else 0. Multinomial: one column a class, 1 in the row's own."""
+    """Multinomial: one column a class, 1 in the row's own. Else one column: 1 for class 1 and 0 for class 0, or the
+    number itself."""
+    family: Family
     has_intercept: bool
-    weight_n: Tensor | None = None
-    """Non-negative; a row of weight 2 counts as that row twice. None: every row counts once."""
+    weight_nb: Tensor | None = None
+    """Non-negative; a row of weight 2 counts as that row twice. One column, or one a member where members weigh rows
+    differently, as folds and bootstrap replicates do. None: every row counts once."""
+    offset_n1: Tensor | None = None
+    """Added to the linear predictor with a coefficient of 1. Not for multinomial."""
 
     @property
     def n(self) -> int:
@@ -35,11 +43,11 @@ class Problem:
         return int(self.y_nk.shape[1])
 
     @cached_property
-    def share_n1(self) -> Tensor:
-        """Each row's share of the whole weight: they add up to 1."""
-        if self.weight_n is None:
+    def share_nb(self) -> Tensor:
+        """Each row's share of the whole weight: every column adds up to 1."""
+        if self.weight_nb is None:
             return self.x_np.new_full((1, 1), 1 / self.n).expand(self.n, 1)
-        return (self.weight_n / self.weight_n.sum()).unsqueeze(1)
+        return self.weight_nb / self.weight_nb.sum(0)
 
     @cached_property
     def class_n(self) -> Tensor:
@@ -47,26 +55,34 @@ class Problem:
         return self.y_nk[:, 0].long() if self.k == 1 else self.y_nk.argmax(1)
 
     def rows(self, index_r: Tensor) -> "Problem":
-        weight_r = None if self.weight_n is None else self.weight_n[index_r]
-        return Problem(self.x_np[index_r], self.y_nk[index_r], self.has_intercept, weight_r)
+        weight_rb = None if self.weight_nb is None else self.weight_nb[index_r]
+        offset_r1 = None if self.offset_n1 is None else self.offset_n1[index_r]
+        return Problem(self.x_np[index_r], self.y_nk[index_r], self.family, self.has_intercept, weight_rb, offset_r1)
 
 
 def make_problem(
     x_nd: Tensor,
-    class_n: Tensor,
-    n_classes: int,
+    target_n: Tensor,
+    family: Family,
+    n_classes: int = 2,
     *,
-    is_binomial: bool,
     has_intercept: bool = True,
     weight_n: Tensor | None = None,
+    offset_n: Tensor | None = None,
 ) -> Problem:
-    """A problem from features and class indices; binomial wants two classes."""
-    if is_binomial and n_classes != 2:
+    """A problem from features and targets: indices of classes, or numbers. Raises ValueError where they do not fit."""
+    if family == Family.BINOMIAL and n_classes != 2:
         raise ValueError(f"a binomial problem has 2 classes, not {n_classes}")
-    if is_binomial:
-        y_nk = class_n.unsqueeze(1).to(x_nd.dtype)
+    if family == Family.MULTINOMIAL and offset_n is not None:
+        raise ValueError("a multinomial problem takes no offset")
+    if family == Family.POISSON and bool((target_n < 0).any()):
+        raise ValueError("a poisson problem has no negative targets")
+    if family == Family.MULTINOMIAL:
+        y_nk = torch.zeros(len(target_n), n_classes, dtype=x_nd.dtype, device=x_nd.device)
+        y_nk.scatter_(1, target_n.unsqueeze(1), 1.0)
     else:
-        y_nk = torch.zeros(len(class_n), n_classes, dtype=x_nd.dtype, device=x_nd.device)
-        y_nk.scatter_(1, class_n.unsqueeze(1), 1.0)
+        y_nk = target_n.unsqueeze(1).to(x_nd.dtype)
     x_np = torch.cat((x_nd, x_nd.new_ones(len(x_nd), 1)), 1) if has_intercept else x_nd.contiguous()
-    return Problem(x_np, y_nk, has_intercept, weight_n)
+    weight_nb = None if weight_n is None else weight_n.unsqueeze(1)
+    offset_n1 = None if offset_n is None else offset_n.unsqueeze(1).to(x_nd.dtype)
+    return Problem(x_np, y_nk, family, has_intercept, weight_nb, offset_n1)

@@ -9,7 +9,7 @@ from gradline.data.prepare import Sources, prepare
 from gradline.errors import ShuttingDown
 from gradline.specs.base import Spec
 from gradline.specs.logistic_regression import LogisticRegressionSpec
-from gradline.training import Outcome, State, Step
+from gradline.training import Fitness, Outcome, State, Step
 from gradline.worker.context import AttemptContext
 from gradline.worker.kinds import regression_artifacts as artifacts
 from gradline.worker.kinds import regression_result as results
@@ -49,6 +49,11 @@ def _regression(spec: Spec) -> LogisticRegressionSpec:
     return spec
 
 
+def _values(fitness: Fitness) -> dict[str, float]:
+    values = {"loss": fitness.loss_b.item()}
+    return values if fitness.accuracy_b is None else values | {"accuracy": fitness.accuracy_b.item()}
+
+
 class _RegressionAttempt:
     """The prepared data, the fit over them, and what it has reported so far."""
 
@@ -68,10 +73,14 @@ class _RegressionAttempt:
         self._started_at, self._first_step = time.monotonic(), 0
 
     def _report_names(self) -> list[str]:
-        names = ["loss", "accuracy"]
+        names = ["loss", "accuracy"] if self._prepared.train.family.is_classification else ["loss"]
         if self._objective.has_l1 or self._objective.has_l2:
             names.append("objective")
-        return names if self._validation is None else [*names, "validation_loss", "validation_accuracy"]
+        return (
+            names
+            if self._validation is None
+            else names + [f"validation_{name}" for name in names if name != "objective"]
+        )
 
     # --- the loop
 
@@ -94,13 +103,11 @@ class _RegressionAttempt:
     def _report(self, step: Step) -> None:
         assert step.report is not None  # noqa: S101  the caller looked
         train, validation = step.report
-        loss = train.log_loss_b.item()
-        values = {"loss": loss, "accuracy": train.accuracy_b.item()}
+        values = _values(train)
         if "objective" in self._history.columns:
-            values["objective"] = loss + train.penalty_b.item()
+            values["objective"] = values["loss"] + train.penalty_b.item()
         if validation is not None:
-            values["validation_loss"] = validation.log_loss_b.item()
-            values["validation_accuracy"] = validation.accuracy_b.item()
+            values |= {f"validation_{name}": value for name, value in _values(validation).items()}
         weights = self._weights_on_own_scale()
         is_point = len(self._history) % self._point_stride == 0 or self._fit.outcome is not None
         self._history.add(step.number, values, weights)

@@ -25,11 +25,11 @@ def metrics_of(problem: Problem, objective: Objective, theta_bkp: Tensor) -> dic
     fitness = objective.fitness(theta_bkp)
     z_nk = linear_predictor(problem, theta_bkp)
     probability_nc, class_n = probabilities(z_nk.double()), problem.class_n
-    share_n = problem.share_n1[:, 0].double()
+    share_n = problem.share_nb[:, 0].double()
     confusion_cc = confusion_matrix(predicted_class(z_nk), class_n, probability_nc.shape[1], share_n)
     metrics = {
-        "log_loss": finite(fitness.log_loss_b.item()),
-        "accuracy": finite(fitness.accuracy_b.item()),
+        "log_loss": finite(fitness.loss_b.item()),
+        "accuracy": None if fitness.accuracy_b is None else finite(fitness.accuracy_b.item()),
         "balanced_accuracy": finite(balanced_accuracy(confusion_cc)),
         "f1": finite(f1_score(confusion_cc)),
         "brier": finite(brier_score(probability_nc, class_n, share_n)),
@@ -44,7 +44,7 @@ def metrics_of(problem: Problem, objective: Objective, theta_bkp: Tensor) -> dic
 def objective_of(objective: Objective, theta_bkp: Tensor) -> float | None:
     """Mean log loss plus penalty: what was minimised."""
     fitness = objective.fitness(theta_bkp)
-    return finite((fitness.log_loss_b + fitness.penalty_b).item())
+    return finite((fitness.loss_b + fitness.penalty_b).item())
 
 
 def confusion_counts(problem: Problem, theta_bkp: Tensor) -> list[list[int]]:
