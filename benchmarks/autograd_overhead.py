@@ -13,7 +13,7 @@ import torch
 from gradline.autograd.interpreter import Interpreter
 from gradline.autograd.lesson import Wishes, teach
 from gradline.autograd.limits import Budget, Limits
-from gradline.autograd.trace import Trace
+from gradline.autograd.record.trace import Trace
 from gradline.programs import parse
 
 ROUNDS = 15

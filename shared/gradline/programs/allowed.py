@@ -16,6 +16,10 @@ def _read(block: str, prefix: str = "") -> dict[str, frozenset[str]]:
     return entries
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _BUILTINS = """
 print = sep end
 id type len abs float int bool str repr list tuple reversed range zip isinstance dict
@@ -196,22 +200,11 @@ FUNCTIONS: Final[dict[str, frozenset[str]]] = {
 }
 """Every function by its full name, with the keyword arguments it takes."""
 
-EXCEPTIONS: Final = frozenset(
-    [
-        "Exception",
-        "RuntimeError",
-        "ValueError",
-        "TypeError",
-        "IndexError",
-        "KeyError",
-        "AttributeError",
-        "NameError",
-        "ZeroDivisionError",
-        "AssertionError",
-        "NotImplementedError",
-        "ArithmeticError",
-        "OverflowError",
-    ]
+EXCEPTIONS: Final = _words(
+    """
+    Exception RuntimeError ValueError TypeError IndexError KeyError AttributeError NameError ZeroDivisionError
+    AssertionError NotImplementedError ArithmeticError OverflowError
+    """
 )
 """Kinds of error that `except` and `raise` may name."""
 
@@ -243,48 +236,14 @@ IMPLIED: Final = {
 }
 """Modules by the name snippets give them; they are there also without their import."""
 
-MODULES: Final = frozenset(
-    [
-        "torch",
-        "torch.nn",
-        "torch.nn.functional",
-        "torch.nn.init",
-        "torch.nn.utils",
-        "torch.autograd",
-        "torch.autograd.functional",
-        "torch.autograd.forward_ad",
-        "torch.autograd.variable",
-        "torch.autograd.function",
-        "torch.nn.parameter",
-        "torch.func",
-        "torch.linalg",
-        "torch.optim",
-        "torch.cuda",
-        "torch.special",
-        "math",
-        "__future__",
-        "typing",
-    ]
+MODULES: Final = _words(
+    """
+    torch torch.nn torch.nn.functional torch.nn.init torch.nn.utils torch.autograd torch.autograd.functional
+    torch.autograd.forward_ad torch.autograd.variable torch.autograd.function torch.nn.parameter torch.func
+    torch.linalg torch.optim torch.cuda torch.special math __future__ typing
+    """
 )
 """What `import` and `from ... import` may name."""
-
-ABSENT_MODULES: Final = {
-    "numpy": "use torch's own functions (`torch.tensor`, `torch.exp`, `torch.linspace`)",
-    "matplotlib": "a program draws nothing; the graph and the step page are drawn for it",
-    "pandas": "write the numbers out with `torch.tensor`",
-    "torchvision": "only torch's own functions are available",
-    "torchviz": "the graph is drawn for every program anyway",
-    "sklearn": "write the numbers out, or use a logistic-regression job",
-    "seaborn": "a program draws nothing",
-    "scipy": "use torch's own functions",
-    "sympy": "derivatives in symbols are part of the result anyway",
-    "tqdm": "the steps are shown anyway",
-    "time": "a program has no clock",
-    "random": "use `torch.rand` and `torch.manual_seed`",
-    "copy": "use `x.clone()`",
-    "warnings": "warnings of torch are shown as hints",
-}
-"""Modules that snippets import and that are not here: the import passes, a use is refused with this reason."""
 
 _TENSOR = """
 backward = gradient retain_graph create_graph inputs
@@ -318,63 +277,16 @@ is_complex clamp_min clamp_max =
 resolve_conj =
 """
 
-_NO_METHOD = frozenset(
-    [
-        "tensor",
-        "as_tensor",
-        "zeros",
-        "ones",
-        "rand",
-        "randn",
-        "full",
-        "eye",
-        "arange",
-        "linspace",
-        "logspace",
-        "randint",
-        "randperm",
-        "zeros_like",
-        "ones_like",
-        "rand_like",
-        "randn_like",
-        "full_like",
-        "manual_seed",
-        "cat",
-        "concat",
-        "concatenate",
-        "stack",
-        "hstack",
-        "vstack",
-        "dstack",
-        "column_stack",
-        "row_stack",
-        "einsum",
-        "tensordot",
-        "vmap",
-        "no_grad",
-        "enable_grad",
-        "inference_mode",
-        "set_grad_enabled",
-        "set_default_dtype",
-        "set_printoptions",
-        "device",
-        "Size",
-        "get_default_dtype",
-        "broadcast_tensors",
-        "meshgrid",
-        "is_tensor",
-        "is_grad_enabled",
-        "cdist",
-        "from_numpy",
-        "normal",
-        "result_type",
-        "equal",
-        "selu",
-        "where",
-        "frac",
-        "sinc",
-    ]
-) - {"equal", "where", "frac", "sinc"}
+_NO_METHOD = _words(
+    """
+    tensor as_tensor zeros ones rand randn full eye arange linspace logspace randint randperm zeros_like ones_like
+    rand_like randn_like full_like manual_seed cat concat concatenate stack hstack vstack dstack column_stack
+    row_stack einsum tensordot vmap no_grad enable_grad inference_mode set_grad_enabled set_default_dtype
+    set_printoptions device Size get_default_dtype broadcast_tensors meshgrid is_tensor is_grad_enabled cdist
+    from_numpy normal result_type selu
+    """
+)
+"""Functions of torch that are no methods of a tensor."""
 
 METHODS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "tensor": {
@@ -402,84 +314,25 @@ METHODS: Final[dict[str, dict[str, frozenset[str]]]] = {
 }
 """Every method by the kind of value it belongs to, with its keyword arguments; `*` is any."""
 
-ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
-    "tensor": frozenset(
-        [
-            "grad",
-            "grad_fn",
-            "requires_grad",
-            "is_leaf",
-            "data",
-            "shape",
-            "dtype",
-            "device",
-            "ndim",
-            "T",
-            "mT",
-            "H",
-            "retains_grad",
-            "output_nr",
-            "_version",
-            "_base",
-            "is_cuda",
-            "real",
-            "imag",
-            "itemsize",
-            "nbytes",
-            "layout",
-        ]
-    ),
-    "node": frozenset(
-        [
-            "next_functions",
-            "variable",
-            "requires_grad",
-            "_saved_self",
-            "_saved_other",
-            "_saved_result",
-            "_saved_exponent",
-            "_saved_mat1",
-            "_saved_mat2",
-            "_saved_tensor1",
-            "_saved_tensor2",
-            "_saved_input",
-            "_saved_target",
-            "_saved_weight",
-            "_saved_dim",
-            "_saved_alpha",
-            "_saved_condition",
-            "_saved_mask",
-            "_saved_indices",
-            "saved_tensors",
-        ]
-    ),
-    "module": frozenset({"weight", "bias", "training", "in_features", "out_features"}),
-    "optimizer": frozenset({"param_groups"}),
-    "context": frozenset({"saved_tensors", "needs_input_grad"}),
-    "named": frozenset(
-        [
-            "values",
-            "indices",
-            "sign",
-            "logabsdet",
-            "eigenvalues",
-            "eigenvectors",
-            "primal",
-            "tangent",
-            "Q",
-            "R",
-            "U",
-            "S",
-            "Vh",
-        ]
-    ),
-    "array": frozenset({"shape", "dtype", "ndim", "size", "T"}),
-    "type": frozenset({"__name__"}),
-    "error": frozenset({"args"}),
-    "function": frozenset({"__name__"}),
-    "device": frozenset({"type", "index"}),
-    "dtype": frozenset({"is_floating_point"}),
-    "complex": frozenset({"real", "imag"}),
+_ATTRIBUTES = """
+tensor = grad grad_fn requires_grad is_leaf data shape dtype device ndim T mT H retains_grad output_nr _version _base is_cuda real imag itemsize nbytes layout
+node = next_functions variable requires_grad _saved_self _saved_other _saved_result _saved_exponent _saved_mat1 _saved_mat2 _saved_tensor1 _saved_tensor2 _saved_input _saved_target _saved_weight _saved_dim _saved_alpha _saved_condition _saved_mask _saved_indices saved_tensors
+module = weight bias training in_features out_features
+optimizer = param_groups
+context = saved_tensors needs_input_grad
+named = values indices sign logabsdet eigenvalues eigenvectors primal tangent Q R U S Vh
+array = shape dtype ndim size T
+type = __name__
+error = args
+function = __name__
+device = type index
+dtype = is_floating_point
+complex = real imag
+"""
+
+ATTRIBUTES: Final = {
+    kind.strip(): frozenset(names.split())
+    for kind, names in (line.split(" = ") for line in _ATTRIBUTES.strip().splitlines())
 }
 """Every attribute that can be read, by the kind of value it belongs to."""
 
@@ -494,51 +347,3 @@ MEMBER_KEYWORDS: Final = {
     for name in frozenset().union(*METHODS.values())
 }
 """Every method with the keywords that any kind of value takes for it."""
-
-REFUSED: Final = {
-    "torch.empty": "shows whatever was in memory; use `torch.zeros`",
-    "torch.empty_like": "shows whatever was in memory; use `torch.zeros_like`",
-    "torch.load": "a program has no files; write the numbers out",
-    "torch.save": "a program has no files; the result keeps every tensor",
-    "torch.compile": "is not available: the program is run line by line",
-    "torch.jit": "is not available: the program is run line by line",
-    "torch.utils": "is not available; write the batches out as tensors",
-    "torch.nn.Module": "classes of modules are not available; write the model as tensors and a function, or use `nn.Sequential`",
-    "torch.autograd.profiler": "is not available; the trace is part of the result",
-    "open": "a program has no files",
-    "input": "a program is asked nothing while it runs; assign the value",
-    "eval": "is never available; write the expression itself",
-    "exec": "is never available; write the statements themselves",
-    "compile": "is never available",
-    "__import__": "is never available",
-    "getattr": "is not available; write `x.name`",
-    "setattr": "is not available; write `x.name = value`",
-    "delattr": "is not available",
-    "hasattr": "is not available; write `x.grad is not None`",
-    "globals": "is not available",
-    "locals": "is not available",
-    "vars": "is not available",
-    "dir": "is not available; the result shows every attribute that matters",
-    "help": "is not available",
-    "set": "sets are not available; use a list",
-    "iter": "is not available; use `for`",
-    "next": "is not available; use an index or `for`",
-}
-"""Names that people do try, and what to do instead."""
-
-EXPRESSION_REASONS: Final = {
-    "Await": "`await` is not available",
-    "Yield": "`yield` is not available; return a list",
-    "YieldFrom": "`yield` is not available; return a list",
-    "NamedExpr": "`:=` is not available; assign on a line of its own",
-    "SetComp": "sets are not available; use a list",
-    "ClassDef": "classes are not available, except `class Name(torch.autograd.Function)`; write functions of tensors",
-    "AsyncFunctionDef": "`async` is not available",
-    "AsyncFor": "`async` is not available",
-    "AsyncWith": "`async` is not available",
-    "Nonlocal": "`nonlocal` is not available; return the value, or append to a list",
-    "Match": "`match` is not available; use `if`",
-    "TryStar": "`except*` is not available; use `except`",
-    "Ellipsis": "`...` may only stand in an index",
-}
-"""Why a piece of Python is left out of the language."""

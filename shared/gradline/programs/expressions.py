@@ -7,16 +7,15 @@ from typing import Any, Literal, cast
 
 from gradline.programs import statements as s
 from gradline.programs.allowed import (
-    ABSENT_MODULES,
     ASSIGNABLE,
-    EXPRESSION_REASONS,
     FUNCTIONS,
     MEMBER_KEYWORDS,
     MEMBERS,
 )
-from gradline.programs.faults import ProgramFault
 from gradline.programs.formats import FormatRefused, check_percent, check_spec, fields_of
 from gradline.programs.limits import MAX_DEPTH, MAX_NUMBER_DIGITS
+from gradline.programs.pointer import Pointer
+from gradline.programs.refused import ABSENT_MODULES, EXPRESSION_REASONS
 from gradline.programs.scope import Scope, entry_of, unknown_entry, unknown_keyword, unknown_member
 from gradline.programs.source import Source
 
@@ -35,31 +34,15 @@ class TooDeep(Exception):
     """More than MAX_DEPTH blocks and expressions within one another."""
 
 
-class ExpressionReader:
-    """Reads expressions; faults are collected, so that a person sees all of them at once."""
+class ExpressionReader(Pointer):
+    """Reads expressions."""
 
     def __init__(self, source: Source, scope: Scope) -> None:
-        self.faults: list[ProgramFault] = []
+        super().__init__(source)
         self.scope = scope
         self.contexts: set[str] = set()
         """Names of the `ctx` parameters in scope: their attributes are the program's own."""
-        self._source = source
         self._depth = 0
-
-    def fault(self, node: Any, reason: str) -> s.Expression:
-        """Notes what is wrong; the value returned only keeps the reading going."""
-        span = self.span(node)
-        self.faults.append(self._fault_at(span, reason))
-        return s.Constant(span, None)
-
-    def span(self, node: Any) -> s.Span:
-        """Where a node stands, in characters."""
-        return s.Span(
-            node.lineno,
-            self._characters(node.lineno, node.col_offset),
-            node.end_lineno,
-            self._characters(node.end_lineno, node.end_col_offset),
-        )
 
     def expression(self, node: ast.expr | None) -> s.Expression:
         """Our form of an expression."""
@@ -105,14 +88,6 @@ class ExpressionReader:
         defaults = tuple(self.expression(d) for d in node.defaults)
         return s.Parameters(names, defaults, node.vararg.arg if node.vararg else None)
 
-    def _characters(self, line: int, offset: int) -> int:
-        text = self._source.lines[line - 1]
-        return offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore"))
-
-    def _fault_at(self, span: s.Span, reason: str) -> ProgramFault:
-        line = self._source.lines[span.line - 1]
-        return ProgramFault(span.line, span.column + self._source.shifts[span.line - 1] + 1, reason, line.strip())
-
     def _is_own_attribute(self, node: ast.Attribute) -> bool:
         """An attribute that the program gave its `ctx`."""
         return isinstance(node.value, ast.Name) and node.value.id in self.contexts and not node.attr.startswith("_")
@@ -138,7 +113,7 @@ class ExpressionReader:
 
     def _behind(self, node: ast.Name) -> str:
         """The attributes and calls that follow a name on its line."""
-        found = _BEHIND.match(self._source.lines[node.lineno - 1], self.span(node).end_column)
+        found = _BEHIND.match(self.source.lines[node.lineno - 1], self.span(node).end_column)
         return found.group() if found else ""
 
     def _module_alone(self, name: str, module: str) -> str:

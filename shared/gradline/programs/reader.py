@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradline.programs import statements as s
-from gradline.programs.allowed import ABSENT_MODULES, MODULES
+from gradline.programs.allowed import MODULES
 from gradline.programs.expressions import OPERATORS, ExpressionReader, TooDeep
 from gradline.programs.limits import MAX_DEPTH
+from gradline.programs.refused import ABSENT_MODULES
 from gradline.programs.scope import entry_of, unknown_entry
 
 _DECORATORS = {"torch.no_grad", "torch.enable_grad", "torch.inference_mode", "torch.autograd.no_grad"}

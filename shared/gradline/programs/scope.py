@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from gradline.programs.allowed import (
-    ABSENT_MODULES,
     ALIASES,
     ENTRIES,
     FUNCTIONS,
     IMPLIED,
     MEMBERS,
     MODULES,
-    REFUSED,
 )
+from gradline.programs.refused import ABSENT_MODULES, REFUSED
 
 
 def entry_of(path: str) -> str | None:

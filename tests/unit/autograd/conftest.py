@@ -14,7 +14,7 @@ import torch
 from gradline.autograd.interpreter import Interpreter
 from gradline.autograd.lesson import teach, torch_as_found
 from gradline.autograd.limits import Budget, Limits
-from gradline.autograd.trace import Trace
+from gradline.autograd.record.trace import Trace
 from gradline.programs import parse
 from tests.programs.plain_torch import grad_fn_of, grad_of
 

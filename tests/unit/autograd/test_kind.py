@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from gradline.autograd.trace import Trace
+from gradline.autograd.record.trace import Trace
 from gradline.errors import CancelRequested, InvalidInput, PermanentError
 from gradline.specs import parse_spec
 from gradline.worker.kinds.autograd import MAX_LINES, run

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from gradline.autograd.library import BINARY, IN_PLACE
-from gradline.autograd.network import Known
-from gradline.autograd.snapshots import as_json, finite, grad_fn_name, snapshot, values_of
-from gradline.autograd.tape import Entry
-from gradline.autograd.trace import Trace
+from gradline.autograd.record.network import Known
+from gradline.autograd.record.snapshots import as_json, finite, grad_fn_name, snapshot, values_of
+from gradline.autograd.record.tape import Entry
+from gradline.autograd.record.trace import Trace
 
 MAX_SHOWN = 300
 """Nodes in the result; a longer program's last ones."""

@@ -10,7 +10,7 @@ from gradline.autograd import calls
 from gradline.autograd.evaluate import Evaluator
 from gradline.autograd.library import SET_DATA, SET_ITEM
 from gradline.autograd.limits import Budget, LimitReached
-from gradline.autograd.recorder import Recorder
+from gradline.autograd.record.recorder import Recorder
 from gradline.autograd.values import Context, Frame, FunctionClass, UserFunction, kind_of
 from gradline.errors import GradlineError
 from gradline.programs import statements as s

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from gradline.autograd.checks import checks_of
-from gradline.autograd.diagnosis import explain
-from gradline.autograd.hints import hints_of
+from gradline.autograd.checks.gradients import checks_of
+from gradline.autograd.diagnoses.diagnosis import explain
+from gradline.autograd.diagnoses.hints import hints_of
 from gradline.autograd.interpreter import Interpreter
 from gradline.autograd.limits import Budget, LimitReached, Limits
+from gradline.autograd.record.trace import Trace
 from gradline.autograd.result import result_of
 from gradline.autograd.symbolic import symbolic_of
-from gradline.autograd.trace import Trace
 from gradline.errors import GradlineError
 from gradline.programs.statements import Program
 

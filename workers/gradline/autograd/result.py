@@ -5,8 +5,10 @@ from typing import Any
 from torch import Tensor
 
 from gradline.autograd.graph import graph_of
-from gradline.autograd.snapshots import Snapshot, as_json, finite, plain, snapshot, values_of
-from gradline.autograd.trace import Event, Trace, grad_of, named_tensors
+from gradline.autograd.record.events import Event
+from gradline.autograd.record.snapshots import Snapshot, as_json, finite, plain, snapshot, values_of
+from gradline.autograd.record.trace import Trace
+from gradline.autograd.record.watching import grad_of, named_tensors
 from gradline.autograd.values import Frame
 from gradline.programs.statements import Program
 

@@ -7,9 +7,10 @@ from typing import Any
 import sympy
 from torch import Tensor
 
-from gradline.autograd.snapshots import is_leaf
-from gradline.autograd.tape import Entry
-from gradline.autograd.trace import Pass, Trace
+from gradline.autograd.record.events import Pass
+from gradline.autograd.record.snapshots import is_leaf
+from gradline.autograd.record.tape import Entry
+from gradline.autograd.record.trace import Trace
 
 MAX_OPERATIONS = 40
 MAX_SHOWN = 8

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from gradline.autograd.library import Operation
-from gradline.autograd.snapshots import grad_fn_of
+from gradline.autograd.record.snapshots import grad_fn_of
 
 MAX_ELEMENTS = 20_000_000
 """Of all results together; past it the program runs on, and the tape is marked as cut short."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from gradline.autograd.case import CREATORS, Case, Diagnosis, as_float
-from gradline.autograd.mends import (
+from gradline.autograd.diagnoses.case import CREATORS, Case, Diagnosis, as_float
+from gradline.autograd.diagnoses.mends import (
     Mend,
     add_keyword,
     called,
@@ -13,7 +13,7 @@ from gradline.autograd.mends import (
     statements_at,
     walk,
 )
-from gradline.autograd.tape import Entry
+from gradline.autograd.record.tape import Entry
 from gradline.programs import statements as s
 
 

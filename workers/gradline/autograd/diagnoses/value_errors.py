@@ -4,8 +4,8 @@ from difflib import get_close_matches
 
 from torch import Tensor
 
-from gradline.autograd.case import CREATORS, Case, Diagnosis, as_float, find_value, frames_of, lines_that_made
-from gradline.autograd.mends import (
+from gradline.autograd.diagnoses.case import CREATORS, Case, Diagnosis, as_float, find_value, frames_of, lines_that_made
+from gradline.autograd.diagnoses.mends import (
     Mend,
     called,
     calls_at,

@@ -8,68 +8,15 @@ import torch
 from torch import Tensor
 
 from gradline.autograd.library import Operation
-from gradline.autograd.network import Network
-from gradline.autograd.recorder import Backward, Recorder, Transform
-from gradline.autograd.snapshots import Snapshot, keeps_gradient, snapshot, values_of
-from gradline.autograd.tape import Tape
+from gradline.autograd.record.events import Event, Pass
+from gradline.autograd.record.network import Network
+from gradline.autograd.record.recorder import Backward, Recorder, Transform
+from gradline.autograd.record.snapshots import snapshot, values_of
+from gradline.autograd.record.tape import Tape
+from gradline.autograd.record.watching import State, differences, grad_of, named_tensors, tensors_inside
 from gradline.autograd.values import Frame
 
 MAX_EVENTS = 20_000
-MAX_IN_CONTAINER = 20
-"""Tensors of a list or module that are watched."""
-
-
-class Event:
-    """One statement as it was executed."""
-
-    __slots__ = ("changes", "depth", "has_changed", "line", "outer", "printed", "raised", "step")
-
-    def __init__(self, line: int, outer: "Event | None") -> None:
-        self.line = line
-        self.outer = outer
-        self.depth: int = 0 if outer is None else outer.depth + 1
-        self.changes: list[dict[str, Any]] = []
-        self.has_changed = False
-        """Whether something other than the assigned names may have changed."""
-        self.printed = ""
-        self.raised = False
-        self.step = -1
-        """Its place in the order in which statements were done."""
-
-
-class State:
-    """What was last seen of a tensor; a change in place shows against it."""
-
-    __slots__ = ("data", "grad", "requires_grad", "tensor", "version")
-
-    def __init__(self, tensor: Tensor, shot: Snapshot) -> None:
-        self.tensor = tensor
-        self.version = shot.version
-        self.data = shot.data
-        self.requires_grad = shot.requires_grad
-        grad = grad_of(tensor)
-        self.grad: Any = None if grad is None else values_of(grad)
-        """Values of its gradient."""
-
-
-class Pass:
-    """One backward pass."""
-
-    def __init__(self, index: int, backward: Backward, line: int, step: int, tape_index: int) -> None:
-        self.index = index
-        self.backward = backward
-        self.line = line
-        self.step = step
-        self.tape_index = tape_index
-        """Operations before it: what the roots were computed by."""
-        self.arrived: list[tuple[Any, Any]] = []
-        """(node, gradient values) in order of arrival."""
-        self.before: dict[int, Any] = {}
-        """By id of the tensor: what its `.grad` was, as a tensor of its own."""
-        self.gradients: list[tuple[Tensor, Tensor | None]] = []
-        """(tensor, what this pass gave it)."""
-        self.is_done = False
-        self.n_freed = 0
 
 
 class Trace(Recorder):
@@ -144,7 +91,7 @@ class Trace(Recorder):
         else:
             event.changes.append({"kind": "assigned", "name": name, "value": value})
             if isinstance(value, list | tuple | dict | torch.nn.Module):
-                for inner, tensor in _named_tensors(name, value):
+                for inner, tensor in tensors_inside(name, value):
                     self.names.setdefault(id(tensor), []).append((inner, event.line, self.n_events))
                     self.states.setdefault(id(tensor), State(tensor, snapshot(tensor)))
 
@@ -268,47 +215,11 @@ class Trace(Recorder):
             now = State(tensor, shot)
             self.states[id(tensor)] = now
             if state is not None:
-                event.changes.extend(_differences(name, state, now, shot))
+                event.changes.extend(differences(name, state, now, shot))
 
 
 PASS = Operation("grad", lambda *_: None)
 """Stands on the tape for a backward pass whose gradients can be differentiated again."""
-
-
-def grad_of(tensor: Tensor) -> Tensor | None:
-    """`.grad`, without torch's warning where there cannot be one."""
-    return tensor.grad if keeps_gradient(tensor) else None
-
-
-def named_tensors(frame: Frame) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor that a name leads to, innermost frame first."""
-    inner: Frame | None = frame
-    while inner is not None:
-        for name, value in inner.names.items():
-            if isinstance(value, Tensor):
-                yield name, value
-            elif isinstance(value, list | tuple | dict | torch.nn.Module):
-                yield from _named_tensors(name, value)
-        inner = inner.parent
-
-
-def _named_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, torch.nn.Module):
-        inner = [(f"{name}.{key}", tensor) for key, tensor in value.named_parameters()]
-    elif isinstance(value, dict):
-        inner = [(f"{name}[{key!r}]", tensor) for key, tensor in value.items()]
-    else:
-        inner = [(f"{name}[{i}]", tensor) for i, tensor in enumerate(value[:MAX_IN_CONTAINER])]
-    yield from ((key, tensor) for key, tensor in inner[:MAX_IN_CONTAINER] if isinstance(tensor, Tensor))
-
-
-def _differences(name: str, before: State, now: State, shot: Snapshot) -> Iterator[dict[str, Any]]:
-    if before.version != now.version or not _same(before.data, now.data):
-        yield {"kind": "changed in place", "name": name, "tensor": shot, "version_before": before.version}
-    if before.requires_grad != now.requires_grad:
-        yield {"kind": "requires_grad", "name": name, "before": before.requires_grad, "after": now.requires_grad}
-    if not _same(before.grad, now.grad):
-        yield {"kind": "grad", "name": name, "before": before.grad, "after": now.grad}
 
 
 def _copy(grad: Tensor | None) -> Tensor | None:
@@ -320,7 +231,3 @@ def _added(before: Tensor | None, after: Tensor | None) -> Tensor | None:
     if after is None:
         return None
     return after.detach().clone() if before is None else after.detach() - before
-
-
-def _same(a: Any, b: Any) -> bool:
-    return repr(a) == repr(b)  # nan is the same as nan here

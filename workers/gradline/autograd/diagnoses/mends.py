@@ -6,7 +6,7 @@ from typing import Any
 
 from gradline.autograd.interpreter import UNCATCHABLE, Interpreter
 from gradline.autograd.limits import Budget, Limits
-from gradline.autograd.recorder import Recorder
+from gradline.autograd.record.recorder import Recorder
 from gradline.programs import ProgramRejected, parse
 from gradline.programs import statements as s
 

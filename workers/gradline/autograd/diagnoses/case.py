@@ -6,15 +6,16 @@ from typing import Any
 
 from torch import Tensor
 
-from gradline.autograd.interpreter import Interpreter
-from gradline.autograd.mends import (
+from gradline.autograd.diagnoses.mends import (
     Mend,
     add_keyword,
     called,
     source,
     walk,
 )
-from gradline.autograd.trace import Pass, Trace
+from gradline.autograd.interpreter import Interpreter
+from gradline.autograd.record.events import Pass
+from gradline.autograd.record.trace import Trace
 from gradline.autograd.values import Frame
 from gradline.programs import statements as s
 

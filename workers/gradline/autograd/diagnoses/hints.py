@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradline.autograd.snapshots import grad_fn_name, is_finite, is_leaf
-from gradline.autograd.trace import Trace, grad_of
+from gradline.autograd.record.snapshots import grad_fn_name, is_finite, is_leaf
+from gradline.autograd.record.trace import Trace
+from gradline.autograd.record.watching import grad_of
 from gradline.programs.statements import Program
 
 MAX_HINTS = 20

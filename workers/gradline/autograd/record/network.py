@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradline.autograd.snapshots import is_leaf, keeps_gradient
-from gradline.autograd.tape import Entry
+from gradline.autograd.record.snapshots import is_leaf, keeps_gradient
+from gradline.autograd.record.tape import Entry
 
 MAX_NODES = 20_000
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from gradline.autograd.case import MAX_MESSAGE, Case, Diagnosis
-from gradline.autograd.cut_errors import input_without_grad, no_graph
-from gradline.autograd.graph_errors import (
+from gradline.autograd.diagnoses.case import MAX_MESSAGE, Case, Diagnosis
+from gradline.autograd.diagnoses.cut_errors import input_without_grad, no_graph
+from gradline.autograd.diagnoses.graph_errors import (
     leaf_in_place,
     modified_in_place,
     no_gradient,
@@ -16,12 +16,10 @@ from gradline.autograd.graph_errors import (
     unused,
     weight_shape,
 )
-from gradline.autograd.interpreter import Interpreter
-from gradline.autograd.mends import (
+from gradline.autograd.diagnoses.mends import (
     first_that_works,
 )
-from gradline.autograd.trace import Trace
-from gradline.autograd.value_errors import (
+from gradline.autograd.diagnoses.value_errors import (
     ambiguous,
     device,
     dtypes,
@@ -33,6 +31,8 @@ from gradline.autograd.value_errors import (
     undefined,
     whole_numbers,
 )
+from gradline.autograd.interpreter import Interpreter
+from gradline.autograd.record.trace import Trace
 from gradline.programs import statements as s
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from gradline.autograd.case import CREATORS, Case, Diagnosis, argument_of, lines_that_made, present
-from gradline.autograd.mends import (
+from gradline.autograd.diagnoses.case import CREATORS, Case, Diagnosis, argument_of, lines_that_made, present
+from gradline.autograd.diagnoses.mends import (
     Mend,
     add_keyword,
     called,
@@ -15,10 +15,10 @@ from gradline.autograd.mends import (
     under_no_grad,
     walk,
 )
-from gradline.autograd.network import Known
-from gradline.autograd.snapshots import grad_fn_name
-from gradline.autograd.tape import Entry
-from gradline.autograd.trace import Pass
+from gradline.autograd.record.events import Pass
+from gradline.autograd.record.network import Known
+from gradline.autograd.record.snapshots import grad_fn_name
+from gradline.autograd.record.tape import Entry
 from gradline.programs import statements as s
 
 

@@ -1,0 +1,45 @@
+"""Arguments of a call bound to the parameters of a `def` or `lambda`, with Python's own messages."""
+
+from typing import Any
+
+from gradline.autograd.values import UserFunction
+
+
+def bind(function: UserFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The parameters' names with what they stand for in one call."""
+    names, rest = function.parameters.names, function.parameters.rest
+    if len(args) > len(names) and rest is None:
+        raise TypeError(_too_many(function, len(args)))
+    bound = dict(zip(names, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in names:
+            raise TypeError(f"{function.name}() got an unexpected keyword argument '{name}'")
+        if name in bound:
+            raise TypeError(f"{function.name}() got multiple values for argument '{name}'")
+        bound[name] = value
+    for name, value in zip(reversed(names), reversed(function.defaults), strict=False):
+        bound.setdefault(name, value)
+    missing = [name for name in names if name not in bound]
+    if missing:
+        raise TypeError(_missing(function, missing))
+    return bound if rest is None else bound | {rest: args[len(names) :]}
+
+
+def _too_many(function: UserFunction, n: int) -> str:
+    names, n_defaults = function.parameters.names, len(function.defaults)
+    takes = f"from {len(names) - n_defaults} to {len(names)}" if n_defaults else str(len(names))
+    plural = "" if takes == "1" else "s"
+    return f"{function.name}() takes {takes} positional argument{plural} but {n} {'was' if n == 1 else 'were'} given"
+
+
+def _missing(function: UserFunction, missing: list[str]) -> str:
+    quoted = [f"'{name}'" for name in missing]
+    listed = (
+        quoted[0]
+        if len(quoted) == 1
+        else " and ".join(quoted)
+        if len(quoted) == 2
+        else (", ".join(quoted[:-1]) + f", and {quoted[-1]}")
+    )
+    plural = "s" if len(missing) > 1 else ""
+    return f"{function.name}() missing {len(missing)} required positional argument{plural}: {listed}"

@@ -1,0 +1,1 @@
+"""Every gradient compared with finite differences."""

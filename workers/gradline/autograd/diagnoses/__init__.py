@@ -1,0 +1,1 @@
+"""What went wrong in a program, why, and how to mend it."""
