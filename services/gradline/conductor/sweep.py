@@ -48,9 +48,8 @@ class Sweep:
                 self._doorbell.ring(lane, min(n_ready, MAX_RINGS) - n_rings)
 
     def clear(self) -> None:
-        """Jobs past their retention, files that no row names or will, workers that have long been silent."""
-        if self._retention_days is not None:
-            self._jobs.purge_ended(self._retention_days * 86_400)
+        """Jobs deleted or past their retention, files that no row names or will, workers that have long been silent."""
+        self._jobs.purge(None if self._retention_days is None else self._retention_days * 86_400)
         self._workers.forget_silent(SILENT_WORKER_S)
         n_deleted = self._store.delete_unfinished(utc_now() - UNFINISHED_AGE)
         for sha256 in self._store.list_older_than(utc_now() - ORPHAN_AGE):

@@ -90,6 +90,7 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    deleted_at: datetime | None
     last_seq: int
     progress: dict[str, Any] | None
     result: dict[str, Any] | None
@@ -206,11 +207,9 @@ class JobStore:
             return found, True
 
     def get(self, job_id: UUID, owner: str) -> Job:
-        """Raises NotFound also for a job of another owner."""
-        job = self.find(job_id)
-        if job is None or job.owner != owner:
-            raise NotFound(f"there is no job {job_id}")
-        return job
+        """Raises NotFound also for a job of another owner, or one that was deleted."""
+        with self._database.read() as connection:
+            return _get_owned(connection, job_id, owner)
 
     def find(self, job_id: UUID) -> Job | None:
         with self._database.read() as connection:
@@ -227,7 +226,7 @@ class JobStore:
         limit: int = 50,
     ) -> list[Job]:
         """Newest first; `before` is the id after which the page begins."""
-        query = select(JobRow.__table__).where(_jobs.owner == owner)
+        query = select(JobRow.__table__).where(_jobs.owner == owner, _jobs.deleted_at.is_(None))
         if status is not None:
             query = query.where(_jobs.status == status)
         if kind is not None:
@@ -243,9 +242,7 @@ class JobStore:
     def cancel(self, job_id: UUID, owner: str) -> Job:
         """A queued job is cancelled at once; a running one is flagged. Repeating it changes nothing."""
         with self._database.write() as connection:
-            job = _find(connection, job_id, lock=True)
-            if job is None or job.owner != owner:
-                raise NotFound(f"there is no job {job_id}")
+            job = _get_owned(connection, job_id, owner, lock=True)
             if job.status is JobStatus.QUEUED:
                 _set(connection, job, status=JobStatus.CANCELLED, finished_at=db_now(), cancel_requested_at=db_now())
                 self._append(connection, job, [_ended(JobStatus.CANCELLED, {})])
@@ -258,9 +255,7 @@ class JobStore:
 
     def set_priority(self, job_id: UUID, owner: str, priority: int) -> Job:
         with self._database.write() as connection:
-            job = _find(connection, job_id, lock=True)
-            if job is None or job.owner != owner:
-                raise NotFound(f"there is no job {job_id}")
+            job = _get_owned(connection, job_id, owner, lock=True)
             if job.status is not JobStatus.QUEUED:
                 raise Conflict(
                     f"job {job_id} is {job.status}: only a queued job has a place to change", code="not_queued"
@@ -271,21 +266,25 @@ class JobStore:
             return _get(connection, job_id)
 
     def delete(self, job_id: UUID, owner: str) -> None:
-        """Forget an ended job with its events, artifacts and run; raises Conflict while it has not ended."""
+        """Forget an ended job with its events, artifacts and run; raises Conflict while it has not ended.
+
+        It is gone for everybody at once. Its rows go now if MLflow has all of it, else with `purge`.
+        """
         with self._database.write() as connection:
-            job = _find(connection, job_id, lock=True)
-            if job is None or job.owner != owner:
-                raise NotFound(f"there is no job {job_id}")
+            job = _get_owned(connection, job_id, owner, lock=True)
             if not job.status.is_terminal:
                 raise Conflict(f"job {job_id} is {job.status}: cancel it first", code="not_ended")
-            connection.execute(delete(JobRow).where(_jobs.id == job_id))
+            _set(connection, job, deleted_at=db_now(), idempotency_key=None)
+            connection.execute(delete(JobRow).where(_jobs.id == job_id, _jobs.id.in_(_carried)))
 
-    def purge_ended(self, older_than_s: float, limit: int = 1000) -> int:
-        """Forget jobs that ended longer ago than that and that MLflow has whole; returns how many."""
-        carried = select(RunRow.job_id).where(RunRow.is_closed)
-        old = select(_jobs.id).where(_jobs.finished_at < db_now(-older_than_s), _jobs.id.in_(carried)).limit(limit)
+    def purge(self, older_than_s: float | None, limit: int = 1000) -> int:
+        """Forget what was deleted, or ended longer ago than that, and MLflow has whole; returns how many jobs."""
+        unwanted: list[ColumnElement[bool]] = [_jobs.deleted_at.is_not(None)]
+        if older_than_s is not None:
+            unwanted.append(_jobs.finished_at < db_now(-older_than_s))
+        which = select(_jobs.id).where(or_(*unwanted), _jobs.id.in_(_carried)).limit(limit)
         with self._database.write() as connection:
-            return connection.execute(delete(JobRow).where(_jobs.id.in_(old))).rowcount
+            return connection.execute(delete(JobRow).where(_jobs.id.in_(which))).rowcount
 
     def queue_position(self, job: Job) -> int | None:
         """The job's place in its lane, from 1, in the order in which claims would take it now; None unless queued."""
@@ -501,13 +500,13 @@ class JobStore:
             return [_artifact(row) for row in connection.execute(query)]
 
     def marks(self, job_ids: Sequence[UUID]) -> dict[UUID, Mark]:
-        """How far each of these jobs is, in one cheap query; a job that does not exist is left out."""
+        """How far each of these jobs is, in one cheap query; a job that does not exist or is deleted is left out."""
         is_drawing = and_(DrawingRow.job_id.is_not(None), DrawingRow.finished_at.is_(None))
         query = (
             select(_jobs.id, _jobs.last_seq, _jobs.status, is_drawing)
             .select_from(JobRow)
             .outerjoin(DrawingRow, DrawingRow.job_id == _jobs.id)
-            .where(_jobs.id.in_(job_ids))
+            .where(_jobs.id.in_(job_ids), _jobs.deleted_at.is_(None))
         )
         with self._database.read() as connection:
             return {row[0]: Mark(row[1], JobStatus(row[2]), bool(row[3])) for row in connection.execute(query)}
@@ -695,6 +694,10 @@ _IDLE: dict[str, Any] = {"worker_id": None, "worker_pid": None, "lease_expires_a
 """Nobody holds the job."""
 
 
+_carried = select(RunRow.job_id).where(RunRow.is_closed)
+"""Jobs of which MLflow has everything."""
+
+
 def _guard(fence: Fence) -> tuple[ColumnElement[bool], ...]:
     return _jobs.id == fence.job_id, _jobs.status == "running", _jobs.attempt == fence.attempt
 
@@ -723,6 +726,14 @@ def _find(connection: Connection, job_id: UUID, *, lock: bool = False) -> Job | 
 def _get(connection: Connection, job_id: UUID, *, lock: bool = False) -> Job:
     job = _find(connection, job_id, lock=lock)
     if job is None:
+        raise NotFound(f"there is no job {job_id}")
+    return job
+
+
+def _get_owned(connection: Connection, job_id: UUID, owner: str, *, lock: bool = False) -> Job:
+    """The job as its owner may see it."""
+    job = _find(connection, job_id, lock=lock)
+    if job is None or job.owner != owner or job.deleted_at is not None:
         raise NotFound(f"there is no job {job_id}")
     return job
 

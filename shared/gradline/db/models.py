@@ -72,6 +72,8 @@ class JobRow(Table):
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the newest attempt began."""
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Its owner wants it forgotten; it is hidden, and goes once MLflow has all of it."""
     last_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """Sequence number of the newest event; events of one job commit in this order."""
     progress: Mapped[dict[str, Any] | None] = mapped_column(Json)
@@ -107,6 +109,12 @@ class JobRow(Table):
         ),
         Index("ix_jobs_owner_id", "owner", "id"),
         Index("ix_jobs_finished_at", "lane", "finished_at"),
+        Index(
+            "ix_jobs_deleted",
+            "id",
+            sqlite_where=text("deleted_at is not null"),
+            postgresql_where=text("deleted_at is not null"),
+        ),
     )
 
 

@@ -132,6 +132,23 @@ def test_a_dead_workers_run_ends_when_its_job_is_given_up(bench: Bench) -> None:
     assert (run.info.status, run.data.tags["gradline.error.code"]) == ("FAILED", "worker_lost")
 
 
+def test_the_run_of_a_job_deleted_before_it_was_carried_still_ends_whole(bench: Bench) -> None:
+    job, fence = bench.start()
+    bench.report(fence, 0)
+    relay = bench.relay()
+    bench.carry_news(relay, job)
+    bench.report(fence, 20)
+    bench.finish(fence, JobStatus.CANCELLED)
+    reported = bench.reported(job, "loss")
+    bench.jobs.delete(job.id, job.owner)
+    bench.carry_all(relay, job)
+    run = bench.mlflow_run(job)
+    assert run.info.status == "KILLED"
+    assert bench.history(run, "fit/loss") == reported
+    assert bench.jobs.purge(None) == 1
+    assert bench.runs.find(job.id) is None
+
+
 def test_a_job_cancelled_before_it_began_has_no_run(bench: Bench) -> None:
     job = bench.submit()
     bench.jobs.cancel(job.id, job.owner)

@@ -12,7 +12,7 @@ from gradline.db.session import Database
 from gradline.errors import LeaseLost
 from gradline.status import EventKind, JobStatus
 from tests.factories import artifact, checkpoint, metric
-from tests.integration.store.steps import claimed, fence, running
+from tests.integration.store.steps import claimed, close_runs, fence, running
 
 Write = Callable[[JobStore, Fence], Any]
 
@@ -36,7 +36,9 @@ TABLES = ("jobs", "events", "artifacts", "checkpoints", "drawings", "runs")
 
 
 @pytest.fixture(params=["released", "rescued", "retried", "ended", "cancelled", "deleted", "never begun"])
-def stale(request: pytest.FixtureRequest, job_store: JobStore, lapse: Callable[..., None]) -> Iterator[Fence]:
+def stale(
+    request: pytest.FixtureRequest, job_store: JobStore, database: Database, lapse: Callable[..., None]
+) -> Iterator[Fence]:
     """The fence of an attempt that another has followed, or whose job has ended."""
     job = running(job_store)
     how: str = request.param
@@ -44,6 +46,9 @@ def stale(request: pytest.FixtureRequest, job_store: JobStore, lapse: Callable[.
         yield Fence(job.id, job.attempt + 1)
         return
     _end_attempt(job_store, job, how, lapse)
+    if how == "deleted":
+        close_runs(database, job)
+        job_store.delete(job.id, job.owner)
     if how in {"released", "rescued"}:
         assert claimed(job_store, "w2").attempt == 2
     yield fence(job)
@@ -59,8 +64,6 @@ def _end_attempt(job_store: JobStore, job: Job, how: str, lapse: Callable[..., N
         assert len(job_store.rescue_lapsed()) == 1
     else:
         job_store.finish(fence(job), JobStatus.CANCELLED if how == "cancelled" else JobStatus.SUCCEEDED)
-    if how == "deleted":
-        job_store.delete(job.id, job.owner)
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())

@@ -12,7 +12,7 @@ from gradline.db.types import db_now
 from gradline.errors import LeaseLost
 from gradline.status import EventKind, JobStatus
 from tests.factories import artifact, checkpoint, metric
-from tests.integration.store.steps import fence, kinds, reread, running
+from tests.integration.store.steps import close_runs, fence, kinds, reread, running
 
 
 @pytest.fixture
@@ -139,8 +139,9 @@ def test_plots_that_kill_whoever_draws_them_are_given_up(
     assert reread(job_store, poison).status is JobStatus.SUCCEEDED
 
 
-def test_drawing_a_job_that_was_deleted_is_refused(job_store: JobStore) -> None:
+def test_drawing_a_job_that_was_deleted_is_refused(job_store: JobStore, database: Database) -> None:
     job = _drawable(job_store)
+    close_runs(database, job)
     found = job_store.claim_drawing()
     assert found is not None
     job_store.delete(job.id, "ada")

@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import update
 
 from gradline.db.jobs import JobStore
-from gradline.db.models import JobRow, RunRow
+from gradline.db.models import JobRow
 from gradline.db.session import Database
 from gradline.db.types import db_now
 from gradline.errors import Conflict, NotFound
 from gradline.status import EventKind, JobStatus
 from tests.factories import artifact, checkpoint, metric
-from tests.integration.store.steps import claimed, fence, kinds, reread, running, submitted
+from tests.integration.store.steps import claimed, close_runs, fence, kinds, reread, running, submitted
 
 
 def test_pages_show_every_job_once_newest_first(job_store: JobStore) -> None:
@@ -62,17 +62,40 @@ def test_the_priority_of_a_queued_job_can_change_and_is_told_once(job_store: Job
         job_store.set_priority(first.id, "bob", 1)
 
 
-def test_deleting_an_ended_job_takes_all_that_is_its_own(job_store: JobStore, count: Callable[[str], int]) -> None:
+def test_deleting_an_ended_job_takes_all_that_is_its_own(
+    job_store: JobStore, database: Database, count: Callable[[str], int]
+) -> None:
     job, other = running(job_store), running(job_store)
     for each in (job, other):
         job_store.record(fence(each), [metric(1)], checkpoint=checkpoint(1))
     job_store.finish(fence(job), JobStatus.SUCCEEDED, artifacts=[artifact()], drawings=["loss"])
     before = {table: count(table) for table in ("jobs", "events", "artifacts", "checkpoints", "drawings", "runs")}
     assert before == {"jobs": 2, "events": 10, "artifacts": 1, "checkpoints": 1, "drawings": 1, "runs": 2}
+    close_runs(database, job)
     job_store.delete(job.id, "ada")
     assert job_store.find(job.id) is None
     after = {table: count(table) for table in before}
     assert after == {"jobs": 1, "events": 4, "artifacts": 0, "checkpoints": 1, "drawings": 0, "runs": 1}
+
+
+def test_a_deleted_job_is_hidden_at_once_and_goes_when_mlflow_has_it_whole(
+    job_store: JobStore, database: Database
+) -> None:
+    job, kept = (submitted(job_store, idempotency_key=key) for key in ("a", "b"))
+    job_store.cancel(job.id, "ada")
+    job_store.delete(job.id, "ada")
+    for ask in (job_store.get, job_store.cancel, job_store.delete):
+        with pytest.raises(NotFound):
+            ask(job.id, "ada")
+    assert [found.id for found in job_store.list_jobs("ada")] == [kept.id]
+    assert set(job_store.marks([job.id, kept.id])) == {kept.id}
+    assert submitted(job_store, idempotency_key="a").id != job.id
+
+    assert job_store.purge(None) == 0
+    assert job_store.find(job.id) is not None, "the relay has still to end its run"
+    close_runs(database, job, kept)
+    assert job_store.purge(None) == 1
+    assert job_store.find(job.id) is None
 
 
 def test_a_job_that_has_not_ended_cannot_be_deleted(job_store: JobStore) -> None:
@@ -99,11 +122,11 @@ def test_a_purge_takes_only_old_jobs_that_mlflow_has_whole(
     old, unsynced, recent = (submitted(job_store) for _ in range(3))
     for job in (old, unsynced, recent):
         job_store.cancel(job.id, "ada")
-    with database.write() as connection:
-        connection.execute(update(RunRow).where(RunRow.job_id != unsynced.id).values(is_closed=True))
-    assert job_store.purge_ended(3600.0) == 0
+    close_runs(database, old, recent)
+    assert job_store.purge(3600.0) == 0
+    assert job_store.purge(None) == 0
     queued = submitted(job_store)
-    assert job_store.purge_ended(0.0) in {1, 2}  # the newest may have ended within the same millisecond
+    assert job_store.purge(0.0) in {1, 2}  # the newest may have ended within the same millisecond
     assert reread(job_store, unsynced).status is JobStatus.CANCELLED
     assert reread(job_store, queued).status is JobStatus.QUEUED
 

@@ -110,7 +110,7 @@ def change_job(job_id: UUID, owner: OwnerDep, body: JsonBody, services: Services
     responses=problem_responses(404, 409),
 )
 def delete_job(job_id: UUID, services: ServicesDep, owner: OwnerDep) -> None:
-    """With its events and artifacts; its MLflow run stays."""
+    """With its events and artifacts; its MLflow run stays, and is ended first where that is still to be done."""
     service.delete(services, owner, job_id)
 
 
