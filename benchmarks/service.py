@@ -19,7 +19,8 @@ from typing import Any
 import httpx2
 import psutil
 
-from gradline.db.jobs import JobStore, NewJob
+from gradline.db.jobs import JobStore
+from gradline.db.records import NewJob
 from gradline.db.session import Database
 from gradline.embedded.stack import Stack, Wishes
 from gradline.lanes import Doorbell

@@ -13,6 +13,7 @@ from typing import NoReturn
 import pytest
 
 from gradline.db import migrations
+from gradline.db.drawings import DrawingStore
 from gradline.db.jobs import JobStore
 from gradline.db.models import Table
 from gradline.db.session import Database
@@ -81,6 +82,11 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def job_store(database: Database) -> JobStore:
     return JobStore(database)
+
+
+@pytest.fixture
+def drawing_store(database: Database) -> DrawingStore:
+    return DrawingStore(database)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gradline.db.jobs import Artifact, NewEvent, NewJob, SavedCheckpoint
+from gradline.db.records import Artifact, NewEvent, NewJob, SavedCheckpoint
 from gradline.status import EventKind
 
 NOTES_SPEC: dict[str, Any] = {

@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from gradline.db.jobs import Event, Job, JobStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Event, Job
 from gradline.status import EventKind, JobStatus
 
 PAGE = 1000

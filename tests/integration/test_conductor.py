@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gradline.conductor.sweep import Sweep
 from gradline.db.datasets import DatasetStore, NewDataset
-from gradline.db.jobs import Fence, JobStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Fence
 from gradline.db.session import Database
 from gradline.settings import Settings
 from gradline.storage import ArtifactStore

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from gradline.db.jobs import Event, Job, JobStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Event, Job
 from gradline.db.session import Database
 from gradline.status import EventKind, JobStatus
 from tests.factories import NOTES_SPEC, metric

@@ -11,6 +11,7 @@ from gradline.api.probes import Probes
 from gradline.api.watch import Watcher
 from gradline.db.api_keys import ApiKeyStore
 from gradline.db.datasets import DatasetStore
+from gradline.db.drawings import DrawingStore
 from gradline.db.jobs import JobStore
 from gradline.db.runs import RunStore
 from gradline.db.session import Database
@@ -29,6 +30,7 @@ class Services:
     settings: Settings
     database: Database
     jobs: JobStore
+    drawings: DrawingStore
     datasets: DatasetStore
     workers: WorkerStore
     runs: RunStore
@@ -46,6 +48,7 @@ class Services:
             settings=settings,
             database=database,
             jobs=jobs,
+            drawings=DrawingStore(database, settings.lease_s),
             datasets=DatasetStore(database),
             workers=WorkerStore(database),
             runs=RunStore(database),

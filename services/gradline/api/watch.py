@@ -18,7 +18,8 @@ import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from gradline.db.jobs import JobStore, Mark
+from gradline.db.jobs import JobStore
+from gradline.db.records import Mark
 from gradline.errors import DependencyDown
 from gradline.lanes import redis_address
 from gradline.progress import stream_key

@@ -5,6 +5,7 @@ from datetime import timedelta
 import structlog
 
 from gradline.clock import utc_now
+from gradline.db.drawings import DrawingStore
 from gradline.db.jobs import JobStore
 from gradline.db.session import Database
 from gradline.db.workers import WorkerStore
@@ -30,6 +31,7 @@ class Sweep:
         self._retention_days = settings.retention_days
         self._database = Database(settings.database, pool_size=2)
         self._jobs = JobStore(self._database, settings.lease_s)
+        self._drawings = DrawingStore(self._database, settings.lease_s)
         self._workers = WorkerStore(self._database)
         self._store = ArtifactStore(settings.store_url)
         self._doorbell = Doorbell(settings.redis_url)
@@ -41,7 +43,7 @@ class Sweep:
     def ring(self) -> None:
         """Top up the bell list of each lane that has more work than rings: some were lost, or work became ready."""
         ready = self._jobs.ready_counts()
-        ready[Lane.DRAWING] = self._jobs.n_pending_drawings()
+        ready[Lane.DRAWING] = self._drawings.n_pending()
         for lane, n_ready in ready.items():
             n_rings = self._doorbell.waiting(lane) if n_ready else None
             if n_rings is not None and n_rings < min(n_ready, MAX_RINGS):

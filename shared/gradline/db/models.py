@@ -1,4 +1,4 @@
-"""The tables. Rows of `jobs`, `events`, `checkpoints` and `artifacts` are written only by `jobs.py`."""
+"""The tables. Each is written only by the store that owns it: job rows by `jobs.py`."""
 
 from datetime import datetime
 from typing import Any

@@ -54,6 +54,13 @@ END = _held(**_with_events, worker_id=None, worker_pid=None, lease_expires_at=No
 STORED_UNDER_KEYS = select(_events.c.once_key, _events.c.data).where(
     _events.c.job_id == bindparam("of_job"), _events.c.once_key.in_(bindparam("keys", expanding=True))
 )
+_newest = _checkpoints.alias("newest")
+DROP_OLD_CHECKPOINTS = delete(_checkpoints).where(
+    _checkpoints.c.job_id == bindparam("of_job"),
+    _checkpoints.c.step.not_in(
+        select(_newest.c.step).where(_newest.c.job_id == bindparam("of_job")).order_by(_newest.c.step.desc()).limit(2)
+    ),
+)
 DROP_CHECKPOINTS = delete(_checkpoints).where(_checkpoints.c.job_id == bindparam("of_job"))
 
 FREE_DRAWING = (
@@ -68,10 +75,23 @@ FREE_DRAWING = (
 )
 
 
-def put_artifacts(*, is_sqlite: bool) -> Insert:
-    """Insert, or replace the file under the same name."""
-    statement = (sqlite.insert if is_sqlite else postgresql.insert)(_artifacts)
-    fresh = {
-        name: statement.excluded[name] for name in ("kind", "step", "media_type", "sha256", "size_bytes", "attempt")
-    }
-    return statement.on_conflict_do_update(index_elements=["job_id", "name"], set_=fresh)
+def _upsert(insert_into: Any, key: list[str], replaced: list[str]) -> Insert:
+    """Insert, or replace these columns of the row under the same key."""
+    statement: Insert = insert_into.on_conflict_do_update(
+        index_elements=key, set_={name: insert_into.excluded[name] for name in replaced}
+    )
+    return statement
+
+
+_inserts = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+PUT_ARTIFACTS = {
+    dialect: _upsert(
+        insert_into(_artifacts), ["job_id", "name"], ["kind", "step", "media_type", "sha256", "size_bytes", "attempt"]
+    )
+    for dialect, insert_into in _inserts.items()
+}
+PUT_CHECKPOINT = {
+    dialect: _upsert(insert_into(_checkpoints), ["job_id", "step"], ["sha256", "size_bytes", "fingerprint", "attempt"])
+    for dialect, insert_into in _inserts.items()
+}

@@ -13,7 +13,7 @@ import pytest
 
 from gradline.api.deps import Services
 from gradline.api.main import Server, make_server
-from gradline.db.jobs import Fence, Job
+from gradline.db.records import Fence, Job
 from gradline.settings import Settings
 from tests.factories import NOTES_SPEC
 from tests.waiting import wait_until

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from gradline.api.jobs import files
-from gradline.db.jobs import Artifact, Fence
+from gradline.db.records import Artifact, Fence
 from gradline.status import JobStatus
 from tests.integration.api.checks import problem
 from tests.integration.api.conftest import Api
@@ -119,7 +119,7 @@ def drawing(api: Api) -> tuple[str, Fence]:
     job_id = api.submit()["id"]
     _, fence = api.claim(job_id)
     api.services.jobs.finish(fence, JobStatus.SUCCEEDED, result={}, drawings=["loss.png"])
-    claimed = api.services.jobs.claim_drawing()
+    claimed = api.services.drawings.claim()
     assert claimed is not None
     return job_id, claimed[1]
 
@@ -131,7 +131,7 @@ def test_a_download_waits_for_a_plot_that_is_being_drawn(api: Api, drawing: tupl
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(api.client.get, f"/v1/jobs/{job_id}/artifacts/loss.png")
         plot = Artifact("loss.png", "plot", "image/png", stored.sha256, stored.size_bytes)
-        api.services.jobs.record_drawing(fence, [plot], is_last=True)
+        api.services.drawings.record(fence, [plot], is_last=True)
         assert asked.result(timeout=10).content == BYTES
     listed = api.client.get(f"/v1/jobs/{job_id}/artifacts").json()
     assert ([item["name"] for item in listed["items"]], listed["pending"]) == (["loss.png"], [])
@@ -150,7 +150,7 @@ def test_a_plot_that_cannot_be_drawn_ends_the_wait(api: Api, drawing: tuple[str,
     job_id, fence = drawing
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(api.client.get, f"/v1/jobs/{job_id}/artifacts/loss.png")
-        api.services.jobs.record_drawing(fence, [], is_last=True)
+        api.services.drawings.record(fence, [], is_last=True)
         problem(asked.result(timeout=10), 404, "not_found")
 
 
@@ -174,5 +174,5 @@ def test_readers_of_pending_plots_take_no_threads(api: Api, drawing: tuple[str, 
         readers = [pool.submit(read) for _ in range(n_readers)]
         started.wait()
         assert api.client.get(f"/v1/jobs/{UUID(job_id)}").status_code == 200
-        api.services.jobs.record_drawing(fence, [], is_last=True)
+        api.services.drawings.record(fence, [], is_last=True)
         assert {reader.result(timeout=20) for reader in readers} == {404}

@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from gradline.db.jobs import Artifact
+from gradline.db.records import Artifact
 from gradline.progress import TickPublisher
 from gradline.status import JobStatus
 from tests.factories import metric
@@ -103,11 +103,11 @@ def test_the_stream_stays_open_for_plots_that_are_still_to_be_drawn(api: Api) ->
     api.services.jobs.finish(fence, JobStatus.SUCCEEDED, result={}, drawings=["loss.png", "accuracy.png"])
     stream = events(api, job_id)
     assert [next(stream)[0] for _ in range(3)] == ["submitted", "started", "ended"]
-    claimed = api.services.jobs.claim_drawing()
+    claimed = api.services.drawings.claim()
     assert claimed is not None
-    api.services.jobs.record_drawing(claimed[1], [PNG], is_last=False)
+    api.services.drawings.record(claimed[1], [PNG], is_last=False)
     assert next(stream)[2]["data"]["name"] == "loss.png"
-    api.services.jobs.record_drawing(claimed[1], [], is_last=True)
+    api.services.drawings.record(claimed[1], [], is_last=True)
     assert list(stream) == []
 
 

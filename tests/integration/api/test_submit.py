@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from gradline.db.jobs import Fence
+from gradline.db.records import Fence
 from gradline.status import JobStatus
 from tests.integration.api.checks import fields, problem
 from tests.integration.api.conftest import BODY, Api, StartApi

@@ -12,8 +12,9 @@ from mlflow.entities import Run
 from safetensors.torch import save
 from sqlalchemy import update
 
-from gradline.db.jobs import Artifact, Fence, Job, JobStore, NewEvent
+from gradline.db.jobs import JobStore
 from gradline.db.models import RunRow
+from gradline.db.records import Artifact, Fence, Job, NewEvent
 from gradline.db.runs import RunStore
 from gradline.db.session import Database
 from gradline.db.types import db_now

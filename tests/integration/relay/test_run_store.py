@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from gradline.db.jobs import Fence, Job, JobStore
+from gradline.db.drawings import DrawingStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Fence, Job
 from gradline.db.runs import Run, RunStore
 from gradline.db.session import Database
 from gradline.status import JobStatus
@@ -88,16 +90,16 @@ def test_progress_is_a_compare_and_set(runs: RunStore, start: Start) -> None:
 
 
 def test_an_ended_job_closes_its_run_once_all_of_it_is_carried(
-    runs: RunStore, job_store: JobStore, start: Start
+    runs: RunStore, job_store: JobStore, drawing_store: DrawingStore, start: Start
 ) -> None:
     job, fence = start()
     job_store.finish(fence, JobStatus.SUCCEEDED, result={}, drawings=["loss.png"])
     assert runs.advance("one", claim_one(runs), synced_seq=2, pause_s=0.0)
     assert runs.advance("one", claim_one(runs), synced_seq=3, pause_s=0.0)
     assert runs.claim_due("one") == []  # the plots are still to come
-    drawing = job_store.claim_drawing()
+    drawing = drawing_store.claim()
     assert drawing is not None
-    job_store.record_drawing(drawing[1], [], is_last=True)
+    drawing_store.record(drawing[1], [], is_last=True)
     assert runs.advance("one", claim_one(runs), synced_seq=3, pause_s=0.0)
     found = runs.find(job.id)
     assert found is not None

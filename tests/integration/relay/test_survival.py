@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gradline.db.jobs import Artifact
+from gradline.db.records import Artifact
 from gradline.relay.tracking import Tracking
 from gradline.status import JobStatus
 from tests.integration.relay.bench import STEPS, Bench, result

@@ -4,8 +4,9 @@ from typing import Any
 
 from sqlalchemy import update
 
-from gradline.db.jobs import Fence, Job, JobStore
+from gradline.db.jobs import JobStore
 from gradline.db.models import RunRow
+from gradline.db.records import Fence, Job
 from gradline.db.session import Database
 from gradline.status import EventKind
 from tests.factories import new_job

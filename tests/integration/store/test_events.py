@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gradline.db.jobs import JobStore, NewEvent
+from gradline.db.jobs import JobStore
+from gradline.db.records import NewEvent
 from gradline.status import EventKind, JobStatus
 from tests.factories import artifact, checkpoint, metric
 from tests.integration.store.steps import claimed, fence, kinds, reread, running

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from gradline.db.jobs import Fence, Job, JobStore, NewEvent
+from gradline.db.jobs import JobStore
+from gradline.db.records import Fence, Job, NewEvent
 from gradline.db.session import Database
 from gradline.errors import LeaseLost
 from gradline.status import EventKind, JobStatus

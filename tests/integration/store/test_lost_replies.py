@@ -5,7 +5,8 @@ from typing import TypeVar
 
 import pytest
 
-from gradline.db.jobs import Job, JobStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Job
 from gradline.db.session import Database
 from gradline.errors import DependencyDown, LeaseLost
 from gradline.status import EventKind, JobStatus

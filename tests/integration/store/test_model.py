@@ -20,8 +20,9 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import delete, update
 
-from gradline.db.jobs import MAX_CRASHES, Fence, Job, JobStore
+from gradline.db.jobs import MAX_CRASHES, JobStore
 from gradline.db.models import JobRow
+from gradline.db.records import Fence, Job
 from gradline.db.session import Database
 from gradline.db.types import db_now
 from gradline.errors import Conflict, DependencyDown, LeaseLost

@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from gradline.db.jobs import Job, JobStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Job
 from gradline.db.session import Database
 from gradline.lanes import Doorbell
 from gradline.settings import Settings

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradline.db.jobs import Artifact, Fence, Job, JobStore
+from gradline.db.drawings import DrawingStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Artifact, Fence, Job
 from gradline.db.session import Database
 from gradline.plots.animation import LAST_MS, MAX_FRAMES, spaced
 from gradline.plots.boundary import BoundaryPainter
@@ -46,8 +48,13 @@ def parsed(**overrides: Any) -> PlotData:
 
 
 @pytest.fixture
-def store(sqlite_url: str) -> JobStore:
-    return JobStore(Database(sqlite_url))
+def database(sqlite_url: str) -> Database:
+    return Database(sqlite_url)
+
+
+@pytest.fixture
+def store(database: Database) -> JobStore:
+    return JobStore(database)
 
 
 def ended_job(store: JobStore, artifacts: ArtifactStore, names: list[str], data: bytes | None = None) -> Job:
@@ -66,42 +73,50 @@ def opened(store: JobStore, artifacts: ArtifactStore, job: Job, name: str) -> Im
     return Image.open(io.BytesIO(artifacts.get(artifact.sha256)))
 
 
-def test_every_plot_that_was_promised_is_drawn(store: JobStore, artifact_store: ArtifactStore) -> None:
+def test_every_plot_that_was_promised_is_drawn(
+    drawing_store: DrawingStore, store: JobStore, artifact_store: ArtifactStore
+) -> None:
     job = ended_job(store, artifact_store, [*FRAMES, "animation.gif", *PLOTS])
-    assert draw_pending(store, artifact_store)
-    assert store.pending_drawings(job.id) == []
+    assert draw_pending(drawing_store, store, artifact_store)
+    assert drawing_store.pending_names(job.id) == []
     drawn = {a.name: a for a in store.artifacts(job.id)}
     assert [(drawn[name].kind, drawn[name].step) for name in FRAMES] == [("image", step) for step in STEPS]
     assert drawn["animation.gif"].kind == "animation"
     assert {drawn[name].kind for name in PLOTS} == {"plot"}
     assert opened(store, artifact_store, job, FRAMES[0]).size == (720, 600)
     assert opened(store, artifact_store, job, "loss.png").size == (900, 700)
-    assert not draw_pending(store, artifact_store)
+    assert not draw_pending(drawing_store, store, artifact_store)
 
 
-def test_the_animation_shows_each_frame_and_holds_the_last(store: JobStore, artifact_store: ArtifactStore) -> None:
+def test_the_animation_shows_each_frame_and_holds_the_last(
+    drawing_store: DrawingStore, store: JobStore, artifact_store: ArtifactStore
+) -> None:
     job = ended_job(store, artifact_store, ["animation.gif"])
-    draw_pending(store, artifact_store)
+    draw_pending(drawing_store, store, artifact_store)
     animation = opened(store, artifact_store, job, "animation.gif")
     assert getattr(animation, "n_frames") == len(STEPS)  # noqa: B009  the type knows no frames
     animation.seek(len(STEPS) - 1)
     assert animation.info["duration"] == LAST_MS
 
 
-def test_the_same_numbers_give_the_same_bytes(store: JobStore, artifact_store: ArtifactStore) -> None:
+def test_the_same_numbers_give_the_same_bytes(
+    drawing_store: DrawingStore, store: JobStore, artifact_store: ArtifactStore
+) -> None:
     jobs = [ended_job(store, artifact_store, [*FRAMES, *PLOTS, "animation.gif"]) for _ in range(2)]
-    while draw_pending(store, artifact_store):
+    while draw_pending(drawing_store, store, artifact_store):
         pass
     first, second = ({a.name: a.sha256 for a in store.artifacts(job.id)} for job in jobs)
     assert len(first) == len(FRAMES) + len(PLOTS) + 2
     assert first == second
 
 
-def test_numbers_that_cannot_be_drawn_end_as_a_warning(store: JobStore, artifact_store: ArtifactStore) -> None:
+def test_numbers_that_cannot_be_drawn_end_as_a_warning(
+    drawing_store: DrawingStore, store: JobStore, artifact_store: ArtifactStore
+) -> None:
     job = ended_job(store, artifact_store, ["boundary/step-000777.png"])
     for _ in range(3):
-        assert draw_pending(store, artifact_store)
-    assert not draw_pending(store, artifact_store)
+        assert draw_pending(drawing_store, store, artifact_store)
+    assert not draw_pending(drawing_store, store, artifact_store)
     (warning,) = store.events(job.id, kinds=[EventKind.WARNING])
     assert "boundary/step-000777.png" in warning.data["message"]
     found = store.find(job.id)
@@ -109,17 +124,19 @@ def test_numbers_that_cannot_be_drawn_end_as_a_warning(store: JobStore, artifact
     assert found.status is JobStatus.SUCCEEDED
 
 
-def test_a_drawing_goes_on_where_one_broke_off(store: JobStore, artifact_store: ArtifactStore) -> None:
+def test_a_drawing_goes_on_where_one_broke_off(
+    drawing_store: DrawingStore, store: JobStore, artifact_store: ArtifactStore
+) -> None:
     job = ended_job(store, artifact_store, [*FRAMES, "loss.png"])
-    claimed = store.claim_drawing()
+    claimed = drawing_store.claim()
     assert claimed is not None
     sentinel = Artifact(FRAMES[0], "image", "image/png", "e" * 64, 1, 0)
-    store.record_drawing(claimed[1], [sentinel], is_last=False, error="the child was killed")
-    assert draw_pending(store, artifact_store)
+    drawing_store.record(claimed[1], [sentinel], is_last=False, error="the child was killed")
+    assert draw_pending(drawing_store, store, artifact_store)
     kept = store.find_artifact(job.id, FRAMES[0])
     assert kept is not None
     assert kept.sha256 == "e" * 64  # what had been drawn was not drawn again
-    assert store.pending_drawings(job.id) == []
+    assert drawing_store.pending_names(job.id) == []
 
 
 def test_the_positive_class_is_drawn_on_its_side_of_the_line() -> None:
@@ -164,12 +181,14 @@ def test_a_long_animation_keeps_its_ends() -> None:
 
 
 @pytest.mark.parametrize("k", [2, 3, 10, 20])
-def test_a_confusion_matrix_of_any_size_can_be_drawn(store: JobStore, artifact_store: ArtifactStore, k: int) -> None:
+def test_a_confusion_matrix_of_any_size_can_be_drawn(
+    drawing_store: DrawingStore, store: JobStore, artifact_store: ArtifactStore, k: int
+) -> None:
     counts = (np.eye(k, dtype=int) * 20).tolist()
     matrix = {"train": counts, "validation": counts}
     data = numbers(class_names=[f"kind {i}" for i in range(k)], confusion_matrix=matrix, points=None, frames=[])
     job = ended_job(store, artifact_store, PLOTS, json.dumps(data).encode())
-    draw_pending(store, artifact_store)
+    draw_pending(drawing_store, store, artifact_store)
     width, height = opened(store, artifact_store, job, "confusion_matrix.png").size
     assert width > height  # the parts stand side by side
 

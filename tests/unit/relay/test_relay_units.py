@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from gradline.db.jobs import Artifact, Event, JobStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Artifact, Event
 from gradline.db.session import Database
 from gradline.relay import content
 from gradline.relay.breaker import LONGEST_WAIT_S, Breaker

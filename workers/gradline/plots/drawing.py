@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from gradline.db.jobs import Artifact, Fence, Job, JobStore
+from gradline.db.drawings import DrawingStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Artifact, Fence, Job
 from gradline.errors import DependencyDown, LeaseLost
 from gradline.plots.animation import gif_of, spaced
 from gradline.plots.boundary import BoundaryPainter
@@ -28,31 +30,31 @@ PLOTS: dict[str, Callable[[PlotData], bytes]] = {
 }
 
 
-def draw_pending(store: JobStore, artifacts: ArtifactStore) -> bool:
+def draw_pending(drawings: DrawingStore, jobs: JobStore, artifacts: ArtifactStore) -> bool:
     """Draw what is still to be drawn for one ended job; False where no job waits.
 
     What is wrong with the numbers is recorded on the drawing; a database or store that is away raises DependencyDown,
     and the drawing is claimed again once its lease lapses.
     """
-    claimed = store.claim_drawing()
+    claimed = drawings.claim()
     if claimed is None:
         return False
     job, fence = claimed
     try:
-        _draw_job(store, artifacts, job, fence)
+        _draw_job(drawings, jobs, artifacts, job, fence)
     except LeaseLost:
         log.warning("drawing_lost", job_id=str(job.id), drawing=fence.attempt)
     except DependencyDown:
         raise
     except Exception as error:
         log.exception("drawing_failed", job_id=str(job.id), drawing=fence.attempt)
-        store.record_drawing(fence, [], is_last=False, error=f"{type(error).__name__}: {error}")
+        drawings.record(fence, [], is_last=False, error=f"{type(error).__name__}: {error}")
     return True
 
 
-def _draw_job(store: JobStore, artifacts: ArtifactStore, job: Job, fence: Fence) -> None:
-    names = store.pending_drawings(job.id)
-    numbers = store.find_artifact(job.id, NAME)
+def _draw_job(drawings: DrawingStore, jobs: JobStore, artifacts: ArtifactStore, job: Job, fence: Fence) -> None:
+    names = drawings.pending_names(job.id)
+    numbers = jobs.find_artifact(job.id, NAME)
     if numbers is None:
         raise ValueError(f"the job has no artifact {NAME}")
     data = PlotData.parse(artifacts.get(numbers.sha256))
@@ -61,9 +63,9 @@ def _draw_job(store: JobStore, artifacts: ArtifactStore, job: Job, fence: Fence)
         stored = artifacts.put(content)
         batch.append(Artifact(*drawn, sha256=stored.sha256, size_bytes=stored.size_bytes, step=_step_of(drawn[0])))
         if len(batch) == BATCH:
-            store.record_drawing(fence, batch, is_last=False)
+            drawings.record(fence, batch, is_last=False)
             batch = []
-    store.record_drawing(fence, batch, is_last=True)
+    drawings.record(fence, batch, is_last=True)
     log.info("drawing_finished", job_id=str(job.id), n_plots=len(names))
 
 

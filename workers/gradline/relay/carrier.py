@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from gradline.db.datasets import DatasetStore, StoredDataset
-from gradline.db.jobs import Artifact, Event, Job, JobStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Artifact, Event, Job
 from gradline.db.runs import Run, RunStore
 from gradline.db.session import Database
 from gradline.errors import NotFound

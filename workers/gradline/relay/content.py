@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from gradline.db.datasets import StoredDataset
-from gradline.db.jobs import Event, Job
+from gradline.db.records import Event, Job
 from gradline.status import EventKind, JobStatus
 
 RUN_STATUS = {JobStatus.SUCCEEDED: "FINISHED", JobStatus.FAILED: "FAILED", JobStatus.CANCELLED: "KILLED"}

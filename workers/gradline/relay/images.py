@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 from PIL import Image
 
-from gradline.db.jobs import Artifact
+from gradline.db.records import Artifact
 from gradline.relay.content import milliseconds
 
 FOLDER = "images"

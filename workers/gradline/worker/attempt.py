@@ -8,7 +8,8 @@ from uuid import UUID
 import structlog
 
 from gradline.db.datasets import DatasetStore, StoredDataset
-from gradline.db.jobs import Artifact, Fence, Job, JobStore, NewEvent, SavedCheckpoint
+from gradline.db.jobs import JobStore
+from gradline.db.records import Artifact, Fence, Job, NewEvent, SavedCheckpoint
 from gradline.errors import DependencyDown, NotFound, PermanentError
 from gradline.progress import TickPublisher
 from gradline.status import EventKind

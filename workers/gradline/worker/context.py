@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gradline.db.datasets import StoredDataset
-from gradline.db.jobs import Job
+from gradline.db.records import Job
 from gradline.storage import ArtifactStore
 
 

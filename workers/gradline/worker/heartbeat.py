@@ -15,7 +15,8 @@ from typing import Any, Self
 
 import structlog
 
-from gradline.db.jobs import Fence, Job, JobStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Fence, Job
 from gradline.errors import CancelRequested, DeadlineExceeded, DependencyDown, GradlineError, LeaseLost, ShuttingDown
 from gradline.settings import Settings
 from gradline.status import JobStatus

@@ -10,7 +10,8 @@ from typing import Any
 import structlog
 
 from gradline.db.datasets import DatasetStore
-from gradline.db.jobs import Fence, Job, JobStore
+from gradline.db.jobs import JobStore
+from gradline.db.records import Fence, Job
 from gradline.db.session import Database
 from gradline.errors import (
     AttemptStopped,

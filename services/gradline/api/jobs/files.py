@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from gradline.api.deps import Services
 from gradline.api.errors import Refused
-from gradline.db.jobs import Artifact
+from gradline.db.records import Artifact
 from gradline.errors import NotFound
 
 PENDING_MAX_S = 20.0
@@ -68,7 +68,7 @@ def respond(services: Services, request: Request, artifact: Artifact) -> Respons
 
 
 def _look(services: Services, job_id: UUID, name: str) -> tuple[Artifact | None, list[str]]:
-    pending = services.jobs.pending_drawings(job_id)  # first: a plot is pending until it is there
+    pending = services.drawings.pending_names(job_id)  # first: a plot is pending until it is there
     return services.jobs.find_artifact(job_id, name), pending
 
 

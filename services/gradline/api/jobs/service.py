@@ -12,7 +12,7 @@ from gradline.api.deps import Services
 from gradline.api.jobs.schemas import ArtifactList, JobFilter, JobPage, JobRequest, JobView, MetricList, PriorityChange
 from gradline.api.jobs.views import artifact_view, job_view, job_views, metric_point
 from gradline.api.paging import decode_cursor, page
-from gradline.db.jobs import Job, NewJob
+from gradline.db.records import Job, NewJob
 from gradline.errors import InputFault, InvalidInput, NotFound
 from gradline.lanes import Lane
 from gradline.specs import faults_of, parse_spec
@@ -111,7 +111,7 @@ def metrics(services: Services, owner: str, job_id: UUID) -> MetricList:
 
 def artifacts(services: Services, owner: str, job_id: UUID) -> ArtifactList:
     services.jobs.get(job_id, owner)
-    pending = services.jobs.pending_drawings(job_id)  # before the list: a plot drawn in between stands in both
+    pending = services.drawings.pending_names(job_id)  # before the list: a plot drawn in between stands in both
     items = [artifact_view(job_id, artifact) for artifact in services.jobs.artifacts(job_id)]
     have = {item.name for item in items}
     return ArtifactList(items=items, pending=[name for name in pending if name not in have])

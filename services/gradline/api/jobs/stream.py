@@ -9,7 +9,8 @@ from fastapi.sse import ServerSentEvent
 from pydantic_core import to_json
 
 from gradline.api.watch import Tick, Watch, Watcher
-from gradline.db.jobs import Event, JobStore, Mark
+from gradline.db.jobs import JobStore
+from gradline.db.records import Event, Mark
 
 DRAWING_MAX_S = 120.0
 """How long the stream of an ended job stays open for plots that are still to be drawn."""

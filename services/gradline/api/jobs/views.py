@@ -5,7 +5,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from gradline.api.jobs.schemas import ArtifactView, JobLinks, JobView, MetricPoint, MlflowView, Progress
-from gradline.db.jobs import Artifact, Event, Job
+from gradline.db.records import Artifact, Event, Job
 from gradline.db.runs import Run
 
 _SAME = tuple(name for name in JobView.model_fields if name in Job.__dataclass_fields__ and name not in ("progress",))

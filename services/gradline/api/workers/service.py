@@ -8,7 +8,7 @@ from gradline.api.deps import Services
 from gradline.api.probes import BROKER_TIMEOUT_S
 from gradline.api.workers.schemas import LaneList, LaneView, WorkerJob, WorkerList, WorkerView
 from gradline.clock import utc_now
-from gradline.db.jobs import Job, LaneDepth
+from gradline.db.records import Job, LaneDepth
 from gradline.db.workers import Worker
 from gradline.lanes import Lane, connect_redis
 
