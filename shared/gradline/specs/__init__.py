@@ -1,8 +1,5 @@
 """What a job asks for: one frozen, strict model per kind; the API checks it, the worker runs it."""
 
-import json
-import re
-from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,34 +23,28 @@ def parse_spec(kind: str, spec: Any) -> Spec:
     try:
         return KINDS[kind].model_validate(spec)
     except ValidationError as error:
-        raise InvalidInput(faults_of(error, prefix="spec")) from error
+        raise InvalidInput(faults_of(error, spec, prefix="spec")) from error
 
 
-def faults_of(error: ValidationError, prefix: str = "") -> list[InputFault]:
-    """A pydantic error as our faults, with dotted paths as the caller spells them."""
+def faults_of(error: ValidationError, given: Any, prefix: str = "") -> list[InputFault]:
+    """A pydantic error over what was given as our faults, with dotted paths as the caller spells them."""
     return [
-        InputFault(_path(prefix, e["loc"]), _shown(e), e["msg"].removeprefix("Value error, "))
+        InputFault(_path(prefix, e, given), _shown(e), e["msg"].removeprefix("Value error, "))
         for e in error.errors(include_url=False)
     ]
 
 
-def _path(prefix: str, loc: tuple[int | str, ...]) -> str:
-    parts = [prefix] if prefix else []
-    for part in loc:
+def _path(prefix: str, error: Any, given: Any) -> str:
+    """Pydantic's path without the branches of unions, which are no fields of what was given."""
+    parts, loc = [prefix] if prefix else [], error["loc"]
+    for depth, part in enumerate(loc, 1):
         if isinstance(part, int):
             parts[-1:] = [f"{parts[-1] if parts else ''}[{part}]"]
-        elif part not in _TAGS:
+            given = given[part]
+        elif isinstance(given, dict) and (part in given or (error["type"] == "missing" and depth == len(loc))):
             parts.append(part)
+            given = given.get(part)
     return ".".join(parts)
-
-
-def _tags_of(kinds: Iterable[type[Spec]]) -> frozenset[str]:
-    """Tags that pydantic puts into the path of a discriminated union, where a caller writes none."""
-    schemas = json.dumps([kind.model_json_schema() for kind in kinds])
-    return frozenset(re.findall(r'"const": "([^"]+)"', schemas))
-
-
-_TAGS = _tags_of(KINDS.values())
 
 
 def _shown(error: Any) -> Any:

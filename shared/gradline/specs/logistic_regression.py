@@ -1,177 +1,67 @@
-"""The spec of a `logistic-regression` job."""
+"""The spec of a `logistic-regression` job; its parts stand in `regression`."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from gradline.specs.base import Spec
+from gradline.specs.regression.judgement import Evaluation, Inference, ThresholdTarget
+from gradline.specs.regression.model import Model, Penalty, PenaltyPath
+from gradline.specs.regression.preparation import Preprocess, Split
+from gradline.specs.regression.reporting import Checkpoint, PlotName, Report
+from gradline.specs.regression.solvers import (
+    FIRST_ORDER,
+    MAX_REPORTS,
+    SMOOTH_ONLY,
+    Adam,
+    AdamW,
+    AutoSolver,
+    Fista,
+    Lbfgs,
+    Newton,
+    NewtonCg,
+    ProximalNewton,
+    Sgd,
+    Solver,
+    Stop,
+)
+from gradline.specs.regression.sources import Blobs, Builtin, Dataset, Seed
 
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-MAX_REPORTS = 1_000_000
+__all__ = [
+    "Adam",
+    "AdamW",
+    "AutoSolver",
+    "Blobs",
+    "Builtin",
+    "Checkpoint",
+    "Dataset",
+    "Evaluation",
+    "Fista",
+    "Inference",
+    "Lbfgs",
+    "LogisticRegressionSpec",
+    "Model",
+    "Newton",
+    "NewtonCg",
+    "Penalty",
+    "PenaltyPath",
+    "PlotName",
+    "Preprocess",
+    "ProximalNewton",
+    "Report",
+    "Sgd",
+    "Solver",
+    "Split",
+    "Stop",
+    "ThresholdTarget",
+]
 
-
-class Blobs(Spec):
-    """Two Gaussian clouds with unit variance in two dimensions.
-
-    Class 0 is drawn around `(+mean + bias, +mean + bias)`, class 1 around `(-mean + bias, -mean + bias)`.
-    """
-
-    source: Literal["blobs"] = "blobs"
-    samples_per_class: int = Field(100, ge=1, le=5_000_000)
-    mean: float = 1.7
-    bias: float = 1.0
-    seed: Seed | None = None
-    """None: drawn from the stream of the job's own seed, before the initial weights, as the notes' script does."""
-
-
-class Builtin(Spec):
-    """One of the data sets that scikit-learn carries."""
-
-    source: Literal["builtin"]
-    name: Literal["breast_cancer", "digits", "iris", "wine"]
-
-
-class Dataset(Spec):
-    """An uploaded data set and the roles of its columns."""
-
-    source: Literal["dataset"]
-    dataset_id: str = Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
-    target: str = Field(min_length=1)
-    features: list[str] | None = Field(None, min_length=1)
-    """None: every column but the target and the weights."""
-    positive_class: str | int | float | bool | None = None
-    """The value of the target that counts as class 1; None: the last in sorted order. Two classes only."""
-    weights: str | None = None
-    """A numeric column of non-negative row weights; a row of weight 2 counts as that row twice."""
-
-    @model_validator(mode="after")
-    def roles_are_distinct(self) -> Self:
-        if self.weights is not None and self.weights == self.target:
-            raise ValueError(f"`weights` and `target` are both {self.target!r}; a column has one role")
-        for role in (self.target, self.weights):
-            if self.features is not None and role in self.features:
-                raise ValueError(f"column {role!r} is both a feature and the target or the weights")
-        if self.features is not None and len(set(self.features)) < len(self.features):
-            raise ValueError("`features` names a column twice")
-        return self
-
-
-class Split(Spec):
-    """The rows held out for validation. Everything is fitted on the training rows only."""
-
-    validation_fraction: float = Field(0.0, ge=0.0, le=0.9)
-    seed: Seed = 0
-    stratify: bool = True
-    """Keep the share of every class the same in both parts."""
-
-
-class Preprocess(Spec):
-    """How columns become features; fitted on the training rows only."""
-
-    standardize: bool | None = None
-    """Centre and scale every feature while training; coefficients are reported on the columns' own scale.
-    None: true, except for blobs."""
-    missing: Literal["error", "mean", "median", "indicator"] = "error"
-    """What to do with missing values. `indicator`: the mean, and a further 0/1 feature that says where.
-    In text columns a missing value becomes a level of its own, except under `error`."""
-    categorical: Literal["onehot"] = "onehot"
-    """One 0/1 feature for each level but the first (the reference level, in sorted order)."""
-
-
-class Model(Spec):
-    family: Literal["auto", "binomial", "multinomial"] = "auto"
-    """`auto`: binomial for two classes in the target, multinomial for more."""
-    fit_intercept: bool = True
-
-
-class Penalty(Spec):
-    """Added to the mean loss: `l1 * ||w||_1 + l2 / 2 * ||w||_2^2`. The intercept is not penalised.
-
-    With n rows of weight 1, scikit-learn's `C` corresponds to `l2 = 1 / (C * n)`.
-    """
-
-    l1: float = Field(0.0, ge=0.0)
-    l2: float = Field(0.0, ge=0.0)
-
-
-class AutoSolver(Spec):
-    """lbfgs, or fista where an l1 penalty makes the objective non-smooth."""
-
-    name: Literal["auto"] = "auto"
-
-
-class Sgd(Spec):
-    """Gradient descent as torch.optim.SGD defines it; the whole data set each step unless `batch_size` is set."""
-
-    name: Literal["sgd"]
-    learning_rate: float = Field(0.01, gt=0.0)
-    momentum: float = Field(0.0, ge=0.0, lt=1.0)
-    nesterov: bool = False
-    batch_size: int | None = Field(None, ge=1)
-
-    @model_validator(mode="after")
-    def nesterov_needs_momentum(self) -> Self:
-        if self.nesterov and self.momentum == 0.0:
-            raise ValueError("`nesterov` needs a momentum above 0")
-        return self
-
-
-class Adam(Spec):
-    """Adam (Kingma and Ba 2015) as torch.optim.Adam defines it."""
-
-    name: Literal["adam"]
-    learning_rate: float = Field(0.001, gt=0.0)
-    beta1: float = Field(0.9, ge=0.0, lt=1.0)
-    beta2: float = Field(0.999, ge=0.0, lt=1.0)
-    epsilon: float = Field(1e-8, gt=0.0)
-    batch_size: int | None = Field(None, ge=1)
-
-
-class Lbfgs(Spec):
-    """Limited-memory BFGS with a strong-Wolfe line search (Nocedal and Wright 2006, algorithms 7.5 and 3.5)."""
-
-    name: Literal["lbfgs"]
-    memory: int = Field(10, ge=1, le=100)
-    """Pairs of steps and gradient changes kept."""
-
-
-class Fista(Spec):
-    """Proximal gradient with momentum and restarts, for l1 penalties (Beck and Teboulle 2009)."""
-
-    name: Literal["fista"]
-
-
-Solver = Annotated[AutoSolver | Sgd | Adam | Lbfgs | Fista, Field(discriminator="name")]
-
-
-class Stop(Spec):
-    max_steps: int = Field(1000, ge=1, le=10_000_000)
-    tolerance: float = Field(1e-6, ge=0.0)
-    """lbfgs and fista stop once the largest absolute entry of the (sub)gradient falls to this. 0: never."""
-    accuracy_above: float | None = Field(None, ge=0.0, lt=1.0)
-    """Stop at a report once the training accuracy is above this."""
-    patience: int | None = Field(None, ge=1)
-    """Stop after this many reports without a lower validation log loss; needs a validation split."""
-
-
-PlotName = Literal["boundary", "animation", "loss", "accuracy", "confusion_matrix"]
-
-
-class Report(Spec):
-    every: int | None = Field(None, ge=1)
-    """Report, and look at the stop rules, every this many steps, from step 0. None: 20, but 1 for lbfgs and fista,
-    whose steps are few."""
-    plots: list[PlotName] = Field(["boundary", "animation", "loss", "accuracy", "confusion_matrix"])
-    """`boundary` and `animation` need two features and two classes; elsewhere they are left out."""
-
-
-class Checkpoint(Spec):
-    every_s: float = Field(10.0, ge=0.0)
-    """Seconds between checkpoints; 0: at every report."""
+SolverName = Literal["sgd", "adam", "adamw", "lbfgs", "newton", "newton-cg", "fista", "proximal-newton"]
+DEFAULT_FOLDS = 5
 
 
 class LogisticRegressionSpec(Spec):
-    """A logistic regression, binomial or multinomial."""
+    """A logistic regression, binomial or multinomial, or one of its relatives for numbers."""
 
     data: Annotated[Blobs | Builtin | Dataset, Field(discriminator="source")] = Blobs()
     split: Split = Split()
@@ -180,15 +70,21 @@ class LogisticRegressionSpec(Spec):
     penalty: Penalty = Penalty()
     solver: Solver = AutoSolver()
     stop: Stop = Stop()
+    on_separation: Literal["warn", "firth", "ridge", "error"] = "warn"
+    """What to do where classes can be separated, so that coefficients have no finite estimate. `warn`: say so, with the
+    columns that separate. `firth`: fit by Firth's penalised likelihood (Firth 1993). `ridge`: fit again with a small l2
+    penalty. `error`: fail."""
+    inference: Inference = Inference()
+    evaluation: Evaluation = Evaluation()
     report: Report = Report()
     checkpoint: Checkpoint = Checkpoint()
     seed: Seed = 0
     dtype: Literal["float32", "float64"] | None = None
-    """None: float32 for sgd and adam (what torch trains in by default), float64 for lbfgs and fista."""
+    """None: float32 for sgd, adam and adamw (what torch trains in by default), float64 for the others."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
-    def solver_name(self) -> Literal["sgd", "adam", "lbfgs", "fista"]:
+    def solver_name(self) -> SolverName:
         """The solver that `auto` stands for, or the one named."""
         if self.solver.name == "auto":
             return "fista" if self.penalty.l1 > 0 else "lbfgs"
@@ -196,12 +92,19 @@ class LogisticRegressionSpec(Spec):
 
     @property
     def is_first_order(self) -> bool:
-        """sgd and adam take many cheap steps and start from drawn weights; the others take few and start from zero."""
-        return self.solver_name in ("sgd", "adam")
+        """Many cheap steps from drawn weights; the other solvers take few and start from zero."""
+        return self.solver.name in FIRST_ORDER
 
     @property
     def report_every(self) -> int:
         return self.report.every or (20 if self.is_first_order else 1)
+
+    @property
+    def n_folds(self) -> int | None:
+        """Of the cross-validation; None where there is none, or a column names the folds."""
+        if isinstance(self.data, Dataset) and self.data.fold is not None:
+            return None
+        return self.split.folds or (DEFAULT_FOLDS if self.penalty.path is not None else None)
 
     @model_validator(mode="after")
     def parts_agree(self) -> Self:
@@ -210,10 +113,73 @@ class LogisticRegressionSpec(Spec):
                 f"{self.stop.max_steps} steps with a report every {self.report_every}: "
                 f"at most {MAX_REPORTS} reports are kept; raise report.every"
             )
-        if self.penalty.l1 > 0 and self.solver.name == "lbfgs":
-            raise ValueError(
-                f"penalty.l1 is {self.penalty.l1}: lbfgs needs a smooth objective; use solver auto, fista, sgd or adam"
-            )
         if self.stop.patience is not None and self.split.validation_fraction == 0.0:
-            raise ValueError("stop.patience watches the validation log loss: set split.validation_fraction above 0")
+            raise ValueError("stop.patience watches the validation rows: set split.validation_fraction above 0")
+        return self
+
+    @model_validator(mode="after")
+    def solver_fits_the_penalty(self) -> Self:
+        name = self.solver.name
+        if self.penalty.has_l1 and name in SMOOTH_ONLY:
+            given = f"l1 is {self.penalty.l1}" if self.penalty.path is None else "path has an l1 part"
+            raise ValueError(
+                f"penalty.{given}: {name} needs a smooth objective; "
+                "use solver auto, fista, proximal-newton, sgd or adam"
+            )
+        if self.penalty.path is not None and name in FIRST_ORDER:
+            raise ValueError(f"penalty.path needs fits that end at the minimum, which {name} does not; use solver auto")
+        return self
+
+    @model_validator(mode="after")
+    def family_fits_the_data(self) -> Self:
+        has_classes = not isinstance(self.data, Builtin) or self.data.has_classes
+        if has_classes and self.model.is_numeric and not isinstance(self.data, Dataset):
+            raise ValueError(f"model.family is {self.model.family}, but the target of this data set is a class")
+        if not has_classes and not self.model.is_numeric:
+            raise ValueError(
+                f"model.family is {self.model.family}, but the target of this data set is a number: "
+                "name gaussian, log-linear or poisson"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def classes_are_there_where_asked_for(self) -> Self:
+        """Numbers have no classes to count, separate or decide between."""
+        if not self.model.is_numeric:
+            return self
+        asked = {
+            "data.positive_class": getattr(self.data, "positive_class", None) is not None,
+            "stop.accuracy_above": self.stop.accuracy_above is not None,
+            "stop.metric accuracy": self.stop.metric == "accuracy",
+            f"on_separation {self.on_separation}": self.on_separation != "warn",
+            "evaluation.threshold": self.evaluation.threshold != 0.5,
+        }
+        for field, is_asked in asked.items():
+            if is_asked:
+                raise ValueError(f"{field} needs classes, and the family {self.model.family} has none")
+        return self
+
+    @model_validator(mode="after")
+    def roles_fit_the_family_and_the_split(self) -> Self:
+        if self.model.family == "multinomial" and self.evaluation.threshold != 0.5:
+            raise ValueError("evaluation.threshold decides between two classes; model.family is multinomial")
+        if not isinstance(self.data, Dataset):
+            return self
+        if self.data.offset is not None and self.model.family == "multinomial":
+            raise ValueError("data.offset is for families with one linear predictor; model.family is multinomial")
+        if self.data.fold is None:
+            return self
+        for field, is_set in (
+            ("split.folds", self.split.folds is not None),
+            ("split.validation_fraction", self.split.validation_fraction > 0),
+            ("data.group", self.data.group is not None),
+        ):
+            if is_set:
+                raise ValueError(f"data.fold says which rows are held out together: leave out {field}")
+        return self
+
+    @model_validator(mode="after")
+    def firth_is_the_only_penalty(self) -> Self:
+        if self.on_separation == "firth" and (self.penalty.l1 > 0 or self.penalty.l2 > 0 or self.penalty.path):
+            raise ValueError("on_separation firth is a penalty of its own: leave out penalty")
         return self

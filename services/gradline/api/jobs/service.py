@@ -94,7 +94,7 @@ def change(services: Services, owner: str, job_id: UUID, body: Any) -> JobView:
     try:
         wanted = PriorityChange.model_validate(body)
     except ValidationError as error:
-        raise InvalidInput(faults_of(error)) from error
+        raise InvalidInput(faults_of(error, body)) from error
     job = services.jobs.set_priority(job_id, owner, wanted.priority)
     return _view(services, job, services.jobs.queue_position(job))
 
@@ -124,7 +124,7 @@ def _parse(body: Any) -> tuple[JobRequest, Spec]:
     try:
         request = JobRequest.model_validate(body)
     except ValidationError as error:
-        faults += faults_of(error)
+        faults += faults_of(error, body)
     if isinstance(body, dict) and isinstance(body.get("kind"), str) and isinstance(body.get("spec"), dict):
         try:
             spec = parse_spec(body["kind"], body["spec"])

@@ -1,0 +1,1 @@
+"""The parts of the spec of a regression, a module a noun."""

@@ -1,0 +1,81 @@
+"""What is fitted: the family, the weights of classes and the penalty."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from gradline.specs.base import Spec
+
+FamilyName = Literal["auto", "binomial", "multinomial", "gaussian", "log-linear", "poisson"]
+NUMERIC_FAMILIES = ("gaussian", "log-linear", "poisson")
+"""Those whose target is a number; `auto` never chooses one of them."""
+
+
+def _spelling(weights: Any) -> str:
+    return "each" if isinstance(weights, dict) else "rule"
+
+
+ClassWeights = Annotated[
+    Annotated[Literal["balanced"], Tag("rule")]
+    | Annotated[dict[str, Annotated[float, Field(gt=0.0)]], Field(min_length=1), Tag("each")],
+    Discriminator(_spelling),
+]
+
+
+class Model(Spec):
+    family: FamilyName = "auto"
+    """`auto`: binomial for two classes in the target, multinomial for more; a target of numbers needs its family named.
+    `gaussian`: linear regression, least squares. `log-linear`: least squares on the logarithm of a positive target.
+    `poisson`: counts or rates, with the logarithm as link."""
+    fit_intercept: bool = True
+    class_weights: ClassWeights | None = None
+    """Factors on the weights of rows by their class. `balanced`: every class weighs the same in sum, and the rows as
+    much as without. Or a weight for each class by its name; a class that is not named keeps 1."""
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the target is a number rather than a class."""
+        return self.family in NUMERIC_FAMILIES
+
+    @model_validator(mode="after")
+    def class_weights_need_classes(self) -> Self:
+        if self.class_weights is not None and self.is_numeric:
+            raise ValueError(f"`class_weights` weigh classes, and the family {self.family} has none; use data.weights")
+        return self
+
+
+class PenaltyPath(Spec):
+    """Fits for a falling row of penalty strengths, one started from another, and the choice by cross-validation.
+
+    Strength s is the penalty `s * (l1_ratio * ||w||_1 + (1 - l1_ratio) / 2 * ||w||_2^2)`. The largest is the smallest
+    for which every coefficient is 0 (for an `l1_ratio` below 0.001, that of 0.001), and they fall geometrically.
+    """
+
+    n_values: int = Field(50, ge=2, le=1000)
+    smallest: float = Field(1e-4, gt=0.0, lt=1.0)
+    """The last strength as a share of the largest."""
+    l1_ratio: float = Field(1.0, ge=0.0, le=1.0)
+    choose: Literal["best", "one_standard_error"] = "best"
+    """By the held-out loss: the lowest, or the strongest penalty within one standard error of it."""
+
+
+class Penalty(Spec):
+    """Added to the mean loss: `l1 * ||w||_1 + l2 / 2 * ||w||_2^2`. The intercept is not penalised.
+
+    With n rows of weight 1, scikit-learn's `C` corresponds to `l2 = 1 / (C * n)`.
+    """
+
+    l1: float = Field(0.0, ge=0.0)
+    l2: float = Field(0.0, ge=0.0)
+    path: PenaltyPath | None = None
+    """Let cross-validation choose how strong the penalty is, with `split.folds` folds (5 unless set)."""
+
+    @model_validator(mode="after")
+    def strength_is_given_or_chosen(self) -> Self:
+        if self.path is not None and (self.l1 > 0 or self.l2 > 0):
+            raise ValueError(f"`path` chooses the penalty: leave out l1 (now {self.l1}) and l2 (now {self.l2})")
+        return self
+
+    @property
+    def has_l1(self) -> bool:
+        return self.l1 > 0 or (self.path is not None and self.path.l1_ratio > 0)

@@ -1,0 +1,23 @@
+"""What a running fit tells and keeps."""
+
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from gradline.specs.base import Spec
+
+PlotName = Literal["boundary", "animation", "loss", "accuracy", "confusion_matrix"]
+
+
+class Report(Spec):
+    every: int | None = Field(None, ge=1)
+    """Report, and look at the stop rules, every this many steps, from step 0. None: 20 for sgd, adam and adamw, 1 for
+    the others, whose steps are few."""
+    plots: list[PlotName] = Field(list(get_args(PlotName)))
+    """`boundary` and `animation` need two features and two classes, `accuracy` and `confusion_matrix` classes;
+    elsewhere they are left out."""
+
+
+class Checkpoint(Spec):
+    every_s: float = Field(10.0, ge=0.0)
+    """Seconds between checkpoints; 0: at every report."""

@@ -1,0 +1,73 @@
+"""What the spec of a regression refuses, and that each refusal names the field as the caller spells it."""
+
+from typing import Any
+
+import pytest
+
+from gradline.errors import InvalidInput
+from gradline.specs import parse_spec
+from gradline.specs.logistic_regression import LogisticRegressionSpec
+
+UPLOAD = {"source": "dataset", "dataset_id": "00000000-0000-0000-0000-000000000000", "target": "y"}
+DIABETES = {"source": "builtin", "name": "diabetes"}
+
+
+def parsed(**spec: Any) -> LogisticRegressionSpec:
+    found = parse_spec("logistic-regression", spec)
+    assert isinstance(found, LogisticRegressionSpec)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "reason"),
+    [
+        ({"evaluation": {"threshold": "high"}}, "spec.evaluation.threshold", "a valid number"),
+        ({"evaluation": {"threshold": {"metric": "recall"}}}, "spec.evaluation.threshold", "recall needs `at_least`"),
+        ({"evaluation": {"threshold": {"metric": "f1", "at_least": 0.5}}}, "spec.evaluation.threshold", "leave out"),
+        ({"model": {"class_weights": {"yes": -1.0}}}, "spec.model.class_weights.yes", "greater than 0"),
+        ({"model": {"class_weights": "even"}}, "spec.model.class_weights", "'balanced'"),
+        ({"solver": {"name": "adam", "schedule": {"name": "step"}}}, "spec.solver.schedule.every", "required"),
+        ({"data": UPLOAD | {"types": {"y": "numeric"}}}, "spec.data", "'y' is none"),
+        ({"data": UPLOAD | {"offset": "y"}}, "spec.data", "`offset` and `target` are both 'y'"),
+        ({"data": UPLOAD | {"features": ["a"], "group": "a"}}, "spec.data", "both a feature and the group"),
+        ({"preprocess": {"interactions": [["a", "b"], ["b", "a"]]}}, "spec.preprocess", "twice"),
+        ({"preprocess": {"interactions": [["a"]]}}, "spec.preprocess.interactions[0]", "at least 2 items"),
+        ({"penalty": {"l1": 1.0, "path": {}}}, "spec.penalty", "`path` chooses the penalty"),
+    ],
+)
+def test_a_refused_field_is_named_as_the_caller_spells_it(spec: dict[str, Any], field: str, reason: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parsed(**spec)
+    assert [fault.field for fault in refused.value.faults] == [field]
+    assert reason in refused.value.faults[0].reason
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"data": DIABETES}, "name gaussian, log-linear or poisson"),
+        ({"model": {"family": "poisson"}}, "the target of this data set is a class"),
+        ({"data": DIABETES, "model": {"family": "gaussian"}, "stop": {"accuracy_above": 0.9}}, "stop.accuracy_above"),
+        ({"data": DIABETES, "model": {"family": "gaussian"}, "on_separation": "ridge"}, "on_separation ridge"),
+        ({"data": UPLOAD | {"offset": "o"}, "model": {"family": "multinomial"}}, "data.offset"),
+        ({"data": UPLOAD | {"fold": "f"}, "split": {"folds": 3}}, "leave out split.folds"),
+        ({"data": UPLOAD | {"fold": "f", "group": "g"}}, "leave out data.group"),
+        ({"penalty": {"path": {}}, "solver": {"name": "newton"}}, "newton needs a smooth objective"),
+        ({"penalty": {"path": {}}, "solver": {"name": "sgd"}}, "which sgd does not"),
+        ({"penalty": {"l1": 0.1}, "solver": {"name": "newton-cg"}}, "newton-cg needs a smooth objective"),
+        ({"penalty": {"l2": 0.1}, "on_separation": "firth"}, "firth is a penalty of its own"),
+    ],
+)
+def test_parts_that_contradict_each_other_are_refused(spec: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason):
+        parsed(**spec)
+
+
+def test_a_ridge_path_may_use_a_solver_for_smooth_objectives() -> None:
+    assert parsed(penalty={"path": {"l1_ratio": 0}}, solver={"name": "newton"}).n_folds == 5
+
+
+def test_the_number_of_folds_is_left_to_the_column_that_names_them() -> None:
+    assert parsed(data=UPLOAD | {"fold": "f"}, penalty={"path": {}}).n_folds is None
+    assert parsed(split={"folds": 3}).n_folds == 3
+    assert parsed().n_folds is None
