@@ -96,4 +96,4 @@ def test_a_checkpoint_is_saved_at_every_report_where_the_spec_says_so():
 def test_results_are_plain_json_and_files_name_no_pickle():
     result, attempt = train(**job_of("sgd"))
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert set(attempt.files) == {"model.safetensors", "model.json", "metrics.parquet", "plot_data.json"}
+    assert set(attempt.files) == {"model.json", "metrics.parquet", "plot_data.json"}

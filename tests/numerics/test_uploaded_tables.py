@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import torch
-from safetensors.numpy import load
 
 from gradline.data.split import split_rows
 from gradline.errors import PermanentError
@@ -56,22 +55,23 @@ def job(**fields: Any) -> dict[str, Any]:
 
 def predict(files: dict[str, bytes], rows: list[dict[str, Any]]) -> np.ndarray:
     """Class probabilities as model.json describes them; an independent reading of the format."""
-    model, tensors = json.loads(files["model.json"]), load(files["model.safetensors"])
-    features: dict[str, list[float]] = {name: [] for name in model["features"]}
-    for row in rows:
-        for part in model["preprocessing"]:
-            for j, name in enumerate(part["columns"]):
-                value = row[name]
-                if part["kind"] == "numeric":
-                    features[name].append(part["fill"][j] if value is None else value)
-                    if name in part["indicators"]:
-                        features[f"{name} is missing"].append(float(value is None))
-                else:
-                    for level in part["levels"][1:]:
-                        features[f"{name}={level}"].append(float((value or "(missing)") == level))
-    x = np.array([features[name] for name in model["features"]]).T
-    z = x @ tensors["coefficients"].T + tensors["intercepts"]
-    return 1 / (1 + np.exp(-z[:, 0]))
+    model = json.loads(files["model.json"])
+    inputs = {i["column"]: i for i in model["inputs"]}
+
+    def factor(row: dict[str, Any], wanted: dict[str, Any]) -> float:
+        value, column = row[wanted["column"]], inputs[wanted["column"]]
+        if "is_missing" in wanted:
+            return float(value is None)
+        if "level" not in wanted:
+            return column["fill"] if value is None else value
+        level = column["missing"] if value is None else value if value in column["levels"] else column["unseen"]
+        return float(level == wanted["level"])
+
+    def z(row: dict[str, Any]) -> float:
+        terms = [np.prod([factor(row, f) for f in w["factors"]]) * w["coefficients"][0] for w in model["features"]]
+        return sum(terms) + model["intercepts"][0]
+
+    return 1 / (1 + np.exp(-np.array([z(row) for row in rows])))
 
 
 def test_an_odd_csv_is_fitted_and_its_model_predicts_as_its_metrics_say(attempt):

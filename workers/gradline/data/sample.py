@@ -15,6 +15,8 @@ class NumericBlock:
 
     names: list[str]
     values_nj: Tensor
+    is_boolean: bool = False
+    """Whether 1 and 0 stand for true and false."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,5 +60,5 @@ class Sample:
 
 def _rows(block: Block, index_r: Tensor) -> Block:
     if isinstance(block, NumericBlock):
-        return NumericBlock(block.names, block.values_nj[index_r])
+        return NumericBlock(block.names, block.values_nj[index_r], block.is_boolean)
     return TextColumn(block.name, block.levels, block.code_n[index_r])

@@ -65,8 +65,8 @@ def _classes(column: pa.ChunkedArray, positive: Any) -> tuple[list[Any], Tensor]
 
 
 def _block(name: str, column: pa.ChunkedArray, dtype: torch.dtype) -> Block:
-    if type_name(column.type) != "text":
-        return NumericBlock([name], _numbers(column, dtype).unsqueeze(1))
+    if (kind := type_name(column.type)) != "text":
+        return NumericBlock([name], _numbers(column, dtype).unsqueeze(1), is_boolean=kind == "boolean")
     levels = sorted(pc.unique(column.drop_null()).to_pylist())
     code = pc.fill_null(pc.index_in(column, value_set=pa.array(levels, pa.string()), skip_nulls=True), -1)
     return TextColumn(name, levels, _tensor(code).long())

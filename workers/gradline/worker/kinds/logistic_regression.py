@@ -17,6 +17,7 @@ from gradline.worker.kinds.checkpoint_format import UnknownCheckpoint, pack, unp
 from gradline.worker.kinds.environment import choose_device, environment_of
 from gradline.worker.kinds.history import History, as_json, finite_all, frame_rows, point_stride, report_steps
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
+from gradline.worker.kinds.regression_scorecard import write_scorecard
 
 MAX_SHOWN_WEIGHTS = 20
 """A model with no more coefficients than this tells them with every report."""
@@ -244,9 +245,8 @@ class _RegressionAttempt:
     def _save_artifacts(self, result: dict[str, Any]) -> None:
         save = self._ctx.save_artifact
         theta_bkp = self._fit.theta_bkp
-        tensors, description = artifacts.model_files(self._prepared, theta_bkp)
-        save("model.safetensors", tensors, "application/octet-stream", "model")
-        save("model.json", description, "application/json", "model")
+        if bool(theta_bkp.isfinite().all()):
+            save("model.json", write_scorecard(self._prepared, theta_bkp, self._spec), "application/json", "model")
         save("metrics.parquet", artifacts.curve_parquet(self._history), "application/vnd.apache.parquet", "curve")
         if self._spec.report.plots:
             data = artifacts.plot_data(self._prepared, theta_bkp, self._history, result)

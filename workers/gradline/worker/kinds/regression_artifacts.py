@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from gradline.data.prepare import Prepared
@@ -15,7 +14,6 @@ from gradline.worker.kinds.history import History, as_json, frame_rows
 from gradline.worker.kinds.regression_result import confusion_counts
 
 MAX_PLOT_POINTS = 2000
-MODEL_FORMAT = "gradline.logistic-regression"
 
 
 def curve_parquet(history: History) -> bytes:
@@ -24,23 +22,6 @@ def curve_parquet(history: History) -> bytes:
     file = io.BytesIO()
     pyarrow.parquet.write_table(pa.table({"step": pa.array(history.steps, pa.int64()), **columns}), file)
     return file.getvalue()
-
-
-def model_files(prepared: Prepared, theta_bkp: Tensor) -> tuple[bytes, bytes]:
-    """model.safetensors (w_kd, c_k for features on their own scale) and model.json (how columns become features)."""
-    w_kd, c_k = prepared.preprocessing.on_own_scale(theta_bkp[0].cpu())
-    tensors: bytes = save({"coefficients": w_kd.contiguous(), "intercepts": c_k.contiguous()})
-    example_nd = prepared.train.x_np[:2, : prepared.train.d].cpu()
-    description = {
-        "format": MODEL_FORMAT,
-        "version": 1,
-        "family": "binomial" if prepared.train.k == 1 else "multinomial",
-        "classes": prepared.train_sample.classes,
-        "features": prepared.preprocessing.feature_names,
-        "preprocessing": [part.describe() for part in prepared.preprocessing.parts],
-        "input_example": prepared.preprocessing.rows_on_own_scale(example_nd).tolist(),
-    }
-    return tensors, json.dumps(description).encode()
 
 
 def plot_data(prepared: Prepared, theta_bkp: Tensor, history: History, result: dict[str, Any]) -> bytes:
