@@ -13,11 +13,12 @@ A torch library: it imports nothing else of ours, and does no I/O, logging or ti
 
 from gradline.training.batches import Batches
 from gradline.training.family import Family
-from gradline.training.iteration import Fit, Outcome, Report, Step, StopRules
+from gradline.training.iteration import Fit, Report, Step, StopRules
 from gradline.training.model import drawn_parameters, linear_predictor, probabilities, zero_parameters
 from gradline.training.objective import Fitness, Objective
+from gradline.training.outcome import Outcome
 from gradline.training.problem import Problem, make_problem
-from gradline.training.solvers import Adam, Fista, Lbfgs, Sgd, Solver, State
+from gradline.training.solvers import Adam, Fista, Lbfgs, Newton, Sgd, Solver, State
 
 __all__ = [
     "Adam",
@@ -27,6 +28,7 @@ __all__ = [
     "Fit",
     "Fitness",
     "Lbfgs",
+    "Newton",
     "Objective",
     "Outcome",
     "Problem",

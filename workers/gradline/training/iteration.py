@@ -7,38 +7,22 @@ A fit that has converged at step k needs no update there, so its report is of it
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gradline.training.objective import Fitness, Objective
+from gradline.training.outcome import Outcome
 from gradline.training.solvers.base import Solver, State
-
-
-class Outcome(StrEnum):
-    """Why a fit ended."""
-
-    CONVERGED = "converged"
-    """The gradient fell to the tolerance."""
-    TARGET_REACHED = "target_reached"
-    """A report's accuracy was above the one asked for."""
-    STEP_LIMIT = "step_limit"
-    """All steps were taken."""
-    EARLY_STOPPED = "early_stopped"
-    """The validation loss has not fallen for a number of reports."""
-    STALLED = "stalled"
-    """No step lowers the objective any further at this precision, though the gradient is above the tolerance."""
-    DIVERGED = "diverged"
-    """The loss is no longer a finite number."""
 
 
 @dataclass(frozen=True)
 class StopRules:
     max_steps: int
     tolerance: float = 0.0
-    """Largest absolute entry of the gradient at which a fit has converged; 0: never."""
+    """Of the measure that the solver stops on: the relative objective gap, for lbfgs and fista the largest absolute
+    entry of the (sub)gradient. 0: never."""
     accuracy_above: float | None = None
     patience: int | None = None
     """Reports without a lower validation loss."""
@@ -96,8 +80,8 @@ class Fit:
             self.outcome = Outcome.CONVERGED
         else:
             self._solver.step()
-            if self._solver.is_stalled:
-                self.outcome, report = Outcome.STALLED, report or self._evaluate()
+            if self._solver.ending is not None:
+                self.outcome, report = self._solver.ending, report or self._evaluate()
         self.n_steps += 1
         if report is not None and self.outcome is None:
             self.outcome = self._judge(report)

@@ -9,6 +9,8 @@ Shapes: b members, n rows, p columns of x, k outputs, m = b * k, q = k * p.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,30 +20,45 @@ from gradline.training.family import Family
 from gradline.training.problem import Problem
 
 
+class Derivatives(NamedTuple):
+    """What one pass over the rows tells about theta, in float64."""
+
+    value_b: Tensor
+    gradient_bkp: Tensor
+    hessian_bqq: Tensor | None
+    """None where it was not asked for."""
+
+
 class Loss(ABC):
     """One pass after another over the same rows, in the same memory: `predict`, then what is wanted of z."""
 
     def __init__(self, problem: Problem, n_members: int) -> None:
-        n, k, p = problem.n, problem.k, problem.x_np.shape[1]
+        n, k, p = problem.n, problem.k, problem.p
         self._problem = problem
+        self._products = problem.products
         self._n_members = n_members
-        self._z_nm = problem.x_np.new_empty(n, n_members * k)
+        self._z_nm = problem.y_nk.new_empty(n, n_members * k)
         self._z_nbk = self._z_nm.view(n, n_members, k)
-        self._z_mn = self._z_nm.T
         self._y_n1k = problem.y_nk.unsqueeze(1)
         self._share_nb = problem.share_nb
-        self._gradient_mp = problem.x_np.new_empty(n_members * k, p)
+        self._gradient_mp = problem.y_nk.new_empty(n_members * k, p)
         self._gradient_bkp = self._gradient_mp.view(n_members, k, p)
         self._theta_bkp: Tensor | None = None
         self._theta_pm = torch.empty(0)
 
     def predict(self, theta_bkp: Tensor) -> None:
-        """Compute z for what follows."""
-        if theta_bkp is not self._theta_bkp:  # making the view takes as long as the product of a small problem
+        """Compute z for what follows; theta may be of another dtype than the features."""
+        if theta_bkp.dtype != self._z_nm.dtype:
+            self._theta_bkp, self._theta_pm = None, theta_bkp.to(self._z_nm.dtype).view(-1, theta_bkp.shape[2]).T
+        elif theta_bkp is not self._theta_bkp:  # making the view takes as long as the product of a small problem
             self._theta_bkp, self._theta_pm = theta_bkp, theta_bkp.view(-1, theta_bkp.shape[2]).T
-        torch.mm(self._problem.x_np, self._theta_pm, out=self._z_nm)
+        self._products.predict(self._theta_pm, self._z_nm)
         if self._problem.offset_n1 is not None:
             self._z_nm.add_(self._problem.offset_n1)
+
+    def predictor(self) -> Tensor:
+        """A copy of z as [n, m]."""
+        return self._z_nm.clone()
 
     def value(self) -> Tensor:
         """L of each member, float64."""
@@ -51,35 +68,57 @@ class Loss(ABC):
         """Share of the rows whose class is the predicted one, of each member; float64. None without classes."""
         if not self._problem.family.is_classification:
             return None
+        right_b = self.right()
+        return right_b / self._problem.n if self._problem.weight_nb is None else right_b
+
+    def right(self) -> Tensor:
+        """How many rows are predicted right, or with weights their shares added up; float64."""
         if self._problem.weight_nb is None:
-            return self._is_right().sum(0).double() / self._problem.n
+            return self._is_right().sum(0).double()
         return (self._is_right() * self._share_nb).sum(0, dtype=torch.float64)
 
     def gradient(self) -> Tensor:
         """dL / dtheta as [b, k, p], in memory that the next call overwrites. Uses up z."""
         self._to_residual()
         self._weigh()
-        torch.mm(self._z_mn, self._problem.x_np, out=self._gradient_mp)
+        self._products.collect(self._z_nm, self._gradient_mp)
         return self._gradient_bkp
+
+    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool) -> Derivatives:
+        """All of them from one pass."""
+        self.predict(theta_bkp)
+        value_b = self.value()
+        hessian_bqq = self.hessian() if with_hessian else None
+        return Derivatives(value_b, self.gradient().double(), hessian_bqq)
 
     def curvature(self) -> Tensor:
         """share_n * d2 loss / dz2 of each row as [n, b, k, k]."""
         return self._second_derivative() * self._share_nb.unsqueeze(2).unsqueeze(3)
 
     def hessian(self) -> Tensor:
-        """d2L / dtheta2 as [b, q, q] in float64: in chunks of rows, whose products are summed in float64."""
-        x_np, c_nbkk = self._problem.x_np, self.curvature()
-        k, p = self._problem.k, x_np.shape[1]
-        hessian_bkpkp = x_np.new_zeros(self._n_members, k, p, k, p, dtype=torch.float64)
-        for x_rp, c_rbkk in zip(x_np.split(_CHUNK_ROWS), c_nbkk.split(_CHUNK_ROWS), strict=True):
-            for b in range(self._n_members):
-                for i in range(k):
-                    for j in range(i, k):
-                        hessian_bkpkp[b, i, :, j, :] += (x_rp * c_rbkk[:, b, i, j].unsqueeze(1)).T @ x_rp
-        for i in range(k):
-            for j in range(i):
-                hessian_bkpkp[:, i, :, j, :] = hessian_bkpkp[:, j, :, i, :].transpose(1, 2)
-        return hessian_bkpkp.view(self._n_members, k * p, k * p)
+        """d2L / dtheta2 as [b, q, q] in float64."""
+        x_np, p, k = self._problem.x_np, self._problem.p, self._problem.k
+        hessian_bqq = x_np.new_zeros(self._n_members, k * p, k * p, dtype=torch.float64)
+        weight_nb = (self._second_derivative()[:, :, 0, 0]).mul_(self._share_nb)
+        for b in range(self._n_members):
+            hessian_bqq[b] = (x_np * weight_nb[:, b : b + 1]).T @ x_np
+        return hessian_bqq
+
+    def curvature_weights(self) -> Tensor:
+        """What `curvature_product` needs to know of z."""
+        return self._second_derivative()[:, :, 0, 0].mul_(self._share_nb)
+
+    def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor:
+        """d2L / dtheta2 times a direction, [b, k, p], in memory that the next call overwrites. Uses up z."""
+        theta_pm = direction_bkp.to(self._z_nm.dtype).view(-1, direction_bkp.shape[2]).T
+        self._products.predict(theta_pm, self._z_nm)
+        self._curve(weights)
+        self._products.collect(self._z_nm, self._gradient_mp)
+        return self._gradient_bkp
+
+    def _curve(self, weights: Tensor) -> None:
+        """Multiply z, which holds x times a direction, by the curvature of each row."""
+        self._z_nm.mul_(weights)
 
     def _weigh(self) -> None:
         """Multiply z by the shares of the rows: the same for all of a member's outputs."""
@@ -103,9 +142,6 @@ class Loss(ABC):
     @abstractmethod
     def _second_derivative(self) -> Tensor:
         """d2 loss / dz2 of each row as [n, b, k, k]; z stays."""
-
-
-_CHUNK_ROWS = 65_536
 
 
 class BinomialLoss(Loss):
@@ -143,6 +179,39 @@ class MultinomialLoss(Loss):
         mean_nbk = torch.softmax(self._z_nbk, 2)
         return torch.diag_embed(mean_nbk) - mean_nbk.unsqueeze(3) * mean_nbk.unsqueeze(2)
 
+    def hessian(self) -> Tensor:
+        """Blocks i, j of classes: x' diag(share mean_i (1{i = j} - mean_j)) x."""
+        p, k = self._problem.p, self._problem.k
+        hessian_bqq = self._z_nm.new_zeros(self._n_members, k * p, k * p, dtype=torch.float64)
+        mean_nbk, x_np = torch.softmax(self._z_nbk, 2), self._problem.x_np
+        for rows in torch.arange(self._problem.n).split(max(1, CHUNK_BYTES // (k * p * x_np.element_size()))):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            for b in range(self._n_members):
+                share_r1 = self._share_nb[part, min(b, self._share_nb.shape[1] - 1)].unsqueeze(1)
+                _add_softmax_products(hessian_bqq[b], x_np[part], mean_nbk[part, b], share_r1)
+        lower_bqq = hessian_bqq.tril()
+        return lower_bqq + lower_bqq.tril(-1).transpose(1, 2)
+
+    def curvature_weights(self) -> Tensor:
+        return torch.softmax(self._z_nbk, 2)
+
+    def _curve(self, weights: Tensor) -> None:
+        """share mean (u - sum_j mean_j u_j), with u = x times the direction."""
+        centre_nb1 = (weights * self._z_nbk).sum(2, keepdim=True)
+        self._z_nbk.sub_(centre_nb1).mul_(weights)
+        self._weigh()
+
+
+def _add_softmax_products(hessian_qq: Tensor, x_rp: Tensor, mean_rk: Tensor, share_r1: Tensor) -> None:
+    """Add the lower triangle of blocks of one member's rows."""
+    n_rows, p, k = len(x_rp), x_rp.shape[1], mean_rk.shape[1]
+    scaled_rq = (mean_rk.unsqueeze(2) * x_rp.unsqueeze(1)).view(n_rows, k * p)
+    for i in range(k):
+        block = slice(i * p, (i + 1) * p)
+        weighted_rp = scaled_rq[:, block] * share_r1
+        hessian_qq[block, : (i + 1) * p] -= weighted_rp.T @ scaled_rq[:, : (i + 1) * p]
+        hessian_qq[block, block] += weighted_rp.T @ x_rp
+
 
 class GaussianLoss(Loss):
     def _losses(self) -> Tensor:
@@ -177,6 +246,75 @@ _LOSSES: dict[Family, type[Loss]] = {
     Family.POISSON: PoissonLoss,
 }
 
+CHUNK_BYTES = 16 * 2**20
+"""Of features: products of this many stay in one sum of their dtype; larger problems add float64 sums of such."""
 
-def make_loss(problem: Problem, n_members: int) -> Loss:
-    return _LOSSES[problem.family](problem, n_members)
+
+class ChunkedLoss:
+    """The loss of a large dense problem: that of ranges of its rows, one after another, added up in float64."""
+
+    def __init__(self, problem: Problem, n_members: int, n_rows: int) -> None:
+        self._problem = problem
+        self._chunks = [
+            _LOSSES[problem.family](problem.between(start, start + n_rows), n_members)
+            for start in range(0, problem.n, n_rows)
+        ]
+
+    def predict(self, theta_bkp: Tensor) -> None:
+        for chunk in self._chunks:
+            chunk.predict(theta_bkp)
+
+    def predictor(self) -> Tensor:
+        return torch.cat([chunk.predictor() for chunk in self._chunks])
+
+    def value(self) -> Tensor:
+        return _total(chunk.value() for chunk in self._chunks)
+
+    def accuracy(self) -> Tensor | None:
+        if not self._problem.family.is_classification:
+            return None
+        right_b = _total(chunk.right() for chunk in self._chunks)
+        return right_b / self._problem.n if self._problem.weight_nb is None else right_b
+
+    def gradient(self) -> Tensor:
+        """In float64."""
+        return _total(chunk.gradient() for chunk in self._chunks)
+
+    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool) -> Derivatives:
+        parts = (chunk.derivatives(theta_bkp, with_hessian=with_hessian) for chunk in self._chunks)
+        value_b, gradient_bkp, hessian_bqq = next(parts)
+        for part in parts:
+            value_b += part.value_b
+            gradient_bkp += part.gradient_bkp
+            if hessian_bqq is not None and part.hessian_bqq is not None:
+                hessian_bqq += part.hessian_bqq
+        return Derivatives(value_b, gradient_bkp, hessian_bqq)
+
+    def curvature(self) -> Tensor:
+        return torch.cat([chunk.curvature() for chunk in self._chunks])
+
+    def hessian(self) -> Tensor:
+        return _total(chunk.hessian() for chunk in self._chunks)
+
+    def curvature_weights(self) -> list[Tensor]:
+        return [chunk.curvature_weights() for chunk in self._chunks]
+
+    def curvature_product(self, weights: list[Tensor], direction_bkp: Tensor) -> Tensor:
+        pairs = zip(self._chunks, weights, strict=True)
+        return _total(chunk.curvature_product(own, direction_bkp) for chunk, own in pairs)
+
+
+def _total(parts: Iterable[Tensor]) -> Tensor:
+    """The sum in float64."""
+    parts = iter(parts)
+    total = next(parts).to(torch.float64, copy=True)
+    for part in parts:
+        total += part
+    return total
+
+
+def make_loss(problem: Problem, n_members: int) -> Loss | ChunkedLoss:
+    n_rows = CHUNK_BYTES // (problem.p * problem.y_nk.element_size())
+    if problem.is_sparse or problem.n <= n_rows:
+        return _LOSSES[problem.family](problem, n_members)
+    return ChunkedLoss(problem, n_members, n_rows)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gradline.training.family import Family
+from gradline.training.products import DenseProducts, Products, SparseProducts, transposed, with_ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +19,7 @@ class Problem:
     """What is to be fitted, on one device and in one dtype."""
 
     x_np: Tensor
-    """The features, followed by a column of ones where the model has an intercept."""
+    """The features, followed by a column of ones where the model has an intercept; dense, or sparse by rows (CSR)."""
     y_nk: Tensor
     """Multinomial: one column a class, 1 in the row's own. Else one column: 1 for class 1 and 0 for class 0, or the
     number itself."""
@@ -32,21 +33,36 @@ class Problem:
 
     @property
     def n(self) -> int:
-        return len(self.x_np)
+        return int(self.x_np.shape[0])
+
+    @property
+    def p(self) -> int:
+        return int(self.x_np.shape[1])
 
     @property
     def d(self) -> int:
-        return int(self.x_np.shape[1]) - self.has_intercept
+        return self.p - self.has_intercept
 
     @property
     def k(self) -> int:
         return int(self.y_nk.shape[1])
 
+    @property
+    def is_sparse(self) -> bool:
+        return bool(self.x_np.layout == torch.sparse_csr)
+
+    @cached_property
+    def products(self) -> Products:
+        """x theta and r' x; of sparse features the transpose is made once and kept."""
+        if self.is_sparse:
+            return SparseProducts(self.x_np, transposed(self.x_np))
+        return DenseProducts(self.x_np)
+
     @cached_property
     def share_nb(self) -> Tensor:
         """Each row's share of the whole weight: every column adds up to 1."""
         if self.weight_nb is None:
-            return self.x_np.new_full((1, 1), 1 / self.n).expand(self.n, 1)
+            return self.y_nk.new_full((1, 1), 1 / self.n).expand(self.n, 1)
         return self.weight_nb / self.weight_nb.sum(0)
 
     @cached_property
@@ -58,6 +74,15 @@ class Problem:
         weight_rb = None if self.weight_nb is None else self.weight_nb[index_r]
         offset_r1 = None if self.offset_n1 is None else self.offset_n1[index_r]
         return Problem(self.x_np[index_r], self.y_nk[index_r], self.family, self.has_intercept, weight_rb, offset_r1)
+
+    def between(self, start: int, stop: int) -> "Problem":
+        """Views of the rows from start to stop, each with its share of the whole problem's weight."""
+        part = slice(start, stop)
+        weight_rb = None if self.weight_nb is None else self.weight_nb[part]
+        offset_r1 = None if self.offset_n1 is None else self.offset_n1[part]
+        rows = Problem(self.x_np[part], self.y_nk[part], self.family, self.has_intercept, weight_rb, offset_r1)
+        rows.__dict__["share_nb"] = self.share_nb[part]
+        return rows
 
 
 def make_problem(
@@ -82,7 +107,7 @@ def make_problem(
         y_nk.scatter_(1, target_n.unsqueeze(1), 1.0)
     else:
         y_nk = target_n.unsqueeze(1).to(x_nd.dtype)
-    x_np = torch.cat((x_nd, x_nd.new_ones(len(x_nd), 1)), 1) if has_intercept else x_nd.contiguous()
+    x_np = with_ones(x_nd) if has_intercept else x_nd if x_nd.layout == torch.sparse_csr else x_nd.contiguous()
     weight_nb = None if weight_n is None else weight_n.unsqueeze(1)
     offset_n1 = None if offset_n is None else offset_n.unsqueeze(1).to(x_nd.dtype)
     return Problem(x_np, y_nk, family, has_intercept, weight_nb, offset_n1)

@@ -4,5 +4,6 @@ from gradline.training.solvers.base import Solver, State
 from gradline.training.solvers.first_order import Adam, Sgd
 from gradline.training.solvers.fista import Fista
 from gradline.training.solvers.lbfgs import Lbfgs
+from gradline.training.solvers.newton import Newton
 
-__all__ = ["Adam", "Fista", "Lbfgs", "Sgd", "Solver", "State"]
+__all__ = ["Adam", "Fista", "Lbfgs", "Newton", "Sgd", "Solver", "State"]

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
+from gradline.training.outcome import Outcome
+
 
 class State(NamedTuple):
     """Everything a solver needs to go on with the same bits."""
@@ -19,11 +21,11 @@ class Solver(Protocol):
     theta_bkp: Tensor
 
     def is_converged(self, tolerance: float) -> bool:
-        """Whether theta, as it stands before the next step, is stationary to this tolerance in every member."""
+        """Whether theta, as it stands before the next step, is a minimum to this tolerance in every member."""
 
     @property
-    def is_stalled(self) -> bool:
-        """Whether the last step found nothing better, at this precision, though it had not converged."""
+    def ending(self) -> Outcome | None:
+        """Why no further step will help, once that is so."""
 
     def step(self) -> None:
         """One update of theta."""

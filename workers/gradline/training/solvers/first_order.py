@@ -16,15 +16,13 @@ from gradline.training.solvers.base import State
 class _FirstOrder:
     """What the two share: where gradients come from, and that they never claim to have converged."""
 
+    ending = None
+
     def __init__(self, objective: Objective, theta_bkp: Tensor, batches: Batches | None) -> None:
         self.theta_bkp = theta_bkp
         self.n_steps = 0
         self._objective = objective
         self._batches = batches
-
-    @property
-    def is_stalled(self) -> bool:
-        return False
 
     def is_converged(self, tolerance: float) -> bool:  # noqa: ARG002
         return False

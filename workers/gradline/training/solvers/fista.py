@@ -18,7 +18,7 @@ MAX_CURVATURE = 1e30
 class Fista:
     """`curvature_b`, the reciprocal of the step size, only grows: it bounds the Hessian where the steps went."""
 
-    is_stalled = False
+    ending = None
 
     def __init__(self, objective: Objective, theta_bkp: Tensor) -> None:
         self.theta_bkp = theta_bkp

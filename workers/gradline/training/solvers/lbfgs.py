@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gradline.training.objective import Objective
+from gradline.training.outcome import Outcome
 from gradline.training.solvers.base import State
 from gradline.training.solvers.line_search import Point, search
 
@@ -22,7 +23,7 @@ class Lbfgs:
         if objective.has_l1:
             raise ValueError("lbfgs needs a smooth objective: use fista for an l1 penalty")
         self.theta_bkp = theta_bkp
-        self.is_stalled = False
+        self.ending: Outcome | None = None
         self._objective = objective
         self._memory = memory
         self._steps_q: list[Tensor] = []
@@ -39,7 +40,8 @@ class Lbfgs:
         value_before = self._value
         if not self._search(self._direction()):
             self._steps_q, self._changes_q = [], []
-            self.is_stalled = not self._search(-self._gradient_q)
+            if not self._search(-self._gradient_q):
+                self.ending = Outcome.STALLED
         self._look_for_progress(value_before)
 
     def _look_for_progress(self, value_before: float) -> None:
@@ -47,7 +49,8 @@ class Lbfgs:
         is_lower = value_before - self._value > self._objective.rounding * abs(value_before)
         self._n_idle_steps = 0 if is_lower or norm < self._lowest_norm else self._n_idle_steps + 1
         self._lowest_norm = min(norm, self._lowest_norm)
-        self.is_stalled = self.is_stalled or self._n_idle_steps >= MAX_IDLE_STEPS
+        if self._n_idle_steps >= MAX_IDLE_STEPS:
+            self.ending = Outcome.STALLED
 
     def _norm(self) -> float:
         return float(self._gradient_q.abs().max())

@@ -1,0 +1,75 @@
+"""The Cholesky factor of a Hessian, scaled to a unit diagonal first so that units of columns do not matter.
+
+Shapes: b members, k outputs, p columns, q = k * p.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+SINGULAR = 1e-13
+"""A pivot of the scaled Hessian below this is a direction without curvature, but for rounding."""
+FIRST_RIDGE = 1e-12
+"""Added to the scaled diagonal where that is so: to the matrix of the step only, never to the objective."""
+RIDGE_GROWTH = 100.0
+MAX_RIDGES = 8
+
+
+class Factor(NamedTuple):
+    """D^-1/2 H D^-1/2 = L L', D the diagonal of H."""
+
+    lower_bqq: Tensor
+    scale_bq: Tensor
+    """D^-1/2."""
+    is_singular_b: Tensor
+    """Whether it took a ridge."""
+
+    def solve(self, g_bq: Tensor) -> Tensor:
+        """H^-1 g."""
+        scaled_bq1 = (g_bq * self.scale_bq).unsqueeze(2)
+        return torch.cholesky_solve(scaled_bq1, self.lower_bqq).squeeze(2).mul_(self.scale_bq)
+
+    def inverse_root(self) -> Tensor:
+        """R with R' R = H^-1, [b, q, q]."""
+        identity_qq = torch.eye(self.scale_bq.shape[1], dtype=self.scale_bq.dtype, device=self.scale_bq.device)
+        root_bqq = torch.linalg.solve_triangular(self.lower_bqq, identity_qq.expand_as(self.lower_bqq), upper=False)
+        return root_bqq.mul_(self.scale_bq.unsqueeze(1))
+
+
+def factorise(hessian_bqq: Tensor) -> Factor:
+    """With the smallest ridge that it needs, where columns are collinear or rows have lost their curvature."""
+    diagonal_bq = hessian_bqq.diagonal(dim1=1, dim2=2)
+    scale_bq = torch.where(diagonal_bq > 0, diagonal_bq, 1.0).rsqrt()
+    scaled_bqq = hessian_bqq * scale_bq.unsqueeze(1) * scale_bq.unsqueeze(2)
+    lower_bqq, info_b = torch.linalg.cholesky_ex(scaled_bqq)
+    is_bad_b = is_singular_b = _is_singular(lower_bqq, info_b)
+    ridge = FIRST_RIDGE
+    for _ in range(MAX_RIDGES):
+        if not bool(is_bad_b.any()):
+            break
+        ridged_bqq = scaled_bqq.clone()
+        ridged_bqq.diagonal(dim1=1, dim2=2).add_(ridge)
+        tried_bqq, info_b = torch.linalg.cholesky_ex(ridged_bqq)
+        lower_bqq = torch.where(is_bad_b.view(-1, 1, 1), tried_bqq, lower_bqq)
+        is_bad_b = is_bad_b & _is_singular(lower_bqq, info_b)
+        ridge *= RIDGE_GROWTH
+    return Factor(lower_bqq, scale_bq, is_singular_b)
+
+
+def _is_singular(lower_bqq: Tensor, info_b: Tensor) -> Tensor:
+    pivot_bq = lower_bqq.diagonal(dim1=1, dim2=2).square()
+    return (info_b > 0) | ~(pivot_bq.amin(1) > SINGULAR)
+
+
+def fix_gauge(hessian_bqq: Tensor, is_free_bp: Tensor) -> Tensor:
+    """In place: adds curvature where adding the same to every class changes nothing, so that H can be factorised.
+
+    Softmax sees differences between classes only. `is_free_bp` says which columns have no penalty that would settle it.
+    Gradients have no part in these directions, so steps have none either.
+    """
+    b, p = is_free_bp.shape
+    k = hessian_bqq.shape[1] // p
+    scale_bp = hessian_bqq.diagonal(dim1=1, dim2=2).reshape(b, k, p).mean(1)
+    hessian_bqq.view(b, k, p, k, p).diagonal(dim1=2, dim2=4).add_((scale_bp * is_free_bp / k).view(b, 1, 1, p))
+    return hessian_bqq

@@ -1,0 +1,173 @@
+"""Newton's method with a backtracking line search (Boyd and Vandenberghe 2004, algorithm 9.5), for b members at once.
+
+    theta <- theta - t H^-1 g,    t = 1, 1/2, 1/4, ... until F falls by at least 1e-4 t g' H^-1 g
+
+It stops on a bound of the objective gap (see `bounds`), which near a minimum falls to its square with every step.
+
+Shapes: b members, q = k * p parameters.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.training.bounds import NEWTON, Gap, gap_of, newton_bound
+from gradline.training.factor import Factor, factorise
+from gradline.training.family import Family
+from gradline.training.loss import Derivatives
+from gradline.training.objective import Objective
+from gradline.training.outcome import Outcome
+from gradline.training.reach import Reach
+from gradline.training.solvers.base import State
+
+SUFFICIENT_DECREASE = 1e-4
+MAX_HALVINGS = 40
+MAX_IDLE_STEPS = 3
+"""Steps in a row that neither halve the decrement nor lower F by more than rounding: nothing is left to gain."""
+MAX_UNBOUNDED_STEPS = 5
+"""Steps in a row at which the decrement is small and yet bounds nothing: theta is on its way to infinity."""
+SMALL_GAP = 1e-6
+POLISHED = 1e-14
+"""Relative gap to which small fits go on: a step or two that cost next to nothing, and the coefficients agree with
+other programs' in all digits that mean something."""
+
+
+class Look(NamedTuple):
+    """The objective at theta, and the step that its quadratic model asks for."""
+
+    value_b: Tensor
+    factor: Factor
+    step_bq: Tensor
+    decrement_b: Tensor
+
+
+def look_at(derivatives: Derivatives, factor: Factor) -> Look:
+    gradient_bq = derivatives.gradient_bkp.flatten(1)
+    step_bq = factor.solve(gradient_bq).neg_()
+    decrement_b = (gradient_bq * step_bq).sum(1).neg_().clamp_(min=0.0).sqrt_()
+    return Look(derivatives.value_b, factor, step_bq, decrement_b)
+
+
+class Newton:
+    """For smooth objectives. Members share the passes; each has a step length of its own."""
+
+    def __init__(self, objective: Objective, theta_bkp: Tensor, *, is_polished: bool = False) -> None:
+        if objective.has_l1:
+            raise ValueError("newton needs a smooth objective: use proximal-newton for an l1 penalty")
+        self.theta_bkp = theta_bkp
+        self.ending: Outcome | None = None
+        self.n_passes = 0
+        self._objective = objective
+        share_nb = objective.problem.share_nb
+        self._separated_below_b = torch.where(share_nb > 0, share_nb, torch.inf).amin(0) * math.log(2)
+        """No loss as low as this has a row on the wrong side: its own share of it would be more."""
+        self._is_polished = is_polished
+        self._reach = Reach(objective.problem)
+        self._look: Look | None = None
+        self._first_value_b: Tensor | None = None
+        self._n_idle_steps = 0
+        self._n_unbounded_steps = 0
+
+    # --- how far from the minimum
+
+    def is_converged(self, tolerance: float) -> bool:
+        if not self._is_within(tolerance) or not bool((self.gap().relative_b <= tolerance).all()):
+            return False
+        return not self._is_polished or self._n_idle_steps > 0 or self._is_within(POLISHED)
+
+    def _is_within(self, tolerance: float) -> bool:
+        """Whether half the squared decrement, which is at most the bound, is."""
+        look = self.look()
+        return bool((look.decrement_b.square() <= 2 * tolerance * torch.maximum(look.value_b, self._floor())).all())
+
+    def gap(self) -> Gap:
+        """Of theta as it stands. Rows are looked at only where the columns' largest entries are not enough."""
+        look = self.look()
+        bound_b = newton_bound(look.decrement_b, self._reach.by_columns(look.factor))
+        if bool((bound_b > look.decrement_b.square()).any()) and self._reach.rows_are_cheap:
+            bound_b = newton_bound(look.decrement_b, self._reach.by_rows(look.factor))
+        return gap_of(NEWTON, look.value_b, bound_b, self._floor())
+
+    def look(self) -> Look:
+        if self._look is None:
+            self._look = self._evaluate()
+            if self._first_value_b is None:
+                self._first_value_b = self._look.value_b
+        return self._look
+
+    def _evaluate(self) -> Look:
+        self.n_passes += 1
+        derivatives = self._objective.derivatives(self.theta_bkp)
+        assert derivatives.hessian_bqq is not None  # noqa: S101  asked for
+        return look_at(derivatives, factorise(self._objective.without_gauge(derivatives.hessian_bqq)))
+
+    def _floor(self) -> Tensor:
+        assert self._first_value_b is not None  # noqa: S101  every caller has looked
+        return self._first_value_b * torch.finfo(torch.float64).eps
+
+    # --- a step
+
+    def step(self) -> None:
+        before = self.look()
+        self._search(before)
+        after = self.look()
+        is_lower_b = after.value_b < before.value_b - self._objective.rounding * before.value_b.abs()
+        has_moved = bool((is_lower_b | (after.decrement_b <= before.decrement_b / 2)).any())
+        self._n_idle_steps = 0 if has_moved else self._n_idle_steps + 1
+        if self._n_idle_steps >= MAX_IDLE_STEPS:
+            is_ill = bool(after.factor.is_singular_b.any())
+            self.ending = Outcome.ILL_CONDITIONED if is_ill else Outcome.STALLED
+        if self._is_separated(after):
+            self.ending = Outcome.SEPARATED
+
+    def _search(self, look: Look) -> None:
+        """The longest of 1, 1/2, 1/4, ... that lowers F enough; 0 for members that none does."""
+        origin_bkp, step_bkp = self.theta_bkp.clone(), look.step_bq.view(self.theta_bkp.shape).to(self.theta_bkp.dtype)
+        limit_b = look.value_b + self._objective.rounding * look.value_b.abs()
+        slope_b = SUFFICIENT_DECREASE * look.decrement_b.square()
+        length_b = torch.ones_like(look.value_b)
+        torch.add(origin_bkp, step_bkp, out=self.theta_bkp)
+        self._look = self._evaluate()
+        value_b = self._look.value_b
+        for halving in range(MAX_HALVINGS + 1):
+            is_short_b = value_b <= limit_b - length_b * slope_b
+            if bool(is_short_b.all()):
+                break
+            length_b = torch.where(is_short_b, length_b, length_b / 2 if halving < MAX_HALVINGS else 0.0)
+            torch.addcmul(origin_bkp, step_bkp, length_b.view(-1, 1, 1).to(step_bkp.dtype), out=self.theta_bkp)
+            self._look = None
+            self.n_passes += 1
+            value_b = self._objective.smooth_value(self.theta_bkp)
+
+    def _is_separated(self, look: Look) -> bool:
+        """Whether a member has no minimum: without a penalty its loss falls for ever on the way to infinity."""
+        problem = self._objective.problem
+        is_free_b = self._objective.l2_b == 0
+        if problem.family == Family.GAUSSIAN or not bool(is_free_b.any()):
+            return False
+        if problem.family.is_classification and bool((is_free_b & (look.value_b < self._separated_below_b)).any()):
+            return True
+        is_small_b = is_free_b & (look.decrement_b.square() <= 2 * SMALL_GAP * look.value_b)
+        is_unbounded = bool(is_small_b.any()) and bool((is_small_b & self.gap().bound_b.isinf()).any())
+        self._n_unbounded_steps = self._n_unbounded_steps + 1 if is_unbounded else 0
+        return self._n_unbounded_steps >= MAX_UNBOUNDED_STEPS
+
+    # --- written down and taken up again
+
+    def state(self) -> State:
+        tensors = {} if self._first_value_b is None else {"first_value": self._first_value_b.clone()}
+        numbers = {
+            "n_passes": self.n_passes - (self._look is not None),  # the look is taken again
+            "n_idle_steps": self._n_idle_steps,
+            "n_unbounded_steps": self._n_unbounded_steps,
+        }
+        return State(tensors, numbers)
+
+    def load(self, state: State) -> None:
+        self._look = None
+        self._first_value_b = state.tensors.get("first_value")
+        self.n_passes = state.numbers["n_passes"]
+        self._n_idle_steps = state.numbers["n_idle_steps"]
+        self._n_unbounded_steps = state.numbers["n_unbounded_steps"]
