@@ -1,0 +1,105 @@
+"""The bootstrap (Efron 1979): the fit repeated on rows drawn with replacement, all replicates as members.
+
+A replicate weighs each row by how often it was drawn: multinomial counts where every row counts once; where rows have
+frequencies, counts from the Poisson distribution with them as mean (Hanley and MacGibbon 2006). Newton's method starts
+from the estimate on all rows, so that it needs a few steps only.
+
+Shapes: b replicates, n rows, k outputs, p columns of x.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.inference.likelihood import Evaluator, Likelihood
+from gradline.inference.newton import minimise
+from gradline.inference.parameters import all_parameters, free_parameters
+from gradline.inference.penalised import FirthLikelihood, RidgeLikelihood
+from gradline.training import Family, Fista, Objective, Problem
+
+_MAX_WEIGHTS = 1 << 23
+"""Weights of the replicates that are fitted at once: 64 MiB."""
+_TOLERANCE = 1e-8
+"""Squared Newton decrement: a ten-thousandth of a standard error."""
+_MAX_STEPS = 25
+_MAX_FISTA_STEPS = 2_000
+
+
+class Penalty(NamedTuple):
+    l1: float = 0.0
+    l2: float = 0.0
+    is_firth: bool = False
+
+
+class Replicates(NamedTuple):
+    theta_bkp: Tensor
+    """Only those that have a minimum."""
+    n_failed: int
+    """Left out: their rows could be separated, or the fit did not end."""
+
+
+def bootstrap(
+    problem: Problem, theta_kp: Tensor, penalty: Penalty, n_replicates: int, generator: torch.Generator
+) -> Replicates:
+    """Fits to `n_replicates` draws of the rows, from the estimate on all of them."""
+    size = max(1, min(n_replicates, _MAX_WEIGHTS // problem.n))
+    kept, n_failed = [], 0
+    for start in range(0, n_replicates, size):
+        weight_nb = draw_weights(problem, min(size, n_replicates - start), generator)
+        theta_bkp, is_fitted_b = _fit(problem, theta_kp, penalty, weight_nb)
+        kept.append(theta_bkp[is_fitted_b])
+        n_failed += int((~is_fitted_b).sum())
+    return Replicates(torch.cat(kept), n_failed)
+
+
+def draw_weights(problem: Problem, n_replicates: int, generator: torch.Generator) -> Tensor:
+    """weight_nb in float64; drawn on the CPU whatever the device."""
+    if problem.weight_nb is not None:
+        rate_nb = problem.weight_nb[:, :1].double().cpu().expand(-1, n_replicates)
+        return torch.poisson(rate_nb, generator=generator).to(problem.x_np.device)
+    weight_bn = torch.empty(n_replicates, problem.n, dtype=torch.float64)
+    for b in range(n_replicates):
+        drawn_n = torch.randint(problem.n, (problem.n,), generator=generator)
+        weight_bn[b] = torch.bincount(drawn_n, minlength=problem.n)
+    return weight_bn.T.contiguous().to(problem.x_np.device)
+
+
+def _fit(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor) -> tuple[Tensor, Tensor]:
+    if penalty.l1 > 0:
+        return _fit_l1(problem, theta_kp, penalty, weight_nb)
+    likelihood, n_members = Likelihood(problem, weight_nb), weight_nb.shape[1]
+    evaluator: Evaluator = likelihood
+    if penalty.is_firth:
+        evaluator = FirthLikelihood(likelihood)
+    elif penalty.l2 > 0:
+        evaluator = RidgeLikelihood(likelihood, penalty.l2)
+    start_bq = free_parameters(problem, theta_kp).unsqueeze(0).repeat(n_members, 1)
+    unit = 1.0
+    if problem.family == Family.GAUSSIAN:
+        unit = float(likelihood.value(start_bq[:1])[0]) * 2 / likelihood.n_weighed
+    least = minimise(evaluator, start_bq, tolerance=_TOLERANCE, max_steps=_MAX_STEPS, unit=unit)
+    return all_parameters(problem, least.theta_bq), least.is_converged_b & _is_sound(least.evaluation.information_bqq)
+
+
+def _is_sound(information_bqq: Tensor) -> Tensor:
+    """False where the information has all but vanished: the fit runs to infinity."""
+    diagonal_bq = information_bqq.diagonal(dim1=1, dim2=2)
+    unit_bqq = information_bqq / diagonal_bq.sqrt().unsqueeze(1) / diagonal_bq.sqrt().unsqueeze(2)
+    return torch.linalg.cholesky_ex(unit_bqq)[1] == 0
+
+
+def _fit_l1(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor) -> tuple[Tensor, Tensor]:
+    """By proximal gradients, in the dtype of the data."""
+    dtype = problem.x_np.dtype
+    drawn = Problem(
+        problem.x_np, problem.y_nk, problem.family, problem.has_intercept, weight_nb.to(dtype), problem.offset_n1
+    )
+    objective = Objective(drawn, penalty.l1, penalty.l2, n_members=weight_nb.shape[1])
+    solver = Fista(objective, theta_kp.to(dtype).unsqueeze(0).repeat(weight_nb.shape[1], 1, 1))
+    for _ in range(_MAX_FISTA_STEPS):
+        if solver.is_converged(1e-5) or solver.ending is not None:
+            break
+        solver.step()
+    theta_bkp = solver.theta_bkp.double()
+    return theta_bkp, torch.isfinite(theta_bkp).all(2).all(1)

@@ -1,0 +1,116 @@
+"""Columns that say the same: constant ones, linearly dependent sets, and how much each column shares with the others.
+
+From the correlations of the columns (about zero where there is no intercept): the variance inflation factor of a
+column is the diagonal of their inverse (Belsley, Kuh and Welsch 1980); dependent columns are what a Cholesky
+factorisation with pivoting leaves over (Higham 1990), each expressed by the columns before it.
+
+Shapes: n rows, d features, s columns that are kept.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.training import Problem
+
+_BLOCK_NUMBERS = 1 << 20
+_DEPENDENT = 1e-11
+"""Share of a column's variance that the others leave unexplained, below which it counts as dependent on them. Single
+precision rounds at 4e-15 of the variance, so that a copy in that precision is found."""
+
+
+class DependentSet(NamedTuple):
+    """A feature that is a linear combination of others (and the intercept)."""
+
+    feature: int
+    others: list[int]
+
+
+class Collinearity(NamedTuple):
+    constant: list[int]
+    sets: list[DependentSet]
+    rank: int
+    """Of the features, without the intercept."""
+    vif_d: Tensor
+    """Infinite for dependent columns, NaN for constant ones."""
+    condition_number: float
+    """Of the standardised columns: the largest over the smallest singular value."""
+
+
+def examine_collinearity(problem: Problem) -> Collinearity:
+    correlation_dd, is_constant_d = _correlations(problem)
+    varying = (~is_constant_d).nonzero().squeeze(1)
+    reduced_ss = correlation_dd[varying][:, varying]
+    vif_d = torch.full_like(is_constant_d, torch.nan, dtype=torch.float64)
+    constant = is_constant_d.nonzero().squeeze(1).tolist()
+    if len(varying) == 0:
+        return Collinearity(constant, [], 0, vif_d, 1.0)
+    factor_ss, fault = torch.linalg.cholesky_ex(reduced_ss)
+    vif_d[varying] = torch.cholesky_inverse(factor_ss).diagonal()
+    if int(fault) == 0 and float(vif_d[varying].max()) < 0.1 / _DEPENDENT:
+        return Collinearity(constant, [], len(varying), vif_d, _condition(reduced_ss))
+    kept, left_over = _pivot(reduced_ss)
+    sets = _dependent_sets(reduced_ss, kept, left_over)
+    vif_d[varying] = torch.inf
+    inverse_ss = torch.linalg.inv(reduced_ss[kept][:, kept])
+    in_sets = {i for group in sets for i in (group.feature, *group.others)}
+    for position, column in enumerate(kept):
+        if column not in in_sets:
+            vif_d[varying[column]] = inverse_ss[position, position]
+    own = varying.tolist()
+    named = [DependentSet(own[group.feature], [own[i] for i in group.others]) for group in sets]
+    return Collinearity(constant, named, len(kept), vif_d, torch.inf)
+
+
+def _correlations(problem: Problem) -> tuple[Tensor, Tensor]:
+    """correlation_dd, and which columns are constant (zero everywhere, where there is no intercept)."""
+    d, share_n1 = problem.d, problem.share_nb[:, :1]
+    mean_d = torch.zeros(d, dtype=torch.float64, device=problem.x_np.device)
+    blocks = [slice(i, i + max(64, _BLOCK_NUMBERS // d)) for i in range(0, problem.n, max(64, _BLOCK_NUMBERS // d))]
+    largest_d = torch.zeros_like(mean_d)
+    for rows in blocks:
+        x_rd = problem.x_np[rows, :d].double()
+        largest_d = torch.maximum(largest_d, x_rd.abs().amax(0))
+        if problem.has_intercept:
+            mean_d += (share_n1[rows].double() * x_rd).sum(0)
+    gram_dd = mean_d.new_zeros(d, d)
+    for rows in blocks:
+        x_rd = (problem.x_np[rows, :d].double() - mean_d) * share_n1[rows].double().sqrt()
+        gram_dd += x_rd.T @ x_rd
+    deviation_d = gram_dd.diagonal().clamp(min=0.0).sqrt()
+    is_constant_d = deviation_d <= 1e-10 * largest_d
+    scale_d = torch.where(is_constant_d, 1.0, deviation_d)
+    return gram_dd / scale_d / scale_d.unsqueeze(1), is_constant_d
+
+
+def _condition(correlation_ss: Tensor) -> float:
+    value_s = torch.linalg.eigvalsh(correlation_ss)
+    return float((value_s[-1] / value_s[0].clamp(min=1e-300)).sqrt())
+
+
+def _pivot(correlation_ss: Tensor) -> tuple[list[int], list[int]]:
+    """Columns in the order of pivoting, and those that it leaves over."""
+    left_s = correlation_ss.diagonal().clone()
+    rows: list[Tensor] = []
+    kept: list[int] = []
+    while len(kept) < len(left_s):
+        # Earlier columns first among equals, so that the later copy is the one called dependent.
+        pivot = int((left_s > left_s.max() * (1 - 1e-9)).nonzero()[0])
+        if float(left_s[pivot]) <= _DEPENDENT:
+            break
+        row_s = correlation_ss[pivot] - sum((row[pivot] * row for row in rows), torch.zeros_like(left_s))
+        row_s = row_s / left_s[pivot].sqrt()
+        rows.append(row_s)
+        kept.append(pivot)
+        left_s = left_s - row_s.square()
+        left_s[kept] = -torch.inf
+    return kept, sorted(set(range(len(left_s))) - set(kept))
+
+
+def _dependent_sets(correlation_ss: Tensor, kept: list[int], left_over: list[int]) -> list[DependentSet]:
+    weights = torch.linalg.solve(correlation_ss[kept][:, kept], correlation_ss[kept][:, left_over])
+    return [
+        DependentSet(column, sorted(kept[i] for i in (weights[:, c].abs() > 1e-5).nonzero().squeeze(1).tolist()))
+        for c, column in enumerate(left_over)
+    ]

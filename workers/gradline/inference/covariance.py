@@ -1,0 +1,98 @@
+"""Covariance of the estimates: the inverse information, or the robust sandwich around it.
+
+The sandwich (Huber 1967, White 1980; MacKinnon and White 1985 for HC1 to HC3) is  A^-1 (sum_n w_n s_n s_n') A^-1  with
+the information A and the score s_n = (I - C_n G_n)^-1 (mean_n - y_n) kron x_n, where G_n = x_n' A^-1 x_n and C_n is the
+curvature of the row, so that C_n G_n is its leverage. HC0 leaves the leverage out, HC1 scales by n / (n - q), HC2 takes
+the square root of the correction, HC3 takes it as it is (the one-step jackknife).
+
+Shapes: r rows of a block, p columns of x, f free outputs, q = f * p, z directions that the rows do not determine.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.inference.likelihood import Block, Likelihood
+from gradline.training import Family
+
+ROBUST = ("hc0", "hc1", "hc2", "hc3")
+_SINGULAR = 1e-13
+"""Eigenvalue of the information with a unit diagonal below which a direction counts as undetermined."""
+
+
+class Inverse(NamedTuple):
+    """A generalised inverse, and what it cannot say."""
+
+    inverse_qq: Tensor
+    null_qz: Tensor
+    """Orthonormal directions along which the likelihood is flat."""
+
+    def determines(self, functional_mq: Tensor) -> Tensor:
+        """Whether the rows determine each linear functional of the parameters."""
+        if self.null_qz.shape[1] == 0:
+            return torch.ones(len(functional_mq), dtype=torch.bool, device=functional_mq.device)
+        return (functional_mq @ self.null_qz).norm(dim=1) <= 1e-7 * functional_mq.norm(dim=1)
+
+
+def inverse_of(information_qq: Tensor) -> Inverse:
+    """By Cholesky where the matrix is regular, else by eigenvalues, both on the unit diagonal."""
+    scale_q = information_qq.diagonal().clamp(min=0.0).sqrt()
+    scale_q = torch.where(scale_q > 0, scale_q, 1.0)
+    unit_qq = information_qq / scale_q / scale_q.unsqueeze(1)
+    factor_qq, fault = torch.linalg.cholesky_ex(unit_qq)
+    if int(fault) == 0 and float(factor_qq.diagonal().min()) ** 2 > 100 * _SINGULAR:
+        inverse_qq = torch.cholesky_inverse(factor_qq)
+        return Inverse(inverse_qq / scale_q / scale_q.unsqueeze(1), information_qq.new_zeros(len(scale_q), 0))
+    value_q, vector_qq = torch.linalg.eigh(unit_qq)
+    is_null_q = value_q <= _SINGULAR * len(value_q)
+    kept_qs = vector_qq[:, ~is_null_q] / scale_q.unsqueeze(1)
+    null_qz = torch.linalg.qr(vector_qq[:, is_null_q] / scale_q.unsqueeze(1))[0]
+    return Inverse((kept_qs / value_q[~is_null_q]) @ kept_qs.T, null_qz)
+
+
+def robust_covariance(likelihood: Likelihood, theta_q: Tensor, inverse_qq: Tensor, kind: str) -> Tensor:
+    """`kind` is one of ROBUST; rows are weighed by their frequency."""
+    if kind == "hc2" and likelihood.f > 1:
+        raise ValueError("hc2 is not defined for more than two classes: hc3 is")
+    f, p = likelihood.f, likelihood.p
+    meat = inverse_qq.new_zeros(f, p, f, p)
+    for block in likelihood.blocks(theta_q.unsqueeze(0)):
+        residual_rf = block.residual_rbf[:, 0]
+        if kind in ("hc2", "hc3"):
+            residual_rf = _without_leverage(likelihood, block, residual_rf, inverse_qq, is_root=kind == "hc2")
+        for i in range(f):
+            for j in range(f):
+                share_r1 = (residual_rf[:, i] * residual_rf[:, j]).unsqueeze(1) * block.weight_rb
+                meat[i, :, j, :] += (block.x_rp * share_r1).T @ block.x_rp
+    covariance_qq = inverse_qq @ meat.view(f * p, f * p) @ inverse_qq
+    n = likelihood.n_weighed
+    return covariance_qq * (n / (n - likelihood.q)) if kind == "hc1" else covariance_qq
+
+
+def leverages(likelihood: Likelihood, block: Block, inverse_qq: Tensor) -> Tensor:
+    """G_n = x_n' A^-1 x_n as [r, f, f]."""
+    f, p = likelihood.f, likelihood.p
+    inverse = inverse_qq.view(f, p, f, p)
+    leverage_rff = block.x_rp.new_empty(len(block.x_rp), f, f)
+    for i in range(f):
+        for j in range(f):
+            leverage_rff[:, i, j] = ((block.x_rp @ inverse[i, :, j, :]) * block.x_rp).sum(1)
+    return leverage_rff
+
+
+def _without_leverage(
+    likelihood: Likelihood, block: Block, residual_rf: Tensor, inverse_qq: Tensor, *, is_root: bool
+) -> Tensor:
+    leverage_rff = likelihood.curvature(block)[:, 0] @ leverages(likelihood, block, inverse_qq)
+    left_rff = torch.eye(likelihood.f, dtype=torch.float64, device=residual_rf.device) - leverage_rff
+    if is_root:
+        return residual_rf / left_rff[:, 0].sqrt()
+    return torch.linalg.solve(left_rff, residual_rf.unsqueeze(2)).squeeze(2)
+
+
+def dispersion(likelihood: Likelihood, value: float, n_determined: int) -> float:
+    """The variance of a gaussian target, from its residuals; 1 for the other families, whose variance is known."""
+    if likelihood.problem.family != Family.GAUSSIAN:
+        return 1.0
+    return 2 * value / (likelihood.n_weighed - n_determined)

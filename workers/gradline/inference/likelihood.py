@@ -1,0 +1,166 @@
+"""Minus the log-likelihood of the free parameters, as a sum over rows in float64, with its first two derivatives.
+
+    V(theta) = sum_n w_n loss(y_n, z_n)           loss: half the unit deviance, as in gradline.training.family
+    dV       = sum_n w_n x_n (mean_n - y_n)'
+    d2V      = sum_n w_n (C_n kron x_n x_n')      C_n: diag(mean) - mean mean' for classes, mean for poisson, else 1
+
+Weights are frequencies: a row of weight 2 is that row twice. Unlike gradline.training, which minimises the mean in the
+dtype of the data, this keeps the sum, drops the reference class, and reads the data in blocks that it turns to float64.
+
+Shapes: b members, n rows, r rows of a block, p columns of x, f free outputs, q = f * p.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from gradline.inference.parameters import n_free_outputs
+from gradline.training import Family, Problem
+
+_BLOCK_NUMBERS = 1 << 20
+"""Numbers of one block's largest tensor: 8 MiB, so that a block stays in the caches."""
+_MAX_PAIRED_COLUMNS = 64
+
+
+class Evaluation(NamedTuple):
+    """At one theta for each member."""
+
+    value_b: Tensor
+    gradient_bq: Tensor
+    information_bqq: Tensor
+
+    def member(self, b: int) -> "Evaluation":
+        return Evaluation(self.value_b[b : b + 1], self.gradient_bq[b : b + 1], self.information_bqq[b : b + 1])
+
+
+class Evaluator(Protocol):
+    """Something to minimise by Newton's method: a likelihood, penalised or not."""
+
+    def evaluate(self, theta_bq: Tensor) -> Evaluation:
+        """Value, gradient, and the matrix that Newton's method divides by."""
+
+
+class Block(NamedTuple):
+    """Some of the rows in float64, and what the parameters say of them."""
+
+    x_rp: Tensor
+    y_rf: Tensor
+    weight_rb: Tensor
+    """One column where all members weigh rows the same."""
+    loss_rb: Tensor
+    mean_rbf: Tensor
+    rest_rbf: Tensor
+    """For classes: one minus the mean, without cancellation for two of them."""
+
+    @property
+    def residual_rbf(self) -> Tensor:
+        return self.mean_rbf - self.y_rf.unsqueeze(1)
+
+
+class Likelihood:
+    """V for the rows of a problem; `weight_nb` stands in for the problem's own weights."""
+
+    def __init__(self, problem: Problem, weight_nb: Tensor | None = None) -> None:
+        self.problem = problem
+        self.f = n_free_outputs(problem)
+        self.p = int(problem.x_np.shape[1])
+        self.q = self.f * self.p
+        self._weight_nb = problem.weight_nb if weight_nb is None else weight_nb
+        self.n_weighed = float(problem.n) if self._weight_nb is None else float(self._weight_nb[:, 0].double().sum())
+        """Rows, counted by their weights."""
+
+    def blocks(self, theta_bq: Tensor) -> Iterator[Block]:
+        """Every row once."""
+        problem, b = self.problem, len(theta_bq)
+        theta_pm = theta_bq.reshape(b * self.f, self.p).T
+        n_rows = max(64, _BLOCK_NUMBERS // max(self.p, b * self.f * self.f))
+        for start in range(0, problem.n, n_rows):
+            rows = slice(start, start + n_rows)
+            x_rp, y_rk = problem.x_np[rows].double(), problem.y_nk[rows].double()
+            z_rm = x_rp @ theta_pm
+            if problem.offset_n1 is not None:
+                z_rm += problem.offset_n1[rows].double()
+            y_rf = y_rk[:, 1:] if problem.family == Family.MULTINOMIAL else y_rk
+            weight_rb = x_rp.new_ones(len(x_rp), 1) if self._weight_nb is None else self._weight_nb[rows].double()
+            yield Block(x_rp, y_rf, weight_rb, *_respond(problem.family, z_rm.view(-1, b, self.f), y_rf.unsqueeze(1)))
+
+    def curvature(self, block: Block) -> Tensor:
+        """C_n as [r, b, f, f]."""
+        family, mean_rbf = self.problem.family, block.mean_rbf
+        if family == Family.GAUSSIAN:
+            return torch.ones_like(mean_rbf).unsqueeze(3)
+        if family == Family.POISSON:
+            return mean_rbf.unsqueeze(3)
+        c_rbff = -mean_rbf.unsqueeze(3) * mean_rbf.unsqueeze(2)
+        c_rbff.diagonal(dim1=2, dim2=3).copy_(mean_rbf * block.rest_rbf)
+        return c_rbff
+
+    def evaluate(self, theta_bq: Tensor) -> Evaluation:
+        b = len(theta_bq)
+        value_b = theta_bq.new_zeros(b)
+        gradient_mp = theta_bq.new_zeros(b * self.f, self.p)
+        information = _Information(b, self.f, self.p, theta_bq)
+        for block in self.blocks(theta_bq):
+            value_b += (block.loss_rb * block.weight_rb).sum(0)
+            weighted_rbf = block.residual_rbf * block.weight_rb.unsqueeze(2)
+            gradient_mp += weighted_rbf.flatten(1).T @ block.x_rp
+            information.add(block.x_rp, self.curvature(block) * block.weight_rb[:, :, None, None])
+        return Evaluation(value_b, gradient_mp.view(b, self.q), information.matrix())
+
+    def value(self, theta_bq: Tensor) -> Tensor:
+        """V alone."""
+        value_b = theta_bq.new_zeros(len(theta_bq))
+        for block in self.blocks(theta_bq):
+            value_b += (block.loss_rb * block.weight_rb).sum(0)
+        return value_b
+
+
+class _Information:
+    """sum_n C_n kron x_n x_n' of every member, symmetric in the outputs, so that only i <= j is summed."""
+
+    def __init__(self, b: int, f: int, p: int, like: Tensor) -> None:
+        self._b, self._f, self._p = b, f, p
+        self._outputs = [(i, j) for i in range(f) for j in range(i, f)]
+        self._is_paired = b * len(self._outputs) >= 8 and p <= _MAX_PAIRED_COLUMNS
+        """Sum the products of pairs of columns, one matrix product for all members."""
+        self._pair_i, self._pair_j = torch.triu_indices(p, p, device=like.device)
+        n_columns = (len(self._pair_i),) if self._is_paired else (p, p)
+        self._sum = like.new_zeros(b, len(self._outputs), *n_columns)
+
+    def add(self, x_rp: Tensor, c_rbff: Tensor) -> None:
+        c_rbo = torch.stack([c_rbff[:, :, i, j] for i, j in self._outputs], 2)
+        if self._is_paired:
+            pair_rs = x_rp[:, self._pair_i] * x_rp[:, self._pair_j]
+            self._sum += (c_rbo.flatten(1).T @ pair_rs).view_as(self._sum)
+            return
+        for b in range(self._b):
+            for o in range(len(self._outputs)):
+                self._sum[b, o] += (x_rp * c_rbo[:, b, o : o + 1]).T @ x_rp
+
+    def matrix(self) -> Tensor:
+        sum_bopp = self._sum
+        if self._is_paired:
+            sum_bopp = self._sum.new_empty(self._b, len(self._outputs), self._p, self._p)
+            sum_bopp[:, :, self._pair_i, self._pair_j] = self._sum
+            sum_bopp[:, :, self._pair_j, self._pair_i] = self._sum
+        matrix = self._sum.new_empty(self._b, self._f, self._p, self._f, self._p)
+        for o, (i, j) in enumerate(self._outputs):
+            matrix[:, i, :, j, :] = sum_bopp[:, o]
+            matrix[:, j, :, i, :] = sum_bopp[:, o]
+        return matrix.view(self._b, self._f * self._p, self._f * self._p)
+
+
+def _respond(family: Family, z_rbf: Tensor, y_r1f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """loss_rb, mean_rbf and, for classes, one minus the mean."""
+    if family == Family.GAUSSIAN:
+        return (z_rbf - y_r1f).square().sum(2) / 2, z_rbf, z_rbf
+    if family == Family.POISSON:
+        mean_rbf = z_rbf.exp()
+        saturated_r1f = torch.xlogy(y_r1f, y_r1f) - y_r1f
+        return (mean_rbf - z_rbf * y_r1f + saturated_r1f).sum(2), mean_rbf, mean_rbf
+    log_total_rb = torch.logsumexp(torch.cat((torch.zeros_like(z_rbf[:, :, :1]), z_rbf), 2), 2)
+    mean_rbf = (z_rbf - log_total_rb.unsqueeze(2)).exp()
+    rest_rbf = (-log_total_rb).exp().unsqueeze(2) if z_rbf.shape[2] == 1 else 1 - mean_rbf
+    return log_total_rb - (z_rbf * y_r1f).sum(2), mean_rbf, rest_rbf

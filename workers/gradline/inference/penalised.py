@@ -1,0 +1,90 @@
+"""Likelihoods with a penalty: Firth's, which keeps estimates finite where classes can be separated, and the ridge.
+
+Firth (1993) adds half the log determinant of the information, Jeffreys' prior:
+
+    V*(theta) = V(theta) - log det A(theta) / 2
+    dV*       = sum_n w_n x_n (mean_n - y_n - m_n / 2)',     m_nj = sum_ab K_nabj G_nab
+
+with G_n = x_n' A^-1 x_n and K_n the third cumulants of the target: for two classes m = leverage * (1 - 2 mean) (Heinze
+and Schemper 2002), for more classes see Kosmidis and Firth 2011, for poisson K = mean. Estimates do not depend on the
+scale of the columns or on the reference class.
+
+Shapes: b members, r rows of a block, p columns of x, f free outputs, q = f * p.
+"""
+
+import torch
+from torch import Tensor
+
+from gradline.inference.covariance import leverages
+from gradline.inference.likelihood import Block, Evaluation, Likelihood
+from gradline.training import Family, Problem
+
+
+class FirthLikelihood:
+    """V* of the module's docstring; Newton's method divides by A, as is usual."""
+
+    def __init__(self, likelihood: Likelihood) -> None:
+        if likelihood.problem.family == Family.GAUSSIAN:
+            raise ValueError("Firth's penalty is for families whose information depends on the mean")
+        self._likelihood = likelihood
+
+    def evaluate(self, theta_bq: Tensor) -> Evaluation:
+        plain = self._likelihood.evaluate(theta_bq)
+        factor_bqq, fault_b = torch.linalg.cholesky_ex(plain.information_bqq)
+        log_determinant_b = 2 * factor_bqq.diagonal(dim1=1, dim2=2).log().sum(1)
+        value_b = torch.where(fault_b == 0, plain.value_b - log_determinant_b / 2, torch.inf)
+        inverse_bqq = (
+            torch.linalg.pinv(plain.information_bqq, hermitian=True)
+            if bool(fault_b.any())
+            else (torch.cholesky_inverse(factor_bqq))
+        )
+        pull_bq = torch.stack(
+            [self._pull(theta_q, inverse_qq) for theta_q, inverse_qq in zip(theta_bq, inverse_bqq, strict=True)]
+        )
+        return Evaluation(value_b, plain.gradient_bq - pull_bq / 2, plain.information_bqq)
+
+    def _pull(self, theta_q: Tensor, inverse_qq: Tensor) -> Tensor:
+        """sum_n w_n m_n kron x_n: the gradient of log det A."""
+        likelihood = self._likelihood
+        pull_fp = theta_q.new_zeros(likelihood.f, likelihood.p)
+        for block in likelihood.blocks(theta_q.unsqueeze(0)):
+            cumulant_rf = _third_cumulant(likelihood, block, leverages(likelihood, block, inverse_qq))
+            pull_fp += (cumulant_rf * block.weight_rb).T @ block.x_rp
+        return pull_fp.flatten()
+
+
+def _third_cumulant(likelihood: Likelihood, block: Block, leverage_rff: Tensor) -> Tensor:
+    """m_n as [r, f]."""
+    mean_rf = block.mean_rbf[:, 0]
+    own_rf = leverage_rff.diagonal(dim1=1, dim2=2)
+    if likelihood.problem.family == Family.POISSON:
+        return mean_rf * own_rf
+    if likelihood.f == 1:
+        return mean_rf * block.rest_rbf[:, 0] * (1 - 2 * mean_rf) * own_rf
+    across_rf = (leverage_rff @ mean_rf.unsqueeze(2)).squeeze(2)
+    mixed_r1 = (mean_rf * (2 * across_rf - own_rf)).sum(1, keepdim=True)
+    return mean_rf * (own_rf - 2 * across_rf + mixed_r1)
+
+
+class RidgeLikelihood:
+    """V(theta) + n * l2 / 2 * |w|^2, on the gauge where the classes of a multinomial model add up to zero."""
+
+    def __init__(self, likelihood: Likelihood, l2: float) -> None:
+        self._likelihood = likelihood
+        self._ridge_qq = likelihood.n_weighed * l2 * ridge_matrix(likelihood.problem)
+
+    def evaluate(self, theta_bq: Tensor) -> Evaluation:
+        plain = self._likelihood.evaluate(theta_bq)
+        pull_bq = theta_bq @ self._ridge_qq
+        value_b = plain.value_b + (pull_bq * theta_bq).sum(1) / 2
+        return Evaluation(value_b, plain.gradient_bq + pull_bq, plain.information_bqq + self._ridge_qq)
+
+
+def ridge_matrix(problem: Problem) -> Tensor:
+    """R_qq with theta' R theta = |w|^2."""
+    is_weight_p = torch.ones(problem.x_np.shape[1], dtype=torch.float64, device=problem.x_np.device)
+    is_weight_p[problem.d :] = 0.0
+    gauge_ff = is_weight_p.new_ones(1, 1)
+    if problem.family == Family.MULTINOMIAL:
+        gauge_ff = torch.eye(problem.k - 1, dtype=torch.float64, device=is_weight_p.device) - 1 / problem.k
+    return torch.kron(gauge_ff, torch.diag(is_weight_p))

@@ -1,0 +1,122 @@
+"""The separation doctor: whether the likelihood has a maximum, and if not, which columns are at fault.
+
+The cheap test comes first and settles most fits. At a maximum the residuals are positive multipliers that make the
+score vanish, which no direction of recession allows (Stiemke's lemma); near it, a Newton step corrects them. If that
+step moves every linear predictor by less than 1, the corrected multipliers are still positive, so the rows overlap and
+the maximum exists. Where it does not, as a Newton step of a separated fit moves its rows by about 1, a linear program
+decides.
+
+Shapes: n rows, d features, k classes, p columns of x, q free parameters, m functionals.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.inference.parameters import n_free_outputs
+from gradline.inference.recession import Recession, find_recession, sparsest_direction
+from gradline.training import Family, Problem
+
+
+class Separator(NamedTuple):
+    """A feature that separates a class from the others by itself."""
+
+    feature: int
+    class_index: int
+    is_above: bool
+    """The rows of this class have the larger values."""
+    is_strict: bool
+    """No value occurs on both sides."""
+
+
+class Separation(NamedTuple):
+    is_complete: bool
+    """Else quasi-complete: some rows stay where classes meet."""
+    n_rows: int
+    """Rows whose probability runs to 0 or 1."""
+    separators: list[Separator]
+    combination: list[int]
+    """Features that separate together, where none does by itself."""
+    direction_m: Tensor
+    """For each functional +1 or -1 where its estimate is infinite, NaN where it is so in a direction that depends on
+    the fit, 0 where it is finite."""
+
+
+def has_maximum(problem: Problem, step_q: Tensor) -> bool:
+    """The cheap test, from the Newton step at the end of a fit. False only says that it did not settle the matter."""
+    if problem.family == Family.GAUSSIAN:
+        return True
+    if not bool(torch.isfinite(step_q).all()):
+        return False
+    step_pf = step_q.view(n_free_outputs(problem), -1).T.to(problem.x_np.dtype)
+    moved_nf = problem.x_np @ step_pf
+    if problem.family == Family.MULTINOMIAL:
+        highest_n, lowest_n = moved_nf.amax(1).clamp(min=0.0), moved_nf.amin(1).clamp(max=0.0)
+        return float((highest_n - lowest_n).max()) < _CERTAIN
+    return float(moved_nf.abs().max()) < _CERTAIN
+
+
+_CERTAIN = 0.5
+"""1 is enough in exact arithmetic."""
+
+
+def examine_separation(problem: Problem, theta_q: Tensor, functional_mq: Tensor) -> Separation | None:
+    """By linear programming; None where the maximum exists. Raises Unsolved where the program does not end."""
+    if problem.weight_nb is not None:
+        problem = problem.rows((problem.weight_nb[:, 0] > 0).nonzero().squeeze(1))
+    recession = find_recession(problem, theta_q)
+    if recession is None:
+        return None
+    separators = _separators(problem)
+    combination = [] if separators else _features_of(problem, sparsest_direction(problem, recession))
+    return Separation(
+        recession.is_complete,
+        recession.n_moved,
+        separators,
+        combination,
+        _directions(recession, functional_mq),
+    )
+
+
+def _directions(recession: Recession, functional_mq: Tensor) -> Tensor:
+    """A functional is infinite where the rows that stay do not determine it."""
+    size_m = functional_mq.norm(dim=1)
+    undetermined_m = (functional_mq @ recession.null_qz).norm(dim=1) > 1e-7 * size_m
+    moved_m = functional_mq @ recession.direction_q
+    sign_m = torch.where(moved_m.abs() > 1e-9 * size_m * recession.direction_q.norm(), moved_m.sign(), torch.nan)
+    return torch.where(undetermined_m, sign_m, 0.0)
+
+
+def _features_of(problem: Problem, direction_q: Tensor) -> list[int]:
+    size_p = direction_q.view(-1, problem.x_np.shape[1]).abs().amax(0)
+    moves_p = size_p * problem.x_np.abs().amax(0).double()
+    found: list[int] = (moves_p[: problem.d] > 1e-7).nonzero().squeeze(1).tolist()
+    return found
+
+
+def _separators(problem: Problem) -> list[Separator]:
+    """Features whose values for one class do not lie between those for the others."""
+    if not problem.family.is_classification:
+        return []
+    found = []
+    classes = range(problem.k) if problem.family == Family.MULTINOMIAL else [1]
+    for c in classes:
+        is_own_n = problem.class_n == c
+        own_rd, other_rd = problem.x_np[is_own_n, : problem.d], problem.x_np[~is_own_n, : problem.d]
+        if len(own_rd) == 0 or len(other_rd) == 0:
+            continue
+        found += _apart(own_rd, other_rd, c, is_above=True, needs_zero=not problem.has_intercept)
+        found += _apart(own_rd, other_rd, c, is_above=False, needs_zero=not problem.has_intercept)
+    return found
+
+
+def _apart(own_rd: Tensor, other_rd: Tensor, c: int, *, is_above: bool, needs_zero: bool) -> list[Separator]:
+    upper_rd, lower_rd = (own_rd, other_rd) if is_above else (other_rd, own_rd)
+    floor_d, ceiling_d = upper_rd.amin(0), lower_rd.amax(0)
+    is_apart_d = (floor_d >= ceiling_d) & (upper_rd.amax(0) > lower_rd.amin(0))
+    if needs_zero:
+        is_apart_d &= (floor_d >= 0) & (ceiling_d <= 0)
+    return [
+        Separator(j, c, is_above, bool(floor_d[j] > ceiling_d[j])) for j in is_apart_d.nonzero().squeeze(1).tolist()
+    ]

@@ -1,0 +1,154 @@
+"""How well a model fits as a whole: likelihoods, information criteria, deviances, and tests against the null model.
+
+The null model has the intercept and the offset only; without an intercept it predicts 0 on the scale of z. Parameters
+are counted as statsmodels does: the coefficients that the rows determine, without the variance of a gaussian target.
+
+Shapes: n rows, k outputs.
+"""
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.inference.likelihood import Likelihood
+from gradline.inference.newton import minimise
+from gradline.inference.wald import chi_square_tail, f_tail
+from gradline.training import Family, Problem
+
+
+class LeastSquares(NamedTuple):
+    """What only a gaussian fit has."""
+
+    sigma: float
+    r_squared: float
+    adjusted_r_squared: float
+    f_statistic: float
+    f_p_value: float
+
+
+class Summary(NamedTuple):
+    n_observations: float
+    """The sum of the weights."""
+    df_model: int
+    df_residual: float
+    log_likelihood: float
+    null_log_likelihood: float
+    deviance: float
+    null_deviance: float
+    pearson_chi2: float
+    likelihood_ratio: float
+    likelihood_ratio_p_value: float
+    aic: float
+    bic: float
+    mcfadden_r_squared: float
+    dispersion: float
+    """Pearson's statistic over the residual degrees of freedom; the variance of a gaussian target."""
+    least_squares: LeastSquares | None
+
+
+def summarise(problem: Problem, theta_q: Tensor, n_determined: int) -> Summary:
+    """`n_determined`: parameters that the rows determine."""
+    likelihood = Likelihood(problem)
+    n = likelihood.n_weighed
+    value, pearson = _value_and_pearson(likelihood, theta_q)
+    null_value = null_value_of(problem)
+    log_l, null_log_l = _log_likelihood(likelihood, value), _log_likelihood(likelihood, null_value)
+    n_null = likelihood.f if problem.has_intercept else 0
+    ratio, df_model = 2 * (log_l - null_log_l), n_determined - n_null
+    return Summary(
+        n_observations=n,
+        df_model=df_model,
+        df_residual=n - n_determined,
+        log_likelihood=log_l,
+        null_log_likelihood=null_log_l,
+        deviance=2 * value,
+        null_deviance=2 * null_value,
+        pearson_chi2=pearson,
+        likelihood_ratio=ratio,
+        likelihood_ratio_p_value=_tail(ratio, df_model),
+        aic=2 * n_determined - 2 * log_l,
+        bic=math.log(n) * n_determined - 2 * log_l,
+        mcfadden_r_squared=_divided(null_log_l - log_l, null_log_l),
+        dispersion=_divided(pearson, n - n_determined),
+        least_squares=_least_squares(value, null_value, n, n_null, n_determined)
+        if problem.family == Family.GAUSSIAN
+        else None,
+    )
+
+
+def null_value_of(problem: Problem) -> float:
+    """V of the model without features."""
+    # Without an intercept a column of zeros stands in, so that theta does not matter.
+    x_n1 = problem.x_np[:, problem.d :] if problem.has_intercept else problem.x_np.new_zeros(problem.n, 1)
+    null = replace(problem, x_np=x_n1, has_intercept=True)
+    likelihood, start_1q = Likelihood(null), _null_start(null)
+    if not problem.has_intercept or problem.offset_n1 is None:
+        return float(likelihood.value(start_1q))
+    return float(minimise(likelihood, start_1q).evaluation.value_b)
+
+
+def _null_start(problem: Problem) -> Tensor:
+    """theta_1q that predicts the mean of the target, which without an offset is the minimum."""
+    mean_k = (problem.share_nb[:, :1].double() * problem.y_nk.double()).sum(0)
+    if problem.family == Family.MULTINOMIAL:
+        return (mean_k[1:].log() - mean_k[0].log()).clamp(-30.0, 30.0).unsqueeze(0)
+    if problem.family == Family.BINOMIAL:
+        return torch.logit(mean_k, 1e-13).unsqueeze(0)
+    if problem.family == Family.POISSON:
+        return mean_k.clamp(min=1e-13).log().unsqueeze(0)
+    return mean_k.unsqueeze(0)
+
+
+def _value_and_pearson(likelihood: Likelihood, theta_q: Tensor) -> tuple[float, float]:
+    """V, and sum_n w_n (y - mean)' C^- (y - mean)."""
+    value, pearson = 0.0, 0.0
+    family = likelihood.problem.family
+    for block in likelihood.blocks(theta_q.unsqueeze(0)):
+        value += float((block.loss_rb * block.weight_rb).sum())
+        mean_rf, residual_rf = block.mean_rbf[:, 0], block.residual_rbf[:, 0]
+        share_rf = residual_rf.square() if family == Family.GAUSSIAN else residual_rf.square() / mean_rf
+        if family == Family.BINOMIAL:
+            share_rf = share_rf / block.rest_rbf[:, 0]
+        elif family == Family.MULTINOMIAL:
+            rest_r1 = 1 - mean_rf.sum(1, keepdim=True)
+            share_rf = torch.cat((share_rf, residual_rf.sum(1, keepdim=True).square() / rest_r1), 1)
+        pearson += float((share_rf * block.weight_rb).sum())
+    return value, pearson
+
+
+def _log_likelihood(likelihood: Likelihood, value: float) -> float:
+    problem, n = likelihood.problem, likelihood.n_weighed
+    if problem.family == Family.GAUSSIAN:
+        mean_square = 2 * value / n
+        return -n / 2 * (math.log(2 * math.pi * mean_square) + 1) if mean_square > 0 else math.inf
+    if problem.family != Family.POISSON:
+        return -value
+    y_n1 = problem.y_nk.double()
+    saturated_n1 = torch.xlogy(y_n1, y_n1) - y_n1 - torch.lgamma(y_n1 + 1)
+    weight_n1 = 1.0 if problem.weight_nb is None else problem.weight_nb[:, :1].double()
+    return float((saturated_n1 * weight_n1).sum()) - value
+
+
+def _least_squares(value: float, null_value: float, n: float, n_null: int, n_determined: int) -> LeastSquares:
+    df_model, df_residual = n_determined - n_null, n - n_determined
+    unexplained = _divided(value, null_value)
+    f_statistic = _divided(_divided(null_value - value, df_model), _divided(value, df_residual))
+    return LeastSquares(
+        sigma=math.sqrt(_divided(2 * value, df_residual)),
+        r_squared=1 - unexplained,
+        adjusted_r_squared=1 - unexplained * _divided(n - n_null, df_residual),
+        f_statistic=f_statistic,
+        f_p_value=f_tail(f_statistic, df_model, df_residual),
+    )
+
+
+def _tail(ratio: float, df: int) -> float:
+    return float(chi_square_tail(torch.tensor(ratio, dtype=torch.float64), df)) if df > 0 else math.nan
+
+
+def _divided(part: float, whole: float) -> float:
+    """NaN where the whole is not positive or negative."""
+    return part / whole if whole != 0 else math.nan
