@@ -101,6 +101,7 @@ class Scorecard:
     document: dict[str, Any]
     numbers: list[NumberInput]
     texts: list[TextInput]
+    offset: NumberInput | None
     indicators: list[int]
     """Numeric inputs with an indicator, in the order of their atoms."""
     weights_jk: Numbers
@@ -118,15 +119,17 @@ class Scorecard:
         inputs = document["inputs"]
         numbers = [NumberInput(i["column"], i["type"] == "boolean", i["fill"]) for i in inputs if i["type"] != "text"]
         texts = [_text_input(i) for i in inputs if i["type"] == "text"]
-        return cls(document, numbers, texts, *_compile(document, numbers, texts), np.array(document["intercepts"]))
+        offset = None if document["offset"] is None else NumberInput(document["offset"], is_boolean=False, fill=None)
+        compiled = _compile(document, numbers, texts)
+        return cls(document, numbers, texts, offset, *compiled, np.array(document["intercepts"], float))
 
     # --- what goes in
 
     @property
     def columns(self) -> list[str]:
         """Every column that a row must have, in the order of training; the offset last."""
-        offset = self.document["offset"]
-        return [i["column"] for i in self.document["inputs"]] + ([] if offset is None else [offset])
+        names = [i["column"] for i in self.document["inputs"]]
+        return names if self.offset is None else [*names, self.offset.column]
 
     def encode_rows(self, rows: Sequence[Any]) -> Encoded:
         """Rows as objects of column to value. Raises RowsRefused."""
@@ -146,10 +149,7 @@ class Scorecard:
         faults: list[RowFault] = []
         raw = [_read_numbers(i, columns[i.column], faults) for i in self.numbers]
         codes = [_read_codes(i, columns[i.column], faults) for i in self.texts]
-        offset_n = None
-        if self.document["offset"] is not None:
-            as_input = NumberInput(self.document["offset"], is_boolean=False, fill=None)
-            offset_n = _read_numbers(as_input, columns[as_input.column], faults)
+        offset_n = None if self.offset is None else _read_numbers(self.offset, columns[self.offset.column], faults)
         if faults:
             raise RowsRefused(faults[:MAX_FAULTS])
         filled = [
@@ -316,4 +316,12 @@ def _read_codes(column: TextInput, values: Sequence[Any] | NDArray[Any], faults:
 
 
 def _faults(column: str, values: Any, at: Sequence[int] | NDArray[Any], reason: str) -> list[RowFault]:
-    return [RowFault(f"rows[{i}].{column}", values[i], reason) for i in at[:MAX_FAULTS]]
+    return [RowFault(f"rows[{i}].{column}", _shown(values[i]), reason) for i in at[:MAX_FAULTS]]
+
+
+def _shown(value: Any) -> Any:
+    """JSON has no NaN, which is a missing value here, and no infinity."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else str(value)

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     """Largest data set that may be uploaded."""
     body_max_bytes: int = Field(1_000_000, gt=0)
     """Largest JSON body."""
+    predict_max_bytes: int = Field(16_000_000, gt=0)
+    """Largest body of rows to predict."""
+    predict_max_rows: int = Field(20_000, gt=0)
+    """Rows that one request may predict; more of them are a job of kind `prediction`."""
 
     n_children: int = Field(1, ge=1)
     """Child processes of a worker; each runs one job at a time."""

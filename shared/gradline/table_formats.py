@@ -41,6 +41,18 @@ def _bytes_of(source: Source) -> bytes | mmap.mmap:
 
 
 def read_csv(source: Source) -> pa.Table:
+    """Every column as the first type that fits all its values."""
+    table = _read_raw_csv(source)
+    return pa.table([_infer(_trimmed(column)) for column in table.columns], names=table.column_names)
+
+
+def read_csv_text(source: Source) -> pa.Table:
+    """Every column as trimmed text, null where a value is missing."""
+    table = _read_raw_csv(source)
+    return pa.table([_trimmed(column) for column in table.columns], names=table.column_names)
+
+
+def _read_raw_csv(source: Source) -> pa.Table:
     data = _bytes_of(source)
     if not data[:_HEADER_BYTES].strip(b"\xef\xbb\xbf \t\r\n"):
         raise fault("the file is empty")
@@ -48,16 +60,24 @@ def read_csv(source: Source) -> pa.Table:
         raise fault(
             f"there is a NUL byte at byte {at + 1}: this is no CSV in UTF-8 (UTF-16 is saved so by some programs)"
         )
-    delimiter, header = _read_header(data)
+    delimiter, header = _header_of(data[:_HEADER_BYTES])
     table = _parse_csv(data, delimiter, header)
     _check_quotes(data, table)
-    columns = [_infer(column) for column in table.columns]
-    return pa.table(columns, names=[name.strip() for name in header])
+    return table.rename_columns([name.strip() for name in header])
 
 
-def _read_header(data: bytes | mmap.mmap) -> tuple[str, list[str]]:
-    """The delimiter and the raw column names."""
-    start = data[:_HEADER_BYTES].decode("utf-8-sig", errors="replace").lstrip("\r\n")
+def csv_header(source: str | Path | BinaryIO) -> tuple[str, list[str]]:
+    """The delimiter and the raw column names; an open file is read from its start, and left there."""
+    if isinstance(source, str | Path):
+        with Path(source).open("rb") as file:
+            return _header_of(file.read(_HEADER_BYTES))
+    start = source.read(_HEADER_BYTES)
+    source.seek(0)
+    return _header_of(start)
+
+
+def _header_of(first_bytes: bytes) -> tuple[str, list[str]]:
+    start = first_bytes.decode("utf-8-sig", errors="replace").lstrip("\r\n")
     rows = [(d, next(csv.reader(io.StringIO(start, newline=""), delimiter=d, strict=False))) for d in _DELIMITERS]
     delimiter, header = max(rows, key=lambda row: len(row[1]))
     _check_names([name.strip() for name in header])
@@ -124,10 +144,13 @@ def _check_quotes(data: bytes | mmap.mmap, table: pa.Table) -> None:
             raise fault(f"row {table.num_rows + 1} (the header is row 1) opens a quote that is never closed")
 
 
-def _infer(raw: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of text as the first type that fits all its values."""
+def _trimmed(raw: pa.ChunkedArray) -> pa.ChunkedArray:
     trimmed = pc.utf8_trim_whitespace(raw)
-    text = pc.if_else(pc.is_in(trimmed, value_set=pa.array(MISSING)), pa.scalar(None, pa.string()), trimmed)
+    return pc.if_else(pc.is_in(trimmed, value_set=pa.array(MISSING)), pa.scalar(None, pa.string()), trimmed)
+
+
+def _infer(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of text as the first type that fits all its values."""
     for type_ in (pa.int64(), pa.float64(), pa.bool_()):
         try:
             column = pc.cast(text, type_)
@@ -144,7 +167,7 @@ def read_parquet(source: Source) -> pa.Table:
         _check_size(file.metadata)
         names = file.schema_arrow.names
         _check_names(names)
-        types = [_parquet_type(field) for field in file.schema_arrow]
+        types = [parquet_type(field) for field in file.schema_arrow]
         batches, n_bytes = [], 0
         for batch in file.iter_batches():
             n_bytes += batch.nbytes
@@ -152,7 +175,7 @@ def read_parquet(source: Source) -> pa.Table:
                 raise fault(f"the table is larger than the limit of {MAX_TABLE_BYTES} bytes once it is unpacked")
             batches.append(batch)
         table = pa.Table.from_batches(batches, schema=file.schema_arrow)
-        return pa.table([_plain(c, t) for c, t in zip(table.columns, types, strict=True)], names=names)
+        return pa.table([plain(c, t) for c, t in zip(table.columns, types, strict=True)], names=names)
     except (pa.ArrowException, OSError) as error:
         raise fault(f"this is no Parquet file that can be read: {error}") from error
 
@@ -169,7 +192,8 @@ def _check_size(metadata: Any) -> None:
         )
 
 
-def _parquet_type(field: pa.Field) -> pa.DataType:
+def parquet_type(field: pa.Field) -> pa.DataType:
+    """What we read a column as; raises InvalidInput where it is nothing that can be learned from."""
     type_ = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if pa.types.is_boolean(type_):
         return pa.bool_()
@@ -184,7 +208,8 @@ def _parquet_type(field: pa.Field) -> pa.DataType:
     )
 
 
-def _plain(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
+def plain(column: Any, type_: pa.DataType) -> Any:
+    """An array as the type that we read it as; NaN and empty text are null."""
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
     column = pc.cast(column, type_)

@@ -12,7 +12,12 @@ from gradline.errors import InputFault, InvalidInput, TooLarge
 async def read_json(request: Request) -> Any:
     """The body's value; refuses NaN, a name given twice, and NUL characters (PostgreSQL keeps none)."""
     _check_media_type(request)
-    raw = await _read(request, request.app.state.services.settings.body_max_bytes)
+    max_bytes = request.app.state.services.settings.body_max_bytes
+    return parse_json(await read_bytes(request, max_bytes, "GRADLINE_BODY_MAX_BYTES"))
+
+
+def parse_json(raw: bytes) -> Any:
+    """As `read_json`, of bytes that have been read."""
     try:
         body = json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
@@ -29,15 +34,24 @@ JsonBody = Annotated[Any, Depends(read_json)]
 
 
 def _check_media_type(request: Request) -> None:
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     # A web page of another site may send other types without asking the browser's leave.
-    if sent != "application/json":
-        detail = f"Content-Type is {sent!r}: send application/json" if sent else "send Content-Type: application/json"
-        raise Refused(415, "unsupported_media_type", detail)
+    if media_type_of(request) != "application/json":
+        raise wrong_media_type(request, "application/json")
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
-    too_large = TooLarge(f"the body is larger than the limit of {max_bytes} bytes (GRADLINE_BODY_MAX_BYTES)")
+def media_type_of(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def wrong_media_type(request: Request, wanted: str) -> Refused:
+    sent = media_type_of(request)
+    detail = f"Content-Type is {sent!r}: send {wanted}" if sent else f"send Content-Type: {wanted}"
+    return Refused(415, "unsupported_media_type", detail)
+
+
+async def read_bytes(request: Request, max_bytes: int, setting: str) -> bytes:
+    """The body as it came; raises TooLarge past the limit, which the setting names."""
+    too_large = TooLarge(f"the body is larger than the limit of {max_bytes} bytes ({setting})")
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
         raise too_large

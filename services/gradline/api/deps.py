@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from gradline.api.auth import Gate
 from gradline.api.bell import Bell
+from gradline.api.models import Models
 from gradline.api.probes import Probes
 from gradline.api.watch import Watcher
 from gradline.db.api_keys import ApiKeyStore
@@ -35,6 +36,7 @@ class Services:
     workers: WorkerStore
     runs: RunStore
     store: ArtifactStore
+    models: Models
     gate: Gate
     bell: Bell
     watcher: Watcher
@@ -44,6 +46,7 @@ class Services:
     def of(cls, settings: Settings) -> "Services":
         database = Database(settings.database, pool_size=POOL_SIZE)
         jobs = JobStore(database, settings.lease_s)
+        store = ArtifactStore(settings.store_url)
         return cls(
             settings=settings,
             database=database,
@@ -52,7 +55,8 @@ class Services:
             datasets=DatasetStore(database),
             workers=WorkerStore(database),
             runs=RunStore(database),
-            store=ArtifactStore(settings.store_url),
+            store=store,
+            models=Models(jobs, store),
             gate=Gate(settings, ApiKeyStore(database)),
             bell=Bell(settings.redis_url),
             watcher=Watcher(jobs, settings.redis_url),

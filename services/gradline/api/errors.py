@@ -40,6 +40,8 @@ CODES = {
     "job_ended": "The job has already ended otherwise; there is nothing to cancel.",
     "not_queued": "Only a queued job has a place in the queue to change.",
     "not_ended": "The job has not ended; cancel it first.",
+    "not_succeeded": "The job did not succeed, or has not yet; there is no model to predict with.",
+    "no_model": "The job leaves no model that could predict.",
     "dataset_in_use": "A job that has not ended uses the data set.",
     "range_not_satisfiable": "The range begins past the end of the file.",
     "artifact_pending": "The plot is still being drawn; ask again after `Retry-After` seconds.",

@@ -18,6 +18,7 @@ from gradline.api.examples import routes as examples
 from gradline.api.jobs import routes as jobs
 from gradline.api.metrics import Metrics
 from gradline.api.middleware import RequestContext
+from gradline.api.predictions import routes as predictions
 from gradline.api.workers import routes as workers
 from gradline.errors import DependencyDown
 from gradline.logs import configure_logging
@@ -46,8 +47,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = Metrics(services.jobs, services.workers)
     app.add_middleware(RequestContext, metrics=app.state.metrics)
     errors.install(app)
-    for router in (jobs.router, datasets.router, examples.router, workers.router, health.router, pages.router):
-        app.include_router(router)
+    for noun in (jobs, predictions, datasets, examples, workers, health, pages):
+        app.include_router(noun.router)
     app.mount("/docs/static", pages.static_files(), name="static")
     openapi.install(app)
     return app

@@ -1,5 +1,6 @@
 """What the client commands do: submit, watch, list, show, cancel, upload."""
 
+import csv
 import json
 import sys
 from collections.abc import Sequence
@@ -82,6 +83,21 @@ def show_dataset(dataset: dict[str, Any], output: Output) -> None:
     columns = [(column["name"], column["type"], number(column["n_missing"])) for column in dataset["columns"]]
     print()
     write_table(("column", "type", "missing"), columns, numeric=[2])
+
+
+def show_predictions(answer: dict[str, Any], output: Output) -> None:
+    """CSV: the predicted class and the probability of each class, or the predicted value."""
+    if output is Output.JSON:
+        write_json(answer)
+        return
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    target = answer["target"] or "prediction"
+    if answer["class_names"] is None:
+        out.writerow([target])
+        out.writerows([value] for value in answer["values"])
+        return
+    out.writerow([target, *(f"probability of {name}" for name in answer["class_names"])])
+    out.writerows([c, *p] for c, p in zip(answer["classes"], answer["probabilities"], strict=True))
 
 
 def read_body(file: str) -> dict[str, Any]:

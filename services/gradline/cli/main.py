@@ -181,6 +181,19 @@ def upload(
 
 
 @app.command()
+def predict(
+    job_id: JobId,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Rows as CSV.")],
+    output: Annotated[Output, typer.Option("--output", "-o", help="How data is written: table is CSV.")] = Output.TABLE,
+) -> None:
+    """Predict the rows of a CSV file with a job's model; one line a row on stdout."""
+    from gradline.cli import jobs
+
+    with _client() as client:
+        jobs.show_predictions(client.predict(job_id, file), output)
+
+
+@app.command()
 def doctor() -> None:
     """Look at this machine: what is right, what is wrong, and the mend."""
     from gradline.cli.doctor import doctor as run
