@@ -8,7 +8,7 @@ import torch
 from gradline.inference.summary import summarise
 from gradline.inference.wald import Table
 from gradline.training import Family
-from tests.numerics.inference.fits import Fitted, fit, rotated
+from tests.numerics.inference.fits import fit, rotated
 
 RELATIVE = 1e-6
 

@@ -16,6 +16,7 @@ from gradline.inference.likelihood import Evaluator, Likelihood
 from gradline.inference.newton import minimise
 from gradline.inference.parameters import all_parameters, free_parameters
 from gradline.inference.penalised import FirthLikelihood, RidgeLikelihood
+from gradline.inference.separation import have_maximum
 from gradline.training import Family, Fista, Objective, Problem
 
 _MAX_WEIGHTS = 1 << 23
@@ -77,16 +78,10 @@ def _fit(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor
     start_bq = free_parameters(problem, theta_kp).unsqueeze(0).repeat(n_members, 1)
     unit = 1.0
     if problem.family == Family.GAUSSIAN:
-        unit = float(likelihood.value(start_bq[:1])[0]) * 2 / likelihood.n_weighed
+        unit = float(likelihood.value(start_bq).mean()) * 2 / likelihood.n_weighed
     least = minimise(evaluator, start_bq, tolerance=_TOLERANCE, max_steps=_MAX_STEPS, unit=unit)
-    return all_parameters(problem, least.theta_bq), least.is_converged_b & _is_sound(least.evaluation.information_bqq)
-
-
-def _is_sound(information_bqq: Tensor) -> Tensor:
-    """False where the information has all but vanished: the fit runs to infinity."""
-    diagonal_bq = information_bqq.diagonal(dim1=1, dim2=2)
-    unit_bqq = information_bqq / diagonal_bq.sqrt().unsqueeze(1) / diagonal_bq.sqrt().unsqueeze(2)
-    return torch.linalg.cholesky_ex(unit_bqq)[1] == 0
+    is_fitted_b = least.is_converged_b & have_maximum(problem, least.step_bq)
+    return all_parameters(problem, least.theta_bq), is_fitted_b
 
 
 def _fit_l1(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor) -> tuple[Tensor, Tensor]:

@@ -95,10 +95,11 @@ def _pivot(correlation_ss: Tensor) -> tuple[list[int], list[int]]:
     rows: list[Tensor] = []
     kept: list[int] = []
     while len(kept) < len(left_s):
-        # Earlier columns first among equals, so that the later copy is the one called dependent.
-        pivot = int((left_s > left_s.max() * (1 - 1e-9)).nonzero()[0])
-        if float(left_s[pivot]) <= _DEPENDENT:
+        most = float(left_s.max())
+        if most <= _DEPENDENT:
             break
+        # Earlier columns first among equals, so that the later copy is the one called dependent.
+        pivot = int((left_s > most * (1 - 1e-9)).nonzero()[0])
         row_s = correlation_ss[pivot] - sum((row[pivot] * row for row in rows), torch.zeros_like(left_s))
         row_s = row_s / left_s[pivot].sqrt()
         rows.append(row_s)

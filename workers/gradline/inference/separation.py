@@ -14,7 +14,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.inference.parameters import n_free_outputs
 from gradline.inference.recession import Recession, find_recession, sparsest_direction
 from gradline.training import Family, Problem
 
@@ -43,22 +42,20 @@ class Separation(NamedTuple):
     the fit, 0 where it is finite."""
 
 
-def has_maximum(problem: Problem, step_q: Tensor) -> bool:
-    """The cheap test, from the Newton step at the end of a fit. False only says that it did not settle the matter."""
+def have_maximum(problem: Problem, step_bq: Tensor) -> Tensor:
+    """The cheap test for each member, from the Newton step at the end of a fit. False: the matter is not settled."""
     if problem.family == Family.GAUSSIAN:
-        return True
-    if not bool(torch.isfinite(step_q).all()):
-        return False
-    step_pf = step_q.view(n_free_outputs(problem), -1).T.to(problem.x_np.dtype)
-    moved_nf = problem.x_np @ step_pf
-    if problem.family == Family.MULTINOMIAL:
-        highest_n, lowest_n = moved_nf.amax(1).clamp(min=0.0), moved_nf.amin(1).clamp(max=0.0)
-        return float((highest_n - lowest_n).max()) < _CERTAIN
-    return float(moved_nf.abs().max()) < _CERTAIN
+        return torch.ones(len(step_bq), dtype=torch.bool, device=step_bq.device)
+    step_pm = step_bq.reshape(-1, problem.x_np.shape[1]).T.to(problem.x_np.dtype)
+    moved_nbf = (problem.x_np @ step_pm).view(problem.n, len(step_bq), -1)
+    if problem.family != Family.MULTINOMIAL:
+        return moved_nbf.abs().amax((0, 2)) < _CERTAIN
+    highest_nb, lowest_nb = moved_nbf.amax(2).clamp(min=0.0), moved_nbf.amin(2).clamp(max=0.0)
+    return (highest_nb - lowest_nb).amax(0) < _CERTAIN
 
 
 _CERTAIN = 0.5
-"""1 is enough in exact arithmetic."""
+"""1 is enough in exact arithmetic. NaN is not below it."""
 
 
 def examine_separation(problem: Problem, theta_q: Tensor, functional_mq: Tensor) -> Separation | None:

@@ -1,0 +1,70 @@
+"""Constant columns, dependent sets and inflation factors."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+import torch
+from statsmodels.stats.outliers_influence import variance_inflation_factor
+
+from gradline.inference.collinearity import examine_collinearity
+from gradline.inference.covariance import inverse_of
+from gradline.inference.likelihood import Likelihood
+from gradline.training import Family, Problem, make_problem
+
+
+def problem_of(x: object, *, has_intercept: bool = True, dtype: torch.dtype = torch.float64) -> Problem:
+    x_nd = torch.as_tensor(np.array(x, dtype=float)).to(dtype)
+    return make_problem(x_nd, torch.arange(len(x_nd)) % 2, Family.BINOMIAL, has_intercept=has_intercept)
+
+
+def normal(n: int = 100, d: int = 4) -> np.ndarray:
+    return np.random.default_rng(2).normal(size=(n, d))
+
+
+def test_inflation_factors_are_those_of_statsmodels():
+    x = sm.datasets.longley.load_pandas().exog.to_numpy(float)
+    told = examine_collinearity(problem_of((x - x.mean(0)) / x.std(0)))
+    theirs = [variance_inflation_factor(sm.add_constant(x), j + 1) for j in range(x.shape[1])]
+    np.testing.assert_allclose(told.vif_d, theirs, rtol=1e-7)
+    assert told.sets == []
+    assert told.rank == 6
+    standardised = (x - x.mean(0)) / x.std(0)
+    assert told.condition_number == pytest.approx(np.linalg.cond(standardised), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dependent_columns_are_named_with_those_they_depend_on(dtype):
+    x = normal()
+    told = examine_collinearity(problem_of(np.column_stack((x, x[:, 0] * 3, x[:, 1] - x[:, 2])), dtype=dtype))
+    assert [(s.feature, s.others) for s in told.sets] == [(4, [0]), (5, [1, 2])]
+    assert told.rank == 4
+    assert told.condition_number == torch.inf
+    assert [bool(v) for v in told.vif_d.isinf()] == [True, True, True, False, True, True]
+
+
+def test_all_levels_beside_an_intercept_are_one_set():
+    level = np.eye(3)[np.arange(90) % 3]
+    told = examine_collinearity(problem_of(np.column_stack((normal(90, 1), level))))
+    assert [(s.feature, s.others) for s in told.sets] == [(3, [1, 2])]
+    assert examine_collinearity(problem_of(np.column_stack((normal(90, 1), level)), has_intercept=False)).sets == []
+
+
+def test_constant_columns_are_named_and_harm_nothing_else():
+    x = normal()
+    told = examine_collinearity(problem_of(np.column_stack((x, np.full(100, 7.0)))))
+    assert told.constant == [4]
+    assert told.sets == []
+    assert told.rank == 4
+    assert [bool(v) for v in told.vif_d.isnan()] == [False] * 4 + [True]
+
+
+def test_what_the_rows_do_not_determine_is_told_apart_from_what_they_do():
+    x = normal()
+    problem = problem_of(np.column_stack((x, x[:, 0] * 3)))
+    information_bqq = Likelihood(problem).evaluate(torch.zeros(1, 6, dtype=torch.float64)).information_bqq
+    inverse = inverse_of(information_bqq[0])
+    assert inverse.null_qz.shape[1] == 1
+    assert inverse.determines(torch.eye(6, dtype=torch.float64)).tolist() == [False, True, True, True, False, True]
+    without = Likelihood(problem_of(x)).evaluate(torch.zeros(1, 5, dtype=torch.float64)).information_bqq
+    kept = [1, 2, 3, 5]
+    torch.testing.assert_close(inverse.inverse_qq[kept][:, kept], torch.linalg.inv(without[0])[1:][:, 1:])
