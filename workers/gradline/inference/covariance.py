@@ -70,21 +70,21 @@ def robust_covariance(likelihood: Likelihood, theta_q: Tensor, inverse_qq: Tenso
     return covariance_qq * (n / (n - likelihood.q)) if kind == "hc1" else covariance_qq
 
 
-def leverages(likelihood: Likelihood, block: Block, inverse_qq: Tensor) -> Tensor:
+def leverages(x_rp: Tensor, inverse_qq: Tensor, f: int) -> Tensor:
     """G_n = x_n' A^-1 x_n as [r, f, f]."""
-    f, p = likelihood.f, likelihood.p
+    p = x_rp.shape[1]
     inverse = inverse_qq.view(f, p, f, p)
-    leverage_rff = block.x_rp.new_empty(len(block.x_rp), f, f)
+    leverage_rff = x_rp.new_empty(len(x_rp), f, f)
     for i in range(f):
         for j in range(f):
-            leverage_rff[:, i, j] = ((block.x_rp @ inverse[i, :, j, :]) * block.x_rp).sum(1)
+            leverage_rff[:, i, j] = ((x_rp @ inverse[i, :, j, :]) * x_rp).sum(1)
     return leverage_rff
 
 
 def _without_leverage(
     likelihood: Likelihood, block: Block, residual_rf: Tensor, inverse_qq: Tensor, *, is_root: bool
 ) -> Tensor:
-    leverage_rff = likelihood.curvature(block)[:, 0] @ leverages(likelihood, block, inverse_qq)
+    leverage_rff = likelihood.curvature(block)[:, 0] @ leverages(block.x_rp, inverse_qq, likelihood.f)
     left_rff = torch.eye(likelihood.f, dtype=torch.float64, device=residual_rf.device) - leverage_rff
     if is_root:
         return residual_rf / left_rff[:, 0].sqrt()

@@ -33,34 +33,33 @@ class FirthLikelihood:
         factor_bqq, fault_b = torch.linalg.cholesky_ex(plain.information_bqq)
         log_determinant_b = 2 * factor_bqq.diagonal(dim1=1, dim2=2).log().sum(1)
         value_b = torch.where(fault_b == 0, plain.value_b - log_determinant_b / 2, torch.inf)
-        inverse_bqq = (
-            torch.linalg.pinv(plain.information_bqq, hermitian=True)
-            if bool(fault_b.any())
-            else (torch.cholesky_inverse(factor_bqq))
-        )
-        pull_bq = torch.stack(
-            [self._pull(theta_q, inverse_qq) for theta_q, inverse_qq in zip(theta_bq, inverse_bqq, strict=True)]
-        )
-        return Evaluation(value_b, plain.gradient_bq - pull_bq / 2, plain.information_bqq)
+        if bool(fault_b.any()):
+            inverse_bqq = torch.linalg.pinv(plain.information_bqq, hermitian=True)
+        else:
+            inverse_bqq = torch.cholesky_inverse(factor_bqq)
+        return Evaluation(value_b, plain.gradient_bq - self._pull(theta_bq, inverse_bqq) / 2, plain.information_bqq)
 
-    def _pull(self, theta_q: Tensor, inverse_qq: Tensor) -> Tensor:
+    def _pull(self, theta_bq: Tensor, inverse_bqq: Tensor) -> Tensor:
         """sum_n w_n m_n kron x_n: the gradient of log det A."""
         likelihood = self._likelihood
-        pull_fp = theta_q.new_zeros(likelihood.f, likelihood.p)
-        for block in likelihood.blocks(theta_q.unsqueeze(0)):
-            cumulant_rf = _third_cumulant(likelihood, block, leverages(likelihood, block, inverse_qq))
-            pull_fp += (cumulant_rf * block.weight_rb).T @ block.x_rp
-        return pull_fp.flatten()
+        pull_bfp = theta_bq.new_zeros(len(theta_bq), likelihood.f, likelihood.p)
+        for block in likelihood.blocks(theta_bq):
+            for b, inverse_qq in enumerate(inverse_bqq):
+                leverage_rff = leverages(block.x_rp, inverse_qq, likelihood.f)
+                weight_r1 = block.weight_rb[:, min(b, block.weight_rb.shape[1] - 1)].unsqueeze(1)
+                cumulant_rf = _third_cumulant(likelihood, block, b, leverage_rff)
+                pull_bfp[b] += (cumulant_rf * weight_r1).T @ block.x_rp
+        return pull_bfp.flatten(1)
 
 
-def _third_cumulant(likelihood: Likelihood, block: Block, leverage_rff: Tensor) -> Tensor:
-    """m_n as [r, f]."""
-    mean_rf = block.mean_rbf[:, 0]
+def _third_cumulant(likelihood: Likelihood, block: Block, b: int, leverage_rff: Tensor) -> Tensor:
+    """m_n of one member as [r, f]."""
+    mean_rf = block.mean_rbf[:, b]
     own_rf = leverage_rff.diagonal(dim1=1, dim2=2)
     if likelihood.problem.family == Family.POISSON:
         return mean_rf * own_rf
     if likelihood.f == 1:
-        return mean_rf * block.rest_rbf[:, 0] * (1 - 2 * mean_rf) * own_rf
+        return mean_rf * block.rest_rbf[:, b] * (1 - 2 * mean_rf) * own_rf
     across_rf = (leverage_rff @ mean_rf.unsqueeze(2)).squeeze(2)
     mixed_r1 = (mean_rf * (2 * across_rf - own_rf)).sum(1, keepdim=True)
     return mean_rf * (own_rf - 2 * across_rf + mixed_r1)
