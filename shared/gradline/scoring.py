@@ -7,7 +7,8 @@ so that a copy of this file beside the JSON is a whole model.
       "target": name, "classes": [value, ...] | null, "threshold": 0.5 | null,
       "inputs": [
         {"column": name, "type": "number" | "boolean", "fill": number | null},
-        {"column": name, "type": "text", "levels": [text, ...], "missing": level | null, "unseen": level | null}],
+        {"column": name, "type": "text", "levels": [text, ...], "missing": level | null, "unseen": level | null,
+         "is_numeric": true where the levels spell numbers}],
       "offset": column | null,
       "features": [{"name": ..., "factors": [factor, ...], "coefficients": [number per output]}, ...],
       "intercepts": [number per output]
@@ -73,6 +74,8 @@ class TextInput(NamedTuple):
     levels: list[str]
     missing: int | None
     unseen: int | None
+    is_numeric: bool
+    """Whether a number is taken too, as the level that spells it."""
 
 
 class Table(NamedTuple):
@@ -202,6 +205,7 @@ def _text_input(raw: dict[str, Any]) -> TextInput:
         levels,
         None if missing is None else code[missing],
         None if unseen is None else code[unseen],
+        raw.get("is_numeric", False),
     )
 
 
@@ -297,6 +301,8 @@ def _read_numbers(column: NumberInput, values: Sequence[Any] | NDArray[Any], fau
 def _read_codes(column: TextInput, values: Sequence[Any] | NDArray[Any], faults: list[RowFault]) -> Codes:
     code_of = {level: code for code, level in enumerate(column.levels)}
     listed = values.tolist() if isinstance(values, np.ndarray) else values
+    if column.is_numeric:
+        listed = [_spelled(v) for v in listed]
     if not {str, type(None)}.issuperset(map(type, listed)):
         bad = [i for i, v in enumerate(listed) if not (v is None or isinstance(v, str))]
         faults += _faults(column.column, listed, bad, "must be text, or null where it is missing")
@@ -313,6 +319,15 @@ def _read_codes(column: TextInput, values: Sequence[Any] | NDArray[Any], faults:
     else:
         code_n[code_n == -1] = column.unseen
     return code_n
+
+
+def _spelled(value: Any) -> Any:
+    """A number as uploads spell it where a spec reads its column as levels; anything else as it is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _faults(column: str, values: Any, at: Sequence[int] | NDArray[Any], reason: str) -> list[RowFault]:

@@ -8,10 +8,12 @@ from gradline.errors import InputFault, InvalidInput
 from gradline.specs.autograd import AutogradSpec
 from gradline.specs.base import Spec
 from gradline.specs.logistic_regression import LogisticRegressionSpec
+from gradline.specs.prediction import PredictionSpec
 
 KINDS: dict[str, type[Spec]] = {
     "logistic-regression": LogisticRegressionSpec,
     "autograd": AutogradSpec,
+    "prediction": PredictionSpec,
 }
 """Every kind of job and its spec. Adding a kind adds a line here, a runner in the worker, and tests."""
 

@@ -201,6 +201,29 @@ def test_the_model_file_is_read_once_for_many_requests(api: Api) -> None:
     assert api.client.post(address, json={"rows": ROWS}).status_code == 200
 
 
+def test_a_prediction_job_names_what_does_not_fit(api: Api) -> None:
+    model_id = finished(api)
+    data = api.client.post("/v1/datasets", content=b"age,smoker,id\n1,true,7\n").json()["id"]
+    spec = {"model_job_id": model_id, "data": {"dataset_id": data}, "keep": ["id", "idd"]}
+    refused = api.client.post("/v1/jobs", json={"kind": "prediction", "spec": spec})
+    assert refused.status_code == 422
+    faults = {fault["field"]: fault["reason"] for fault in refused.json()["errors"]}
+    assert "'city'" in faults["spec.data.dataset_id"]
+    assert "age, smoker, id" in faults["spec.keep[1]"]
+    queued = api.submit()["id"]
+    refused = api.client.post("/v1/jobs", json={"kind": "prediction", "spec": spec | {"model_job_id": queued}})
+    assert [fault["field"] for fault in refused.json()["errors"]] == ["spec.model_job_id"]
+
+
+def test_a_data_set_that_a_prediction_waits_for_is_not_deleted(api: Api) -> None:
+    model_id = finished(api)
+    data = api.client.post("/v1/datasets", content=b"age,smoker,city\n1,true,Ulm\n").json()["id"]
+    spec = {"model_job_id": model_id, "data": {"dataset_id": data}}
+    answer = api.client.post("/v1/jobs", json={"kind": "prediction", "spec": spec})
+    assert answer.status_code == 202, answer.text
+    assert api.client.delete(f"/v1/datasets/{data}").json()["code"] == "dataset_in_use"
+
+
 def _notes_model() -> dict[str, Any]:
     return {
         "classes": [0, 1],

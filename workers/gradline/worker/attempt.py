@@ -10,8 +10,9 @@ import structlog
 from gradline.db.datasets import DatasetStore, StoredDataset
 from gradline.db.jobs import JobStore
 from gradline.db.records import Artifact, Fence, Job, NewEvent, SavedCheckpoint
-from gradline.errors import DependencyDown, NotFound, PermanentError
+from gradline.errors import Conflict, DependencyDown, NotFound, PermanentError
 from gradline.progress import TickPublisher
+from gradline.scoring_jobs import find_model
 from gradline.status import EventKind
 from gradline.storage import ArtifactStore
 from gradline.worker.context import Loaded
@@ -52,6 +53,13 @@ class Attempt:
             return self._datasets.get(UUID(dataset_id), self.job.owner)
         except NotFound as gone:
             raise PermanentError(gone.message, code="dataset_gone") from gone
+
+    def get_model(self, job_id: str) -> bytes:
+        try:
+            artifact = find_model(self._jobs, self._jobs.get(UUID(job_id), self.job.owner))
+        except (NotFound, Conflict) as gone:
+            raise PermanentError(gone.message, code="no_model") from gone
+        return self.store.get(artifact.sha256)
 
     def raise_if_stopped(self) -> None:
         if self._stop.reason is not None:

@@ -28,6 +28,9 @@ class AttemptContext(Protocol):
     def get_dataset(self, dataset_id: str) -> StoredDataset:
         """A data set of the job's owner; raises PermanentError where it is gone."""
 
+    def get_model(self, job_id: str) -> bytes:
+        """The scorecard of another job of the owner; raises PermanentError where there is none."""
+
     def raise_if_stopped(self) -> None:
         """Call between steps; nearly free. Raises an AttemptStopped: let it pass, ShuttingDown after a checkpoint."""
 

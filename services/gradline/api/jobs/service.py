@@ -9,17 +9,16 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from gradline.api.deps import Services
+from gradline.api.jobs.checks import check_references
 from gradline.api.jobs.schemas import ArtifactList, JobFilter, JobPage, JobRequest, JobView, MetricList, PriorityChange
 from gradline.api.jobs.views import artifact_view, job_view, job_views, metric_point
 from gradline.api.paging import decode_cursor, page
 from gradline.db.records import Job, NewJob
-from gradline.errors import InputFault, InvalidInput, NotFound
+from gradline.errors import InputFault, InvalidInput
 from gradline.lanes import Lane
 from gradline.specs import faults_of, parse_spec
 from gradline.specs.base import Spec
-from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.status import EventKind
-from gradline.tables import check_columns
 
 KEY_MAX = 255
 
@@ -27,7 +26,7 @@ KEY_MAX = 255
 def submit(services: Services, owner: str, body: Any, idempotency_key: str | None) -> JobView:
     """Check, commit, ring. The same key and body again: the job as it stands, and nothing is rung."""
     request, spec = _parse(body)
-    _check_data(services, owner, spec)
+    check_references(services, owner, spec)
     new = NewJob(
         owner=owner,
         kind=request.kind,
@@ -48,7 +47,7 @@ def submit(services: Services, owner: str, body: Any, idempotency_key: str | Non
 def resubmit(services: Services, owner: str, job_id: UUID, idempotency_key: str | None) -> JobView:
     """A new job that asks for the same."""
     old = services.jobs.get(job_id, owner)
-    _check_data(services, owner, parse_spec(old.kind, old.spec))
+    check_references(services, owner, parse_spec(old.kind, old.spec))
     new = NewJob(
         owner=owner,
         kind=old.kind,
@@ -133,18 +132,6 @@ def _parse(body: Any) -> tuple[JobRequest, Spec]:
     if request is None or spec is None:
         raise InvalidInput(faults)
     return request, spec
-
-
-def _check_data(services: Services, owner: str, spec: Spec) -> None:
-    """Uploaded data must be there, and its columns must fit what the spec wants of them."""
-    if not isinstance(spec, LogisticRegressionSpec) or not isinstance(spec.data, Dataset):
-        return
-    try:
-        dataset = services.datasets.get(UUID(spec.data.dataset_id), owner)
-    except NotFound as missing:
-        fault = InputFault("spec.data.dataset_id", spec.data.dataset_id, missing.message)
-        raise InvalidInput([fault]) from missing
-    check_columns(spec.data, dataset.columns, spec.preprocess.missing, spec.model.family)
 
 
 def _lane(request: JobRequest, spec: Spec) -> str:

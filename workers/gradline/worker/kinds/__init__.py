@@ -11,6 +11,7 @@ from gradline.worker.context import AttemptContext
 MODULES = {
     "logistic-regression": "gradline.worker.kinds.logistic_regression",
     "autograd": "gradline.worker.kinds.autograd",
+    "prediction": "gradline.worker.kinds.prediction",
 }
 """Each module has `run(spec, context) -> result` and `drawings(spec, result) -> names of the plots to draw`."""
 
