@@ -27,6 +27,9 @@ class Derivatives(NamedTuple):
     gradient_bkp: Tensor
     hessian_bqq: Tensor | None
     """None where it was not asked for."""
+    drift_b: Tensor | None = None
+    """Largest change of any row's z (multinomial: range of changes over classes) since the last Hessian, where that is
+    followed: curvatures have changed by at most a factor exp(drift)."""
 
 
 class Loss(ABC):
@@ -45,6 +48,7 @@ class Loss(ABC):
         self._gradient_bkp = self._gradient_mp.view(n_members, k, p)
         self._theta_bkp: Tensor | None = None
         self._theta_pm = torch.empty(0)
+        self._curved_at_nbk: Tensor | None = None
 
     def predict(self, theta_bkp: Tensor) -> None:
         """Compute z for what follows; theta may be of another dtype than the features."""
@@ -84,12 +88,21 @@ class Loss(ABC):
         self._products.collect(self._z_nm, self._gradient_mp)
         return self._gradient_bkp
 
-    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool) -> Derivatives:
+    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool, follow_drift: bool = False) -> Derivatives:
         """All of them from one pass."""
         self.predict(theta_bkp)
-        value_b = self.value()
+        value_b, drift_b = self.value(), self._drift() if follow_drift and not with_hessian else None
         hessian_bqq = self.hessian() if with_hessian else None
-        return Derivatives(value_b, self.gradient().double(), hessian_bqq)
+        if follow_drift and with_hessian:
+            self._curved_at_nbk = self._z_nbk.clone()
+        return Derivatives(value_b, self.gradient().double(), hessian_bqq, drift_b)
+
+    def _drift(self) -> Tensor:
+        assert self._curved_at_nbk is not None  # noqa: S101  a Hessian came first
+        change_nbk = self._z_nbk - self._curved_at_nbk
+        if self._problem.k == 1:
+            return change_nbk.abs_().amax((0, 2)).double()
+        return (change_nbk.amax(2) - change_nbk.amin(2)).amax(0).double()
 
     def curvature(self) -> Tensor:
         """share_n * d2 loss / dz2 of each row as [n, b, k, k]."""
@@ -97,12 +110,8 @@ class Loss(ABC):
 
     def hessian(self) -> Tensor:
         """d2L / dtheta2 as [b, q, q] in float64."""
-        x_np, p, k = self._problem.x_np, self._problem.p, self._problem.k
-        hessian_bqq = x_np.new_zeros(self._n_members, k * p, k * p, dtype=torch.float64)
-        weight_nb = (self._second_derivative()[:, :, 0, 0]).mul_(self._share_nb)
-        for b in range(self._n_members):
-            hessian_bqq[b] = (x_np * weight_nb[:, b : b + 1]).T @ x_np
-        return hessian_bqq
+        weight_nb = self.curvature_weights()
+        return torch.stack([self._products.gram(weight_nb[:, b : b + 1]) for b in range(self._n_members)])
 
     def curvature_weights(self) -> Tensor:
         """What `curvature_product` needs to know of z."""
@@ -181,14 +190,15 @@ class MultinomialLoss(Loss):
 
     def hessian(self) -> Tensor:
         """Blocks i, j of classes: x' diag(share mean_i (1{i = j} - mean_j)) x."""
-        p, k = self._problem.p, self._problem.k
+        p, k, n = self._problem.p, self._problem.k, self._problem.n
         hessian_bqq = self._z_nm.new_zeros(self._n_members, k * p, k * p, dtype=torch.float64)
-        mean_nbk, x_np = torch.softmax(self._z_nbk, 2), self._problem.x_np
-        for rows in torch.arange(self._problem.n).split(max(1, CHUNK_BYTES // (k * p * x_np.element_size()))):
-            part = slice(int(rows[0]), int(rows[-1]) + 1)
+        mean_nbk = torch.softmax(self._z_nbk, 2)
+        n_rows = max(1, CHUNK_BYTES // (k * p * mean_nbk.element_size()))
+        for start in range(0, n, n_rows):
+            part, x_rp = slice(start, start + n_rows), self._products.block(start, start + n_rows)
             for b in range(self._n_members):
                 share_r1 = self._share_nb[part, min(b, self._share_nb.shape[1] - 1)].unsqueeze(1)
-                _add_softmax_products(hessian_bqq[b], x_np[part], mean_nbk[part, b], share_r1)
+                _add_softmax_products(hessian_bqq[b], x_rp, mean_nbk[part, b], share_r1)
         lower_bqq = hessian_bqq.tril()
         return lower_bqq + lower_bqq.tril(-1).transpose(1, 2)
 
@@ -280,15 +290,19 @@ class ChunkedLoss:
         """In float64."""
         return _total(chunk.gradient() for chunk in self._chunks)
 
-    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool) -> Derivatives:
-        parts = (chunk.derivatives(theta_bkp, with_hessian=with_hessian) for chunk in self._chunks)
-        value_b, gradient_bkp, hessian_bqq = next(parts)
+    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool, follow_drift: bool = False) -> Derivatives:
+        parts = (
+            chunk.derivatives(theta_bkp, with_hessian=with_hessian, follow_drift=follow_drift) for chunk in self._chunks
+        )
+        value_b, gradient_bkp, hessian_bqq, drift_b = next(parts)
         for part in parts:
             value_b += part.value_b
             gradient_bkp += part.gradient_bkp
             if hessian_bqq is not None and part.hessian_bqq is not None:
                 hessian_bqq += part.hessian_bqq
-        return Derivatives(value_b, gradient_bkp, hessian_bqq)
+            if drift_b is not None and part.drift_b is not None:
+                drift_b = torch.maximum(drift_b, part.drift_b)
+        return Derivatives(value_b, gradient_bkp, hessian_bqq, drift_b)
 
     def curvature(self) -> Tensor:
         return torch.cat([chunk.curvature() for chunk in self._chunks])

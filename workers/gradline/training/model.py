@@ -32,7 +32,9 @@ def drawn_parameters(d: int, k: int, *, has_intercept: bool, dtype: torch.dtype,
 
 def linear_predictor(problem: Problem, theta_bkp: Tensor) -> Tensor:
     """z_nm with m = b * k columns, members outermost: one product for all members."""
-    z_nm = problem.x_np @ theta_bkp.flatten(0, 1).T.to(problem.y_nk.dtype)
+    theta_mp = theta_bkp.flatten(0, 1)
+    z_nm = problem.y_nk.new_empty(problem.n, len(theta_mp))
+    problem.products.predict(theta_mp.to(z_nm.dtype).T, z_nm)
     return z_nm if problem.offset_n1 is None else z_nm + problem.offset_n1
 
 

@@ -46,6 +46,10 @@ class Objective:
         like = self.problem.y_nk
         return torch.as_tensor(penalty, dtype=like.dtype, device=like.device).expand(self._n_members).view(-1, 1, 1)
 
+    def on_rows(self, index_r: Tensor) -> "Objective":
+        """The same penalties over some of the rows."""
+        return Objective(self.problem.rows(index_r), self.l1_b, self.l2_b, n_members=self._n_members)
+
     # --- the smooth part
 
     def gradient(self, theta_bkp: Tensor, batch: Problem | None = None) -> Tensor:
@@ -69,12 +73,15 @@ class Objective:
         self._loss.predict(theta_bkp)
         return self._with_l2_diagonal(self._loss.hessian(), theta_bkp)
 
-    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool = True) -> Derivatives:
+    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool = True, follow_drift: bool = False) -> Derivatives:
         """Of the smooth part, in float64, from one pass over the rows."""
-        value_b, gradient_bkp, hessian_bqq = self._loss.derivatives(theta_bkp, with_hessian=with_hessian)
+        value_b, gradient_bkp, hessian_bqq, drift_b = self._loss.derivatives(
+            theta_bkp, with_hessian=with_hessian, follow_drift=follow_drift
+        )
+        value_b, gradient_bkp = value_b + self._l2_term(theta_bkp), self._with_l2(gradient_bkp, theta_bkp)
         if hessian_bqq is not None:
             hessian_bqq = self._with_l2_diagonal(hessian_bqq, theta_bkp)
-        return Derivatives(value_b + self._l2_term(theta_bkp), self._with_l2(gradient_bkp, theta_bkp), hessian_bqq)
+        return Derivatives(value_b, gradient_bkp, hessian_bqq, drift_b)
 
     def without_gauge(self, hessian_bqq: Tensor) -> Tensor:
         """In place: takes multinomial's freedom to add the same to every class, where no penalty has taken it."""

@@ -4,14 +4,14 @@ Shapes: n rows, d features, p = d columns of x plus the column of ones, k output
 b members.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from gradline.training.family import Family
-from gradline.training.products import DenseProducts, Products, SparseProducts, transposed, with_ones
+from gradline.training.products import DenseProducts, ImpliedOnes, Products, SparseProducts, sparse_rows, with_ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,8 @@ class Problem:
     differently, as folds and bootstrap replicates do. None: every row counts once."""
     offset_n1: Tensor | None = None
     """Added to the linear predictor with a coefficient of 1. Not for multinomial."""
+    implies_ones: bool = False
+    """Whether the column of ones is left out of x_np and only thought of, so that large features need no copy."""
 
     @property
     def n(self) -> int:
@@ -37,7 +39,8 @@ class Problem:
 
     @property
     def p(self) -> int:
-        return int(self.x_np.shape[1])
+        """With the column of ones, implied or not."""
+        return int(self.x_np.shape[1]) + self.implies_ones
 
     @property
     def d(self) -> int:
@@ -55,8 +58,8 @@ class Problem:
     def products(self) -> Products:
         """x theta and r' x; of sparse features the transpose is made once and kept."""
         if self.is_sparse:
-            return SparseProducts(self.x_np, transposed(self.x_np))
-        return DenseProducts(self.x_np)
+            return SparseProducts(self.x_np)
+        return ImpliedOnes(self.x_np) if self.implies_ones else DenseProducts(self.x_np)
 
     @cached_property
     def share_nb(self) -> Tensor:
@@ -73,14 +76,15 @@ class Problem:
     def rows(self, index_r: Tensor) -> "Problem":
         weight_rb = None if self.weight_nb is None else self.weight_nb[index_r]
         offset_r1 = None if self.offset_n1 is None else self.offset_n1[index_r]
-        return Problem(self.x_np[index_r], self.y_nk[index_r], self.family, self.has_intercept, weight_rb, offset_r1)
+        x_rp = self.x_np.index_select(0, index_r) if not self.is_sparse else sparse_rows(self.x_np, index_r)
+        return replace(self, x_np=x_rp, y_nk=self.y_nk[index_r], weight_nb=weight_rb, offset_n1=offset_r1)
 
     def between(self, start: int, stop: int) -> "Problem":
         """Views of the rows from start to stop, each with its share of the whole problem's weight."""
         part = slice(start, stop)
         weight_rb = None if self.weight_nb is None else self.weight_nb[part]
         offset_r1 = None if self.offset_n1 is None else self.offset_n1[part]
-        rows = Problem(self.x_np[part], self.y_nk[part], self.family, self.has_intercept, weight_rb, offset_r1)
+        rows = replace(self, x_np=self.x_np[part], y_nk=self.y_nk[part], weight_nb=weight_rb, offset_n1=offset_r1)
         rows.__dict__["share_nb"] = self.share_nb[part]
         return rows
 
@@ -94,6 +98,7 @@ def make_problem(
     has_intercept: bool = True,
     weight_n: Tensor | None = None,
     offset_n: Tensor | None = None,
+    implies_ones: bool = False,
 ) -> Problem:
     """A problem from features and targets: indices of classes, or numbers. Raises ValueError where they do not fit."""
     if family == Family.BINOMIAL and n_classes != 2:
@@ -107,7 +112,9 @@ def make_problem(
         y_nk.scatter_(1, target_n.unsqueeze(1), 1.0)
     else:
         y_nk = target_n.unsqueeze(1).to(x_nd.dtype)
-    x_np = with_ones(x_nd) if has_intercept else x_nd if x_nd.layout == torch.sparse_csr else x_nd.contiguous()
+    implies_ones = implies_ones and has_intercept and x_nd.layout != torch.sparse_csr
+    x_np = with_ones(x_nd) if has_intercept and not implies_ones else x_nd
+    x_np = x_np if x_np.layout == torch.sparse_csr else x_np.contiguous()
     weight_nb = None if weight_n is None else weight_n.unsqueeze(1)
     offset_n1 = None if offset_n is None else offset_n.unsqueeze(1).to(x_nd.dtype)
-    return Problem(x_np, y_nk, family, has_intercept, weight_nb, offset_n1)
+    return Problem(x_np, y_nk, family, has_intercept, weight_nb, offset_n1, implies_ones)

@@ -35,8 +35,7 @@ class Reach:
     @cached_property
     def _highest_p(self) -> Tensor:
         """Largest absolute entry of each column."""
-        lowest_p, highest_p = torch.aminmax(self._problem.x_np, dim=0)
-        return torch.maximum(-lowest_p, highest_p).double()
+        return self._problem.products.highest()
 
     def by_columns(self, factor: Factor) -> Tensor:
         """reach_b from the largest entry of each column alone: |R x_n| <= ||R| max_n |x_n||."""
@@ -52,10 +51,12 @@ class Reach:
         moves_bqkp = self._moves(factor)
         b, q, k, _ = moves_bqkp.shape
         reach_b = torch.zeros_like(factor.scale_bq[:, 0])
-        for x_rp in self._problem.x_np.split(max(1, CHUNK_ENTRIES // q)):
+        n_rows = max(1, CHUNK_ENTRIES // q)
+        for start in range(0, self._problem.n, n_rows):
+            x_rp = self._problem.products.block(start, start + n_rows).double()
             for member in range(b):
                 for output in range(k):
-                    move_rq = x_rp.double() @ moves_bqkp[member, :, output].T
+                    move_rq = x_rp @ moves_bqkp[member, :, output].T
                     length = torch.linalg.vector_norm(move_rq, dim=1).amax()
                     reach_b[member] = torch.maximum(reach_b[member], length)
         return self._range(reach_b)

@@ -41,13 +41,16 @@ class Look(NamedTuple):
     factor: Factor
     step_bq: Tensor
     decrement_b: Tensor
+    """By the factor; by the Hessian at theta it is at most exp(drift / 2) times that."""
+    drift_b: Tensor | None
+    """None where the factor is that of the Hessian at theta."""
 
 
 def look_at(derivatives: Derivatives, factor: Factor) -> Look:
     gradient_bq = derivatives.gradient_bkp.flatten(1)
     step_bq = factor.solve(gradient_bq).neg_()
     decrement_b = (gradient_bq * step_bq).sum(1).neg_().clamp_(min=0.0).sqrt_()
-    return Look(derivatives.value_b, factor, step_bq, decrement_b)
+    return Look(derivatives.value_b, factor, step_bq, decrement_b, derivatives.drift_b)
 
 
 class Newton:
@@ -73,11 +76,11 @@ class Newton:
     # --- how far from the minimum
 
     def is_converged(self, tolerance: float) -> bool:
-        if not self._is_within(tolerance) or not bool((self.gap().relative_b <= tolerance).all()):
+        if not self.is_within(tolerance) or not bool((self.gap().relative_b <= tolerance).all()):
             return False
-        return not self._is_polished or self._n_idle_steps > 0 or self._is_within(POLISHED)
+        return not self._is_polished or self._n_idle_steps > 0 or self.is_within(POLISHED)
 
-    def _is_within(self, tolerance: float) -> bool:
+    def is_within(self, tolerance: float) -> bool:
         """Whether half the squared decrement, which is at most the bound, is."""
         look = self.look()
         return bool((look.decrement_b.square() <= 2 * tolerance * torch.maximum(look.value_b, self._floor())).all())
@@ -85,9 +88,11 @@ class Newton:
     def gap(self) -> Gap:
         """Of theta as it stands. Rows are looked at only where the columns' largest entries are not enough."""
         look = self.look()
-        bound_b = newton_bound(look.decrement_b, self._reach.by_columns(look.factor))
-        if bool((bound_b > look.decrement_b.square()).any()) and self._reach.rows_are_cheap:
-            bound_b = newton_bound(look.decrement_b, self._reach.by_rows(look.factor))
+        stretch_b = torch.ones_like(look.value_b) if look.drift_b is None else (look.drift_b / 2).exp()
+        decrement_b = look.decrement_b * stretch_b
+        bound_b = newton_bound(decrement_b, self._reach.by_columns(look.factor) * stretch_b)
+        if bool((bound_b > decrement_b.square()).any()) and self._reach.rows_are_cheap:
+            bound_b = newton_bound(decrement_b, self._reach.by_rows(look.factor) * stretch_b)
         return gap_of(NEWTON, look.value_b, bound_b, self._floor())
 
     def look(self) -> Look:
@@ -103,9 +108,14 @@ class Newton:
         assert derivatives.hessian_bqq is not None  # noqa: S101  asked for
         return look_at(derivatives, factorise(self._objective.without_gauge(derivatives.hessian_bqq)))
 
+    def first_value(self) -> Tensor:
+        """F where the fit started."""
+        self.look()
+        assert self._first_value_b is not None  # noqa: S101  looking sets it
+        return self._first_value_b
+
     def _floor(self) -> Tensor:
-        assert self._first_value_b is not None  # noqa: S101  every caller has looked
-        return self._first_value_b * torch.finfo(torch.float64).eps
+        return self.first_value() * torch.finfo(torch.float64).eps
 
     # --- a step
 
