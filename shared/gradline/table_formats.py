@@ -43,13 +43,13 @@ def _bytes_of(source: Source) -> bytes | mmap.mmap:
 def read_csv(source: Source) -> pa.Table:
     """Every column as the first type that fits all its values."""
     table = _read_raw_csv(source)
-    return pa.table([_infer(_trimmed(column)) for column in table.columns], names=table.column_names)
+    return pa.table([_infer(trimmed(column)) for column in table.columns], names=table.column_names)
 
 
 def read_csv_text(source: Source) -> pa.Table:
     """Every column as trimmed text, null where a value is missing."""
     table = _read_raw_csv(source)
-    return pa.table([_trimmed(column) for column in table.columns], names=table.column_names)
+    return pa.table([trimmed(column) for column in table.columns], names=table.column_names)
 
 
 def _read_raw_csv(source: Source) -> pa.Table:
@@ -144,9 +144,10 @@ def _check_quotes(data: bytes | mmap.mmap, table: pa.Table) -> None:
             raise fault(f"row {table.num_rows + 1} (the header is row 1) opens a quote that is never closed")
 
 
-def _trimmed(raw: pa.ChunkedArray) -> pa.ChunkedArray:
-    trimmed = pc.utf8_trim_whitespace(raw)
-    return pc.if_else(pc.is_in(trimmed, value_set=pa.array(MISSING)), pa.scalar(None, pa.string()), trimmed)
+def trimmed(raw: Any) -> Any:
+    """An array of text without the space around its values; spellings of a missing value are null."""
+    text = pc.utf8_trim_whitespace(raw)
+    return pc.if_else(pc.is_in(text, value_set=pa.array(MISSING)), pa.scalar(None, pa.string()), text)
 
 
 def _infer(text: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from gradline.column_roles import check_columns
 from gradline.errors import InvalidInput
-from gradline.specs.logistic_regression import Dataset
-from gradline.tables import check_columns, profile, read_table
+from gradline.tables import profile, read_table
+from tests.unit.data.uploads import spec_of
 
 ROWS = [
     "age,city,member,weight,survived,grade,constant,empty,price",
@@ -18,21 +19,22 @@ ROWS = [
 COLUMNS = profile(read_table("\n".join(ROWS).encode(), "csv"))
 
 
-def dataset(**fields: Any) -> Dataset:
-    return Dataset(source="dataset", dataset_id="0" * 8 + "-0000-0000-0000-" + "0" * 12, **fields)
+def check(columns: list[dict[str, Any]] = COLUMNS, missing: str = "mean", family: str = "auto", **data: Any) -> None:
+    check_columns(spec_of(data, preprocess={"missing": missing}, model={"family": family}), columns)
 
 
-def faults(missing: str | None = None, family: str = "auto", **fields: Any) -> dict[str, str]:
+def faults(**fields: Any) -> dict[str, str]:
     with pytest.raises(InvalidInput) as refused:
-        check_columns(dataset(**fields), COLUMNS, missing, family)
+        check(**fields)
     return {fault.field: fault.reason for fault in refused.value.faults}
 
 
 def test_columns_that_fit_are_accepted():
     features = ["age", "city", "member", "constant"]
-    check_columns(dataset(target="survived", features=features, weights="weight"), COLUMNS, "mean")
-    check_columns(dataset(target="survived", features=features, positive_class="no"), COLUMNS)
-    check_columns(dataset(target="member", features=["age"], positive_class=True), COLUMNS)
+    check(target="survived", features=features, weights="weight")
+    check(target="survived", features=features, positive_class="no")
+    check(target="member", features=["age"], positive_class=True)
+    check(target="price", features=["age"], family="poisson", offset="weight", types={"age": "categorical"})
 
 
 def test_every_unknown_column_is_named_with_the_columns_there_are():
@@ -54,7 +56,17 @@ def test_every_unknown_column_is_named_with_the_columns_there_are():
         ),
         ({"target": "grade", "positive_class": "a"}, "spec.data.positive_class", "3 classes"),
         ({"target": "grade", "family": "binomial"}, "spec.model.family", "3 classes"),
+        ({"target": "survived", "family": "gaussian"}, "spec.data.target", "needs numbers; it holds text"),
         ({"target": "survived", "weights": "city"}, "spec.data.weights", "holds text"),
+        ({"target": "survived", "offset": "city"}, "spec.data.offset", "holds text"),
+        ({"target": "grade", "offset": "price"}, "spec.data.offset", "is multinomial"),
+        ({"target": "survived", "group": "city"}, "spec.data.group", "1 rows have no value"),
+        ({"target": "survived", "fold": "constant"}, "spec.data.fold", "one fold only"),
+        (
+            {"target": "survived", "features": None, "types": {"town": "numeric"}},
+            "spec.data.types.town",
+            "no such column",
+        ),
         ({"target": "survived", "weights": "age"}, "spec.data.weights", "1 rows have no value"),
         ({"target": "survived", "features": ["empty"]}, "spec.data.features", "no value at all"),
         ({"target": "survived", "features": ["age"], "missing": "error"}, "spec.data.features", "1 values are missing"),
@@ -67,17 +79,13 @@ def test_a_column_that_cannot_play_its_role_is_named(fields: dict[str, Any], fie
 
 def test_a_target_of_many_numbers_is_no_class():
     columns = profile(read_table("\n".join(["a,y", *(f"{i},{i}.5" for i in range(60))]).encode(), "csv"))
-    with pytest.raises(InvalidInput, match="60 distinct values"):
-        check_columns(dataset(target="y"), columns)
-
-
-def test_text_with_a_level_for_nearly_every_row_is_an_identifier():
-    columns = profile(read_table("\n".join(["id,y", *(f"n{i},{i % 2}" for i in range(1001))]).encode(), "csv"))
-    with pytest.raises(InvalidInput, match="1001 distinct values"):
-        check_columns(dataset(target="y"), columns)
+    with pytest.raises(
+        InvalidInput, match=r"60 distinct values, .* set model.family to gaussian, log-linear or poisson"
+    ):
+        check(columns)
 
 
 def test_weights_must_not_be_negative():
     columns = profile(read_table(b"a,w,y\n1,-1,0\n2,1,1\n", "csv"))
     with pytest.raises(InvalidInput, match="must not be negative"):
-        check_columns(dataset(target="y", weights="w"), columns)
+        check(columns, weights="w")

@@ -5,119 +5,197 @@ from typing import Any
 import pytest
 import torch
 
-from gradline.data.preprocessing import Preprocessing, check_complete, fit_preprocessing
-from gradline.data.sample import Sample
-from gradline.data.uploaded import sample_of
+from gradline.data.prepare import Prepared
 from gradline.errors import PermanentError
-from gradline.specs.logistic_regression import Dataset
-from gradline.tables import read_table
+from tests.unit.data.conftest import Prepare
 
-ID = "0" * 8 + "-0000-0000-0000-" + "0" * 12
-
-
-def sample(csv: str, **fields: Any) -> Sample:
-    spec = Dataset(source="dataset", dataset_id=ID, **{"target": "y"} | fields)
-    return sample_of(read_table(csv.encode(), "csv"), spec, "a table", torch.float64)
+RAW: dict[str, Any] = {"standardize": False}
 
 
-def fitted(rows: Sample, *, missing: str = "error", standardize: bool = False, centre: bool = True) -> Preprocessing:
-    return fit_preprocessing(rows, torch.float64, missing=missing, standardize=standardize, centre=centre)
+def x_of(made: Prepared) -> list[list[float]]:
+    """The training features without the ones."""
+    return made.train.x_np[:, : made.train.d].tolist()
 
 
-def test_text_becomes_one_feature_for_each_level_but_the_first():
-    rows = sample("city,age,y\nUlm,1,0\nBonn,2,1\nKiel,3,1\nUlm,4,0\n")
-    prepared = fitted(rows)
-    assert prepared.feature_names == ["city=Kiel", "city=Ulm", "age"]
-    assert prepared.transform(rows).tolist() == [[0, 1, 1], [0, 0, 2], [1, 0, 3], [0, 1, 4]]
+def test_text_becomes_one_feature_for_each_level_but_the_first(prepared: Prepare):
+    made = prepared("city,age,y\nUlm,1,0\nBonn,2,1\nKiel,3,1\nUlm,4,0\n")
+    assert made.preprocessing.feature_names == ["city=Kiel", "city=Ulm", "age"]
+    assert x_of(made) == [[0, 1, 1], [0, 0, 2], [1, 0, 3], [0, 1, 4]]
+    assert made.train.x_np[:, -1].tolist() == [1, 1, 1, 1]
+    assert made.examples[0] == {"city": "Ulm", "age": 1}
 
 
-def test_a_level_unseen_in_training_counts_as_the_reference_and_is_told():
-    rows = sample("city,y\nUlm,0\nBonn,1\nKiel,1\n,1\n")
-    training, held_out = rows.rows(torch.tensor([0, 1])), rows.rows(torch.tensor([2, 3]))
-    prepared = fitted(training, missing="mean")
-    assert prepared.feature_names == ["city=Ulm"]
-    assert prepared.transform(held_out).tolist() == [[0], [0]]
-    told = {}
-    prepared.warn_of_unseen(held_out, told.__setitem__)
-    assert "2 levels" in told["unseen_level:city"]
-    assert "'Kiel'" in told["unseen_level:city"]
-    prepared.warn_of_unseen(training, pytest.fail)
+def folded(rows: list[str], held_out: list[str]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Rows that train and rows that are held out, whatever the seed: groups of unlike size."""
+    lines = [f"{row},train" for row in rows] + [f"{row},held" for row in held_out]
+    return "\n".join(["city,y,part", *lines]), {"group": "part"}, {"validation_fraction": 0.45}
 
 
-def test_missing_text_is_a_level_of_its_own():
-    prepared = fitted(sample("city,y\nUlm,0\n,1\nBonn,1\n"), missing="mean")
-    assert prepared.feature_names == ["city=Ulm", "city=(missing)"]
+def test_a_level_unseen_in_training_counts_as_the_reference_and_is_told(prepared: Prepare, warnings_told):
+    table, data, split = folded(["Ulm,0", "Bonn,1", "Ulm,1"], ["Kiel,1", ",1"])
+    made = prepared(table, data, split=split, preprocess=RAW | {"missing": "mean"})
+    assert made.preprocessing.feature_names == ["city=Ulm"]
+    assert made.validation is not None
+    assert made.validation.x_np.tolist() == [[0, 1], [0, 1]]
+    assert "'Kiel'" in warnings_told["unseen_level:city"]
 
 
-@pytest.mark.parametrize(("missing", "fill"), [("mean", 4.0), ("median", 2.5), ("indicator", 4.0)])
-def test_missing_numbers_are_filled_from_the_training_rows(missing: str, fill: float):
-    rows = sample("a,b,y\n1,1,0\n2,1,1\n3,1,0\n10,1,1\n,1,0\n,,0\n")
-    training, held_out = rows.rows(torch.arange(5)), rows.rows(torch.tensor([5]))
-    prepared = fitted(training, missing=missing)
-    assert prepared.transform(training)[4, 0].item() == fill
-    assert prepared.transform(held_out)[0, :2].tolist() == [fill, 1.0]
-    assert prepared.feature_names == (["a", "a is missing", "b"] if missing == "indicator" else ["a", "b"])
+def test_a_level_unseen_in_training_is_refused_where_the_policy_says_so(prepared: Prepare):
+    table, data, split = folded(["Ulm,0", "Bonn,1", "Ulm,1"], ["Kiel,1", "Ulm,1"])
+    with pytest.raises(PermanentError, match="column 'city': the level 'Kiel' does not occur") as refused:
+        prepared(table, data, split=split, preprocess=RAW | {"unseen": "error"})
+    assert refused.value.code == "unseen_level"
+
+
+def test_an_unseen_level_of_its_own_shares_the_rarest_ones(prepared: Prepare, warnings_told):
+    table, data, split = folded(["Ulm,0", "Bonn,1", "Ulm,1", "Bonn,0", "Aue,1"], ["Kiel,1", "Ulm,1", "Aue,0", "Bonn,0"])
+    made = prepared(table, data, split=split, preprocess=RAW | {"unseen": "own_level"})
+    assert made.preprocessing.feature_names == ["city=Ulm", "city=(other)"]
+    assert made.validation is not None
+    assert made.validation.x_np[:, :2].tolist() == [[0, 1], [1, 0], [0, 1], [0, 0]]
+    assert not warnings_told
+
+
+def test_levels_beyond_the_limit_are_gathered_and_told(prepared: Prepare, warnings_told):
+    rows = "".join(f"{city},{i % 2}\n" for i, city in enumerate("aabbbccccde"))
+    made = prepared(f"city,y\n{rows}", preprocess=RAW | {"max_levels": 3})
+    assert made.preprocessing.feature_names == ["city=c", "city=(other)"]
+    assert [row[1] for row in x_of(made)] == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]
+    assert "of 5 levels the 2 most frequent" in warnings_told["levels_gathered:city"]
+
+
+def test_missing_text_is_a_level_of_its_own_or_the_most_frequent(prepared: Prepare):
+    table = "city,y\nUlm,0\n,1\nBonn,1\nUlm,1\n"
+    made = prepared(table, preprocess=RAW | {"missing": "mean"})
+    assert made.preprocessing.feature_names == ["city=Ulm", "city=(missing)"]
+    made = prepared(table, preprocess=RAW | {"missing": "most_frequent"})
+    assert made.preprocessing.feature_names == ["city=Ulm"]
+    assert x_of(made)[1] == [1]
+
+
+@pytest.mark.parametrize(
+    ("missing", "fill"), [("mean", 3.4), ("median", 2.0), ("indicator", 3.4), ("most_frequent", 1.0)]
+)
+def test_missing_numbers_are_filled_from_the_training_rows(prepared: Prepare, missing: str, fill: float):
+    table = "a,b,g,y\n1,1,t,0\n1,1,t,1\n2,1,t,0\n10,1,t,1\n3,1,t,1\n,1,t,0\n,,h,0\n99,2,h,1\n"
+    made = prepared(table, {"group": "g"}, split={"validation_fraction": 0.3}, preprocess=RAW | {"missing": missing})
+    assert x_of(made)[5][0] == pytest.approx(fill)
+    assert made.validation is not None
+    d = made.train.d
+    assert made.validation.x_np[0, [0, d - 1]].tolist() == pytest.approx([fill, 1.0])
+    assert made.preprocessing.feature_names == (["a", "a is missing", "b"] if missing == "indicator" else ["a", "b"])
     if missing == "indicator":
-        assert prepared.transform(training)[:, 1].tolist() == [0, 0, 0, 0, 1]
+        assert [row[1] for row in x_of(made)] == [0, 0, 0, 0, 0, 1]
 
 
-def test_columns_with_missing_values_are_named_with_their_counts():
-    with pytest.raises(PermanentError, match=r"'a' \(2\), 'city' \(1\)") as refused:
-        check_complete(sample("a,city,b,y\n,Ulm,1,0\n,,2,1\n3,Bonn,3,1\n"))
-    assert refused.value.code == "missing_values"
+def test_columns_with_missing_values_are_named_with_their_counts(prepared: Prepare):
+    with pytest.raises(PermanentError) as refused:
+        prepared("a,city,b,y\n,Ulm,1,0\n,,2,1\n3,Bonn,3,1\n")
+    found = {fault["value"]: fault["reason"] for fault in refused.value.details["faults"]}
+    assert found.keys() == {"a", "city"}
+    assert "2 values are missing" in found["a"]
 
 
-def test_standardised_features_have_mean_0_and_deviation_1_whatever_the_weights():
-    rows = sample("a,b,w,y\n1,5,1,0\n2,5,2,1\n30,5,3,0\n", weights="w")
-    x_nd = fitted(rows, standardize=True).transform(rows)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_standardised_features_have_mean_0_and_deviation_1_whatever_the_weights(prepared: Prepare, dtype):
+    made = prepared("a,b,w,y\n1,5,1,0\n2,5,2,1\n30,5,3,0\n", {"weights": "w"}, dtype=dtype, preprocess={})
+    x_nd = made.train.x_np[:, :2].double()
     share_n = torch.tensor([1, 2, 3], dtype=torch.float64) / 6
-    assert (share_n @ x_nd).abs().max() < 1e-12
-    assert (share_n @ x_nd[:, 0].square()).item() == pytest.approx(1.0)
+    assert (share_n @ x_nd).abs().max() < (1e-12 if dtype == torch.float64 else 1e-6)
+    assert (share_n @ x_nd[:, 0].square()).item() == pytest.approx(1.0, abs=1e-6)
     assert x_nd[:, 1].tolist() == [0, 0, 0], "a constant column divides nothing by zero"
+    assert made.preprocessing.constant == ["b"]
 
 
-def test_a_row_of_weight_2_counts_twice():
-    weighted = sample("a,w,y\n1,1,0\n4,2,1\n9,1,0\n,1,1\n", weights="w")
-    repeated = sample("a,y\n1,0\n4,1\n4,1\n9,0\n,1\n")
-    for missing in ("mean", "median"):
-        one, two = (
-            fitted(weighted, missing=missing, standardize=True),
-            fitted(repeated, missing=missing, standardize=True),
-        )
-        torch.testing.assert_close(one.centre_d, two.centre_d)
-        torch.testing.assert_close(one.scale_d, two.scale_d)
-        assert one.parts[0].describe() == two.parts[0].describe()
+def test_columns_far_from_0_keep_their_differences_in_float32(prepared: Prepare):
+    rows = "".join(f"{1_600_000_000 + i},{i % 2}\n" for i in range(100))
+    made = prepared(f"time,y\n{rows}", dtype=torch.float32, preprocess={})
+    steps = made.train.x_np[:, 0].double().diff()
+    assert steps.min().item() == pytest.approx(steps.max().item(), rel=1e-4)
+    assert made.preprocessing.centre_d.item() == pytest.approx(1_600_000_049.5, abs=1e-3)
 
 
-def test_coefficients_on_the_columns_own_scale_predict_the_same():
-    rows = sample("a,b,y\n1,500,0\n2,100,1\n30,900,0\n")
-    prepared = fitted(rows, standardize=True)
+def test_a_row_of_weight_2_counts_twice(prepared: Prepare):
+    for missing in ("mean", "median", "most_frequent"):
+        weighted = prepared(
+            "a,w,y\n1,1,1\n4,2,0\n9,1,1\n,1,0\n", {"weights": "w"}, preprocess={"missing": missing}
+        ).preprocessing
+        repeated = prepared("a,y\n1,1\n4,0\n4,0\n9,1\n,0\n", preprocess={"missing": missing}).preprocessing
+        torch.testing.assert_close(weighted.centre_d, repeated.centre_d)
+        torch.testing.assert_close(weighted.scale_d, repeated.scale_d)
+        assert weighted.parts == repeated.parts
+
+
+def test_coefficients_on_the_columns_own_scale_predict_the_same(prepared: Prepare):
+    table = "a,b,y\n1,500,0\n2,100,1\n30,900,0\n"
+    made, raw = prepared(table, preprocess={}), prepared(table)
     theta_kp = torch.tensor([[0.3, -2.0, 0.7], [1.0, 0.1, -0.2]], dtype=torch.float64)
-    x_nd = prepared.transform(rows)
-    w_kd, c_k = prepared.on_own_scale(theta_kp)
-    expected = x_nd @ theta_kp[:, :2].T + theta_kp[:, 2]
-    torch.testing.assert_close(prepared.features(rows) @ w_kd.T + c_k, expected)
+    w_kd, c_k = made.preprocessing.on_own_scale(theta_kp)
+    torch.testing.assert_close(raw.train.x_np[:, :2] @ w_kd.T + c_k, made.train.x_np @ theta_kp.T)
 
 
-def test_without_an_intercept_nothing_is_centred():
-    rows = sample("a,y\n1,0\n3,1\n")
-    prepared = fitted(rows, standardize=True, centre=False)
-    assert prepared.transform(rows)[:, 0].tolist() == [1.0, 3.0]
-    assert prepared.on_own_scale(torch.tensor([[2.0]], dtype=torch.float64))[1].tolist() == [0.0]
+def test_without_an_intercept_nothing_is_centred(prepared: Prepare):
+    made = prepared("a,y\n1,0\n3,1\n", preprocess={}, model={"fit_intercept": False})
+    assert made.train.x_np.tolist() == [[1.0], [3.0]]
+    assert made.preprocessing.on_own_scale(torch.tensor([[2.0]], dtype=torch.float64))[1].tolist() == [0.0]
 
 
-def test_only_constant_text_leaves_no_feature():
+def test_only_constant_text_leaves_no_feature(prepared: Prepare):
     with pytest.raises(PermanentError, match="no feature is left"):
-        fitted(sample("city,y\nUlm,0\nUlm,1\n"))
+        prepared("city,y\nUlm,0\nUlm,1\n")
 
 
-def test_classes_are_sorted_and_the_positive_one_comes_last():
-    csv = "a,y\n1,yes\n2,no\n3,yes\n"
-    assert sample(csv).classes == ["no", "yes"]
-    assert sample(csv).class_n.tolist() == [1, 0, 1]
-    assert sample(csv, positive_class="no").classes == ["yes", "no"]
-    assert sample(csv, positive_class="no").class_n.tolist() == [0, 1, 0]
+def test_classes_are_sorted_and_the_positive_one_comes_last(prepared: Prepare):
+    table = "a,y\n1,yes\n2,no\n3,yes\n"
+    assert prepared(table).classes == ["no", "yes"]
+    assert prepared(table).train.y_nk[:, 0].tolist() == [1, 0, 1]
+    assert prepared(table, {"positive_class": "no"}).classes == ["yes", "no"]
+    assert prepared(table, {"positive_class": "no"}).train.y_nk[:, 0].tolist() == [0, 1, 0]
 
 
-def test_rows_of_weight_0_are_left_out():
-    assert sample("a,w,y\n1,0,0\n2,1,1\n3,1,0\n", weights="w").n == 2
+def test_rows_of_weight_0_are_left_out(prepared: Prepare):
+    made = prepared("a,w,y\n1,0,0\n2,1,1\n3,1,0\n", {"weights": "w"})
+    assert x_of(made) == [[2], [3]]
+
+
+def test_interactions_are_products_of_numbers_and_of_levels(prepared: Prepare):
+    table = "a,b,c,d,y\n1,10,u,p,0\n2,20,v,q,1\n3,30,w,q,0\n4,40,w,p,1\n"
+    pairs = [["a", "b"], ["a", "c"], ["d", "c"]]
+    made = prepared(table, preprocess=RAW | {"interactions": pairs})
+    names = made.preprocessing.feature_names
+    assert names == ["a", "b", "c=v", "c=w", "d=q", "a:b", "a:c=v", "a:c=w", "d=q:c=v", "d=q:c=w"]
+    assert [row[5:] for row in x_of(made)] == [[10, 0, 0, 0, 0], [40, 2, 0, 1, 0], [90, 0, 3, 0, 1], [160, 0, 4, 0, 0]]
+
+
+def test_numbers_may_be_read_as_levels_and_text_as_numbers(prepared: Prepare):
+    table = "zone,size,y\n10,1,0\n9,x,1\n10,2,1\n2,3,0\n"
+    made = prepared(table.replace("x", ""), {"types": {"zone": "categorical"}}, preprocess=RAW | {"missing": "mean"})
+    assert made.preprocessing.feature_names == ["zone=9", "zone=10", "size"]
+    with pytest.raises(PermanentError, match="column 'size' is 'x' in data row 2"):
+        prepared(table, {"types": {"size": "numeric"}})
+
+
+def test_a_sparse_matrix_holds_the_same_as_a_dense_one(prepared: Prepare):
+    table = "a,c,d,y\n1.5,u,p,0\n,v,q,1\n3,w,q,0\n4,w,p,1\n0,u,q,1\n"
+    policy = RAW | {"missing": "indicator", "interactions": [["a", "c"], ["c", "d"]]}
+    dense = prepared(table, preprocess=policy | {"sparse": False}).train.x_np
+    sparse = prepared(table, preprocess=policy | {"sparse": True}).train.x_np
+    assert sparse.layout == torch.sparse_csr
+    assert torch.equal(sparse.to_dense(), dense)
+    assert int((sparse.values() == 0).sum()) == 0
+
+
+def test_sparse_features_are_scaled_but_not_centred(prepared: Prepare):
+    table = "a,c,y\n1,u,0\n3,v,1\n5,w,0\n7,w,1\n"
+    dense = prepared(table, preprocess={"sparse": False}).preprocessing
+    made = prepared(table, preprocess={"sparse": True})
+    torch.testing.assert_close(made.preprocessing.scale_d, dense.scale_d)
+    assert not made.preprocessing.centre_d.any()
+    assert made.train.x_np.to_dense()[:, -1].tolist() == [1, 1, 1, 1]
+
+
+def test_many_levels_are_kept_sparse_by_themselves(prepared: Prepare):
+    rows = "".join(f"n{i % 300},{i % 2}\n" for i in range(600))
+    made = prepared(f"id,y\n{rows}", preprocess={})
+    assert made.train.is_sparse
+    assert made.train.d == 299

@@ -2,7 +2,7 @@
 
 import torch
 
-from gradline.data.sample import NumericBlock, Sample
+from gradline.data.sample import Roles, Sample, sample_of_numbers
 from gradline.specs.logistic_regression import Blobs
 
 
@@ -13,4 +13,4 @@ def draw_blobs(spec: Blobs, dtype: torch.dtype, job_stream: torch.Generator) -> 
     clouds = [torch.normal(sign * centre_n2, 1, generator=generator) + spec.bias for sign in (1, -1)]
     class_n = torch.arange(2).repeat_interleave(spec.samples_per_class)
     title = f"two clouds of {spec.samples_per_class} points"
-    return Sample(title, [NumericBlock(["x1", "x2"], torch.cat(clouds))], class_n, [0, 1])
+    return sample_of_numbers(title, ["x1", "x2"], torch.cat(clouds), Roles(class_n, [0, 1]))

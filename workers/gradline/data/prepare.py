@@ -1,31 +1,43 @@
 """From a spec to the problems that are fitted and validated: load, split, preprocess."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradline.data.blobs import draw_blobs
 from gradline.data.builtin import load_builtin
-from gradline.data.preprocessing import Preprocessing, Warn, check_complete, fit_preprocessing
-from gradline.data.sample import Sample
-from gradline.data.split import split_rows
-from gradline.data.uploaded import UploadedFile, load_uploaded
+from gradline.data.learning import Warn
+from gradline.data.preprocessing import Preprocessing, fit_preprocessing
+from gradline.data.sample import Roles, Sample
+from gradline.data.split import assign_folds, split_rows
+from gradline.data.targets import check_numbers, class_factors, family_of, on_scale_of_fit
+from gradline.data.uploaded import Upload, UploadedFile
 from gradline.errors import PermanentError
-from gradline.specs.logistic_regression import Blobs, Builtin, LogisticRegressionSpec
+from gradline.specs.logistic_regression import Blobs, Builtin, Dataset, LogisticRegressionSpec
 from gradline.storage import ArtifactStore
-from gradline.training import Family, Problem, make_problem
+from gradline.training import Family, Problem
+
+N_EXAMPLES = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """What a fit needs, and what turns its parameters back into something about the columns."""
 
-    train_sample: Sample
+    title: str
+    """What to call the data on a plot."""
+    classes: list[Any] | None
+    """The target's values, class 0 first; of two, the second is the positive one. None: the target is a number."""
+    examples: list[dict[str, Any]]
+    """The first training rows as the source spells them."""
     preprocessing: Preprocessing
     train: Problem
     validation: Problem | None
+    fold_n: Tensor | None
+    """The fold of every training row, where there is a cross-validation."""
 
 
 @dataclass(frozen=True)
@@ -38,62 +50,103 @@ class Sources:
     store: ArtifactStore
 
 
-def load_sample(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype) -> Sample:
-    if isinstance(spec.data, Blobs):
-        return draw_blobs(spec.data, dtype, sources.job_stream)
-    if isinstance(spec.data, Builtin):
-        return load_builtin(spec.data.name, dtype)
-    return load_uploaded(spec.data, sources.find_upload(spec.data.dataset_id), sources.store, dtype)
-
-
 def prepare(
     spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, device: torch.device, warn: Warn
 ) -> Prepared:
     """Everything is fitted on the training rows only. Raises PermanentError where the data cannot be used."""
-    sample = load_sample(spec, sources, dtype)
-    if spec.preprocess.missing == "error" and not isinstance(spec.data, Blobs):
-        check_complete(sample)
-    train_sample, held_out = sample, None
-    if spec.split.validation_fraction > 0:
-        training_r, validation_r = split_rows(sample.class_n, sample.classes, spec.split)
-        train_sample, held_out = sample.rows(training_r), sample.rows(validation_r)
     standardize = spec.preprocess.standardize
-    preprocessing = fit_preprocessing(
-        train_sample,
-        dtype,
-        missing=spec.preprocess.missing,
-        standardize=not isinstance(spec.data, Blobs) if standardize is None else standardize,
-        centre=spec.model.fit_intercept,
+    if standardize is None:
+        standardize = not isinstance(spec.data, Blobs)
+    has_intercept = spec.model.fit_intercept
+    train, *held_out = _samples(spec, sources, dtype, is_shifted=standardize and has_intercept)
+    fold_n, examples = _folds(train.roles, spec), _examples(train, spec)
+    preprocessing, x_np = fit_preprocessing(
+        train, spec.preprocess, standardize=standardize, has_intercept=has_intercept, warn=warn
     )
-    family = _family(spec, len(sample.classes))
-    make = partial(
-        _problem,
-        preprocessing=preprocessing,
-        device=device,
-        family=family,
-        has_intercept=spec.model.fit_intercept,
-    )
-    train = make(train_sample)
-    if held_out is None:
-        return Prepared(train_sample, preprocessing, train, None)
-    preprocessing.warn_of_unseen(held_out, warn)
-    return Prepared(train_sample, preprocessing, train, make(held_out))
+    family = family_of(spec.model, train.roles.classes)
+    factor_c = class_factors(train.roles, spec.model)
+    problem = _problem(x_np, train.roles, family, has_intercept, device, factor_c)
+    validation = None
+    if held_out:
+        preprocessing.warn_of_unlisted(held_out[0], warn)
+        x_np = preprocessing.apply(held_out[0])
+        validation = _problem(x_np, held_out[0].roles, family, has_intercept, device)
+    return Prepared(train.title, train.roles.classes, examples, preprocessing, problem, validation, fold_n)
 
 
-def _family(spec: LogisticRegressionSpec, n_classes: int) -> Family:
-    if spec.model.family == "binomial" and n_classes > 2:
-        raise PermanentError(f"spec.model.family is binomial, but the target has {n_classes} classes", code="bad_data")
-    return Family.BINOMIAL if n_classes == 2 and spec.model.family != "multinomial" else Family.MULTINOMIAL
+def _samples(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, *, is_shifted: bool) -> list[Sample]:
+    """The training rows, and those held out if any."""
+    if isinstance(spec.data, Dataset):
+        upload = Upload(spec, sources.find_upload(spec.data.dataset_id), sources.store)
+        roles = upload.roles()
+        return upload.samples(roles, _parts(roles, spec), dtype, is_shifted=is_shifted and dtype == torch.float32)
+    sample = _generated(spec, sources, dtype)
+    parts = _parts(sample.roles, spec)
+    return [sample] if len(parts) == 1 else [sample.rows(part_r) for part_r in parts]
+
+
+def _generated(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype) -> Sample:
+    if isinstance(spec.data, Blobs):
+        return draw_blobs(spec.data, dtype, sources.job_stream)
+    assert isinstance(spec.data, Builtin)  # noqa: S101  the third source is an upload
+    sample = load_builtin(spec.data.name, dtype)
+    if sample.roles.classes is not None:
+        return sample
+    target_n, family = sample.roles.target_n, spec.model.family
+    check_numbers(target_n, None, family, "target")
+    return replace(sample, roles=replace(sample.roles, target_n=on_scale_of_fit(target_n, family)))
+
+
+def _parts(roles: Roles, spec: LogisticRegressionSpec) -> list[Tensor]:
+    """Row numbers of the training rows, and of those held out if any; rows of weight 0 are in neither."""
+    kept_r = torch.arange(roles.n) if roles.weight_n is None else torch.nonzero(roles.weight_n > 0).squeeze(1)
+    if spec.split.validation_fraction == 0:
+        return [kept_r]
+    return [kept_r[part_r] for part_r in split_rows(roles.rows(kept_r), spec.split)]
+
+
+def _examples(train: Sample, spec: LogisticRegressionSpec) -> list[dict[str, Any]]:
+    rows, offset_n = train.as_given(N_EXAMPLES), train.roles.offset_n
+    if offset_n is None or not isinstance(spec.data, Dataset) or spec.data.offset is None:
+        return rows
+    return [row | {spec.data.offset: value} for row, value in zip(rows, offset_n[: len(rows)].tolist(), strict=True)]
+
+
+def _folds(roles: Roles, spec: LogisticRegressionSpec) -> Tensor | None:
+    if spec.n_folds is None and roles.fold_n is None:
+        return None
+    return assign_folds(roles, spec.n_folds, spec.split)
 
 
 def _problem(
-    sample: Sample, preprocessing: Preprocessing, device: torch.device, *, family: Family, has_intercept: bool
+    x_np: Tensor,
+    roles: Roles,
+    family: Family,
+    has_intercept: bool,
+    device: torch.device,
+    factor_c: Tensor | None = None,
 ) -> Problem:
-    return make_problem(
-        preprocessing.transform(sample).to(device),
-        sample.class_n.to(device),
+    """With weights of rows times those of their classes."""
+    if roles.offset_n is not None and family == Family.MULTINOMIAL:
+        raise PermanentError("spec.data.offset: a multinomial family has no place for an offset", code="bad_data")
+    weight_n = roles.weight_n
+    if factor_c is not None:
+        factor_n = factor_c[roles.target_n]
+        weight_n = factor_n if weight_n is None else weight_n * factor_n
+    return Problem(
+        x_np.to(device),
+        _targets(roles, family, x_np.dtype).to(device),
         family,
-        len(sample.classes),
-        has_intercept=has_intercept,
-        weight_n=None if sample.weight_n is None else sample.weight_n.to(device),
+        has_intercept,
+        None if weight_n is None else weight_n.to(device, x_np.dtype).unsqueeze(1),
+        None if roles.offset_n is None else roles.offset_n.to(device, x_np.dtype).unsqueeze(1),
     )
+
+
+def _targets(roles: Roles, family: Family, dtype: torch.dtype) -> Tensor:
+    """y_nk: one column a class for multinomial, else one."""
+    if family != Family.MULTINOMIAL:
+        return roles.target_n.to(dtype).unsqueeze(1)
+    assert roles.classes is not None  # noqa: S101  the family has classes
+    y_nk = torch.zeros(roles.n, len(roles.classes), dtype=dtype)
+    return y_nk.scatter_(1, roles.target_n.unsqueeze(1), 1.0)

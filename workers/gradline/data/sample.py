@@ -1,34 +1,77 @@
-"""What every source of data gives: columns as they were, the classes of the target, and the weights of rows.
+"""What every source of data gives: columns as they were, and what the rows are asked to teach.
 
-Shapes: n rows, j columns of a block.
+Shapes: n rows, j numeric columns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class NumericBlock:
-    """Numeric columns that lie side by side; NaN is missing."""
+class Numbers:
+    """Numeric columns side by side; NaN is missing."""
 
     names: list[str]
-    values_nj: Tensor
-    is_boolean: bool = False
-    """Whether 1 and 0 stand for true and false."""
+    memory: Tensor
+    """[n, j + 1]: the values, and a last column left free, so that this memory can become the matrix that is fitted."""
+    shift_j: Tensor
+    """Was subtracted from every value before rounding, so that float32 can hold columns far from 0; float64."""
+    booleans: frozenset[str] = frozenset()
+    """Columns whose 1 and 0 stand for true and false."""
+
+    @property
+    def values_nj(self) -> Tensor:
+        """A view, less the shift."""
+        return self.memory[:, :-1]
+
+    def rows(self, index_r: Tensor) -> "Numbers":
+        return replace(self, memory=self.memory[index_r])
+
+
+def numbers_of(names: list[str], values_nj: Tensor) -> Numbers:
+    """Numbers with memory of their own."""
+    memory = values_nj.new_empty(len(values_nj), len(names) + 1)
+    memory[:, :-1] = values_nj
+    return Numbers(names, memory, torch.zeros(len(names), dtype=torch.float64))
 
 
 @dataclass(frozen=True, eq=False)
 class TextColumn:
     name: str
     levels: list[str]
-    """Sorted."""
+    """In the order in which features are made of them."""
     code_n: Tensor
     """Index of the level; -1 is missing."""
 
+    def rows(self, index_r: Tensor) -> "TextColumn":
+        return TextColumn(self.name, self.levels, self.code_n[index_r])
 
-Block = NumericBlock | TextColumn
+
+@dataclass(frozen=True, eq=False)
+class Roles:
+    """What rows are asked to teach, and how they count; one entry a row in every tensor."""
+
+    target_n: Tensor
+    """Index into `classes`, or the number itself in float64."""
+    classes: list[Any] | None
+    """The target's values, class 0 first; of two, the second is the positive one. None: the target is a number."""
+    weight_n: Tensor | None = None
+    offset_n: Tensor | None = None
+    group_n: Tensor | None = None
+    """A number for each group of rows that must not be parted."""
+    fold_n: Tensor | None = None
+    """The fold that the data name, from 0."""
+
+    @property
+    def n(self) -> int:
+        return len(self.target_n)
+
+    def rows(self, index_r: Tensor) -> "Roles":
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Roles(**{name: v[index_r] if isinstance(v, Tensor) else v for name, v in own.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,28 +80,38 @@ class Sample:
 
     title: str
     """What to call it on a plot."""
-    blocks: list[Block]
-    class_n: Tensor
-    """Index into `classes`."""
-    classes: list[Any]
-    """The target's values, class 0 first; of two, the second is the positive one."""
-    weight_n: Tensor | None = None
+    order: list[str]
+    """The columns, in the order in which features are made of them."""
+    numbers: Numbers
+    texts: dict[str, TextColumn]
+    roles: Roles
 
     @property
     def n(self) -> int:
-        return len(self.class_n)
+        return self.roles.n
 
     def rows(self, index_r: Tensor) -> "Sample":
-        return Sample(
-            self.title,
-            [_rows(block, index_r) for block in self.blocks],
-            self.class_n[index_r],
-            self.classes,
-            None if self.weight_n is None else self.weight_n[index_r],
-        )
+        texts = {name: column.rows(index_r) for name, column in self.texts.items()}
+        return Sample(self.title, self.order, self.numbers.rows(index_r), texts, self.roles.rows(index_r))
+
+    def as_given(self, n: int) -> list[dict[str, Any]]:
+        """The first rows as the source spells them: numbers, booleans, text, and None where a value is missing."""
+        values_jn = (self.numbers.values_nj[:n].double() + self.numbers.shift_j).T.tolist()
+        columns = {
+            name: [_spelled(v, is_boolean=name in self.numbers.booleans) for v in values_n]
+            for name, values_n in zip(self.numbers.names, values_jn, strict=True)
+        }
+        for name, column in self.texts.items():
+            columns[name] = [[*column.levels, None][code] for code in column.code_n[:n].tolist()]
+        return [{name: columns[name][row] for name in self.order} for row in range(min(n, self.n))]
 
 
-def _rows(block: Block, index_r: Tensor) -> Block:
-    if isinstance(block, NumericBlock):
-        return NumericBlock(block.names, block.values_nj[index_r], block.is_boolean)
-    return TextColumn(block.name, block.levels, block.code_n[index_r])
+def _spelled(value: float, *, is_boolean: bool) -> float | bool | None:
+    if value != value:  # NaN
+        return None
+    return bool(value) if is_boolean else value
+
+
+def sample_of_numbers(title: str, names: list[str], values_nj: Tensor, roles: Roles) -> Sample:
+    """A sample of numeric columns only."""
+    return Sample(title, names, numbers_of(names, values_nj), {}, roles)

@@ -1,18 +1,27 @@
-"""Uploaded tables: the rows of a CSV or Parquet file and the roles that a spec gives its columns."""
+"""Uploaded tables: what a spec makes of their columns, read from the store block by block.
 
-import io
+The few columns with a role come first; they say which rows train. Then the features are read once, and every row is
+written to where it will stay.
+"""
+
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from torch import Tensor
 
-from gradline.data.sample import Block, NumericBlock, Sample, TextColumn
+from gradline.column_roles import check_columns, features_of
+from gradline.data.gathering import Gathering
+from gradline.data.roles import roles_of
+from gradline.data.sample import Roles, Sample
 from gradline.errors import InvalidInput, PermanentError
-from gradline.specs.logistic_regression import Dataset
+from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.storage import ArtifactStore
-from gradline.tables import check_columns, features_of, find_level, profile, read_table, type_name
+from gradline.table_blocks import read_blocks
+
+BLOCK_BYTES = 8 << 20
 
 
 class UploadedFile(Protocol):
@@ -24,57 +33,116 @@ class UploadedFile(Protocol):
     def format(self) -> Any: ...
     @property
     def sha256(self) -> str: ...
+    @property
+    def columns(self) -> Any: ...
 
 
-def load_uploaded(spec: Dataset, file: UploadedFile, store: ArtifactStore, dtype: torch.dtype) -> Sample:
-    """Raises PermanentError where the file or the roles of its columns do not fit."""
-    source = store.local_path(file.sha256) or io.BytesIO(store.get(file.sha256))
+class Upload:
+    """A file and the roles that a spec gives its columns. Raises PermanentError where they do not fit."""
+
+    def __init__(self, spec: LogisticRegressionSpec, file: UploadedFile, store: ArtifactStore) -> None:
+        assert isinstance(spec.data, Dataset)  # noqa: S101  the caller looked
+        self._data, self._family, self._file, self._store = spec.data, spec.model.family, file, store
+        self._types = {column["name"]: column["type"] for column in file.columns}
+        try:
+            check_columns(spec, file.columns)
+        except InvalidInput as error:
+            raise _bad_data(error) from error
+        self._features = features_of(spec.data, list(self._types))
+
+    def roles(self) -> Roles:
+        names = list(self._data.roles.values())
+        return roles_of(pa.Table.from_batches(self._blocks(names)), self._data, self._family)
+
+    def samples(self, roles: Roles, parts: list[torch.Tensor], dtype: torch.dtype, *, is_shifted: bool) -> list[Sample]:
+        """One of each part, which are row numbers in rising order.
+
+        `is_shifted`: numbers may be kept less a constant, because they will be centred.
+        """
+        texts = [name for name in self._features if self._is_text(name)]
+        numbers = [name for name in self._features if name not in texts]
+        gatherings = [Gathering(len(part_r), numbers, texts, dtype, is_shifted=is_shifted) for part_r in parts]
+        rows = [part_r.numpy() for part_r in parts]
+        start = 0
+        for block in self._blocks(self._features):
+            read = self._as_spec_says(block, start)
+            for gathering, part_r in zip(gatherings, rows, strict=True):
+                first, last = np.searchsorted(part_r, [start, start + block.num_rows])
+                if last > first:
+                    is_all = last - first == block.num_rows
+                    gathering.add(read, None if is_all else part_r[first:last] - start)
+            start += block.num_rows
+        booleans = frozenset(name for name in numbers if self._types[name] == "boolean")
+        return [
+            Sample(
+                self._file.name,
+                self._features,
+                gathering.numbers(booleans),
+                gathering.texts(self._order),
+                roles.rows(r),
+            )
+            for gathering, r in zip(gatherings, parts, strict=True)
+        ]
+
+    def _blocks(self, names: list[str]) -> Iterator[pa.RecordBatch]:
+        types = {name: self._types[name] for name in names}
+        path = self._store.local_path(self._file.sha256)
+        try:
+            if path is not None:
+                yield from read_blocks(path, self._file.format, types, BLOCK_BYTES)
+                return
+            with self._store.open(self._file.sha256) as file:
+                yield from read_blocks(file, self._file.format, types, BLOCK_BYTES)
+        except InvalidInput as error:
+            raise _bad_data(error) from error
+        except FileNotFoundError as error:
+            reason = f"the file of data set {self._file.name!r} is gone from the store"
+            raise PermanentError(reason, code="bad_data") from error
+
+    def _is_text(self, name: str) -> bool:
+        wanted = self._data.types.get(name)
+        return self._types[name] == "text" if wanted is None else wanted == "categorical"
+
+    def _order(self, name: str) -> Callable[[str], Any]:
+        """Levels that were numbers are sorted as numbers."""
+        return float if self._types[name] in ("integer", "number") else str
+
+    def _as_spec_says(self, block: pa.RecordBatch, start: int) -> pa.RecordBatch:
+        """Columns whose type the spec overrides are read anew."""
+        for name, wanted in self._data.types.items():
+            at, is_text = block.schema.get_field_index(name), self._types[name] == "text"
+            if wanted == "categorical" and not is_text:
+                block = block.set_column(at, name, _spelled(block.column(at)))
+            elif wanted == "numeric" and is_text:
+                block = block.set_column(at, name, _parsed(block.column(at), name, start))
+        return block
+
+
+def _spelled(column: pa.Array) -> pa.Array:
+    """Numbers as the names of levels: 3 rather than 3.0."""
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        if pc.all(pc.equal(pc.floor(column), column)).as_py() is not False:
+            column = pc.cast(column, pa.int64())
+    return pc.cast(column, pa.string())
+
+
+def _parsed(column: pa.Array, name: str, start: int) -> pa.Array:
     try:
-        table = read_table(source, file.format)
-        used = table.select(_used_columns(spec, table.column_names))
-        check_columns(spec, profile(used))
-    except InvalidInput as error:
-        raise PermanentError(error.message, code="bad_data", faults=[f.as_dict() for f in error.faults]) from error
-    except FileNotFoundError as error:
-        raise PermanentError(f"the file of data set {file.name!r} is gone from the store", code="bad_data") from error
-    return sample_of(used, spec, file.name, dtype)
+        return pc.cast(column, pa.float64())
+    except pa.ArrowInvalid as error:
+        row, value = next((i, v) for i, v in enumerate(column.to_pylist()) if v is not None and not _is_number(v))
+        reason = f"column {name!r} is {value!r} in data row {start + row + 1}, which spec.data.types calls a number"
+        raise PermanentError(reason, code="bad_data") from error
 
 
-def _used_columns(spec: Dataset, names: list[str]) -> list[str]:
-    roles = {spec.target, spec.weights, *features_of(spec, names)}
-    return [name for name in names if name in roles]
+def _is_number(value: str) -> bool:
+    try:
+        pc.cast(pa.scalar(value), pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
-def sample_of(table: pa.Table, spec: Dataset, title: str, dtype: torch.dtype) -> Sample:
-    """A checked table as a sample; rows of weight 0 are left out."""
-    classes, class_n = _classes(table.column(spec.target), spec.positive_class)
-    blocks = [_block(name, table.column(name), dtype) for name in features_of(spec, table.column_names)]
-    if spec.weights is None:
-        return Sample(title, blocks, class_n, classes)
-    weight_n = _numbers(table.column(spec.weights), dtype)
-    return Sample(title, blocks, class_n, classes, weight_n).rows(torch.nonzero(weight_n > 0).squeeze(1))
-
-
-def _classes(column: pa.ChunkedArray, positive: Any) -> tuple[list[Any], Tensor]:
-    """Classes in sorted order, except that a positive one named by the spec comes last."""
-    classes = sorted(pc.unique(column).to_pylist())
-    if positive is not None and (at := find_level(positive, classes)) is not None:
-        classes.append(classes.pop(at))
-    code = pc.index_in(column, value_set=pa.array(classes, column.type))
-    return classes, _tensor(code).long()
-
-
-def _block(name: str, column: pa.ChunkedArray, dtype: torch.dtype) -> Block:
-    if (kind := type_name(column.type)) != "text":
-        return NumericBlock([name], _numbers(column, dtype).unsqueeze(1), is_boolean=kind == "boolean")
-    levels = sorted(pc.unique(column.drop_null()).to_pylist())
-    code = pc.fill_null(pc.index_in(column, value_set=pa.array(levels, pa.string()), skip_nulls=True), -1)
-    return TextColumn(name, levels, _tensor(code).long())
-
-
-def _numbers(column: pa.ChunkedArray, dtype: torch.dtype) -> Tensor:
-    return _tensor(pc.fill_null(pc.cast(column, pa.float64(), safe=False), float("nan"))).to(dtype)
-
-
-def _tensor(column: pa.ChunkedArray) -> Tensor:
-    return torch.tensor(column.to_numpy())
+def _bad_data(error: InvalidInput) -> PermanentError:
+    return PermanentError(error.message, code="bad_data", faults=[f.as_dict() for f in error.faults])

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from gradline.api.deps import Services
-from gradline.tables import check_columns
+from gradline.column_roles import check_columns
 from gradline.db.datasets import StoredDataset
 from gradline.errors import Conflict, InputFault, InvalidInput, NotFound
 from gradline.specs.base import Spec

@@ -32,8 +32,8 @@ class Preprocess(Spec):
     categorical: Literal["onehot"] = "onehot"
     """One 0/1 feature for each level but the first (the reference level, in sorted order)."""
     unseen: Literal["error", "ignore", "own_level"] = "ignore"
-    """What to do with levels that the training rows lack. `ignore`: they count as the reference level. `own_level`: as
-    `(other)` where rare levels were gathered in it, else as the average of the levels in training."""
+    """What to do with levels that the training rows lack, where no `(other)` stands for them. `ignore`: they count as
+    the reference level. `own_level`: the rarest level becomes `(other)`, and they count as it."""
     max_levels: int = Field(1000, ge=2, le=1_000_000)
     """Of a column with more levels the most frequent are kept and the others become one level, `(other)`."""
     interactions: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field([], max_length=1000)

@@ -199,7 +199,7 @@ class _RegressionAttempt:
         spec, theta_bkp, train = self._spec, self._fit.theta_bkp, self._prepared.train
         metrics = results.metrics_of(train, self._objective, theta_bkp)
         validation = self._prepared.validation
-        names = self._prepared.train_sample.classes
+        names = self._prepared.classes
         return {
             "outcome": outcome.value,
             "steps": self._fit.n_steps - 1,
@@ -213,7 +213,7 @@ class _RegressionAttempt:
             },
             "last_report": {"step": self._history.steps[-1]} | finite_all(self._history.last()),
             **results.coefficients_of(self._prepared, theta_bkp),
-            "classes": {"names": names, "positive": names[1] if train.k == 1 else None},
+            "classes": names and {"names": names, "positive": names[1] if train.k == 1 else None},
             "certificate": results.certificate_of(self._objective, theta_bkp, outcome, spec.stop.tolerance),
             "has_boundary": artifacts.has_boundary(self._prepared),
             "device": self._environment["device"],

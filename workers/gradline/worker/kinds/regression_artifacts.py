@@ -30,7 +30,7 @@ def plot_data(prepared: Prepared, theta_bkp: Tensor, history: History, result: d
     data = {
         "feature_names": prepared.preprocessing.feature_names,
         "feature_kinds": prepared.preprocessing.feature_kinds,
-        "class_names": [str(c) for c in prepared.train_sample.classes],
+        "class_names": [str(c) for c in prepared.classes or []],
         "points": _points(prepared),
         "frames": frames_of(history) if has_boundary(prepared) else [],
         "history": {"step": history.steps.tolist()} | {n: as_json(c.tolist()) for n, c in history.columns.items()},
@@ -39,7 +39,7 @@ def plot_data(prepared: Prepared, theta_bkp: Tensor, history: History, result: d
             "validation": None if validation is None else confusion_counts(validation, theta_bkp),
         },
         "outcome": result["outcome"],
-        "title": prepared.train_sample.title,
+        "title": prepared.title,
     }
     return json.dumps(data).encode()
 
@@ -61,12 +61,13 @@ def frames_of(history: History) -> list[dict[str, Any]]:
 
 def _points(prepared: Prepared) -> dict[str, Any] | None:
     """Training rows on their own scale; of many, the same share of every class."""
-    if prepared.train.d != 2:
+    train = prepared.train
+    if train.d != 2 or prepared.classes is None or train.is_sparse:
         return None
-    sample = prepared.train_sample
-    rows_r = _stratified(sample.class_n, len(sample.classes)) if sample.n > MAX_PLOT_POINTS else torch.arange(sample.n)
-    chosen = sample.rows(rows_r)
-    return {"x": prepared.preprocessing.features(chosen).tolist(), "y": chosen.class_n.tolist()}
+    class_n = train.class_n.cpu()
+    rows_r = _stratified(class_n, len(prepared.classes)) if train.n > MAX_PLOT_POINTS else torch.arange(train.n)
+    x_rd = prepared.preprocessing.rows_on_own_scale(train.x_np.cpu()[rows_r, : train.d])
+    return {"x": x_rd.tolist(), "y": class_n[rows_r].tolist()}
 
 
 def _stratified(class_n: Tensor, n_classes: int) -> Tensor:

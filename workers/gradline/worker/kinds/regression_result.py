@@ -60,7 +60,7 @@ def coefficients_of(prepared: Prepared, theta_bkp: Tensor) -> dict[str, Any]:
     w_kd, c_k = prepared.preprocessing.on_own_scale(theta_bkp[0].cpu())
     names = prepared.preprocessing.feature_names
     has_intercept = theta_bkp.shape[2] > len(names)
-    classes = [{}] if len(c_k) == 1 else [{"class": name} for name in prepared.train_sample.classes]
+    classes = [{}] if len(c_k) == 1 else [{"class": name} for name in prepared.classes or []]
     rows = zip(classes, w_kd.tolist(), strict=True)
     return {
         "coefficients": [

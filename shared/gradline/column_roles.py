@@ -1,0 +1,132 @@
+"""Whether the columns of an uploaded table can play the roles that a spec gives them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gradline.errors import InputFault, InvalidInput
+from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
+from gradline.tables import Column
+
+MAX_CLASSES = 1000
+_NUMBERS = ("integer", "number")
+_NAME_A_FAMILY = "for a target of numbers set model.family to gaussian, log-linear or poisson"
+
+
+def check_columns(spec: LogisticRegressionSpec, columns: Sequence[Column]) -> None:
+    """Raises InvalidInput with every fault. `columns` is what `tables.profile` returned; the data are a `Dataset`."""
+    data = spec.data
+    assert isinstance(data, Dataset)  # noqa: S101  the caller looked
+    by_name = {column["name"]: column for column in columns}
+    names = features_of(data, list(by_name))
+    faults = [*_unknown(data, by_name, spec.preprocess.interactions, names)]
+    if data.target in by_name:
+        faults += _target_faults(spec, data, by_name[data.target])
+    for role, name in data.roles.items():
+        if name in by_name and role != "target":
+            faults += _role_faults(role, by_name[name])
+    if not names:
+        faults.append(InputFault("spec.data.features", None, "no column is left to be a feature"))
+    for name in names:
+        if name in by_name:
+            faults += _feature_faults(by_name[name], spec.preprocess.missing)
+    if faults:
+        raise InvalidInput(faults)
+
+
+def features_of(data: Dataset, names: Sequence[str]) -> list[str]:
+    """The feature columns: those the spec lists, or all that have no other role."""
+    taken = set(data.roles.values())
+    return list(data.features) if data.features else [name for name in names if name not in taken]
+
+
+def _unknown(
+    data: Dataset, by_name: Mapping[str, Column], pairs: Sequence[Sequence[str]], features: Sequence[str]
+) -> Iterator[InputFault]:
+    asked = data.roles | {f"features[{i}]": name for i, name in enumerate(data.features or [])}
+    asked |= {f"types.{name}": name for name in data.types}
+    for field, name in asked.items():
+        if name not in by_name:
+            yield InputFault(f"spec.data.{field}", name, f"no such column; the columns are: {', '.join(by_name)}")
+    for i, pair in enumerate(pairs):
+        for name in pair:
+            if name not in features:
+                reason = f"is no feature; the features are: {', '.join(features)}"
+                yield InputFault(f"spec.preprocess.interactions[{i}]", name, reason)
+
+
+def _target_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -> list[InputFault]:
+    field, family = "spec.data.target", spec.model.family
+    if column["n_missing"]:
+        return [InputFault(field, data.target, f"{column['n_missing']} rows have no value in it; leave those rows out")]
+    if spec.model.is_numeric:
+        if column["type"] not in _NUMBERS:
+            return [InputFault(field, data.target, f"the family {family} needs numbers; it holds {column['type']}")]
+        return []
+    n_classes = column["n_distinct"]
+    if n_classes < 2:
+        return [InputFault(field, data.target, f"has one class only: {column['levels'][0]!r}")]
+    if n_classes > MAX_CLASSES or (column["type"] == "number" and "levels" not in column):
+        mend = f"; {_NAME_A_FAMILY}" if column["type"] in _NUMBERS else ""
+        return [InputFault(field, data.target, f"has {n_classes} distinct values, too many to be classes{mend}")]
+    return [*_class_faults(spec, data, column)]
+
+
+def _class_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -> Iterator[InputFault]:
+    n_classes = column["n_distinct"]
+    if spec.model.family == "binomial" and n_classes > 2:
+        yield InputFault("spec.model.family", "binomial", f"the target {data.target!r} has {n_classes} classes")
+    is_multinomial = spec.model.family == "multinomial" or n_classes > 2
+    if is_multinomial and data.offset is not None:
+        yield InputFault("spec.data.offset", data.offset, f"is for two classes; {data.target!r} is multinomial")
+    if is_multinomial and spec.evaluation.threshold != 0.5:
+        yield InputFault("spec.evaluation.threshold", None, f"is for two classes; {data.target!r} is multinomial")
+    yield from _positive_class_faults(data, column)
+
+
+def _positive_class_faults(data: Dataset, column: Column) -> list[InputFault]:
+    value, field = data.positive_class, "spec.data.positive_class"
+    if value is None:
+        return []
+    if column["n_distinct"] > 2:
+        return [InputFault(field, value, f"the target has {column['n_distinct']} classes; it is for two classes only")]
+    if find_level(value, column["levels"]) is None:
+        shown = ", ".join(repr(level) for level in column["levels"])
+        return [InputFault(field, value, f"the target {data.target!r} has no such value; it has: {shown}")]
+    return []
+
+
+def find_level(value: Any, levels: Sequence[Any]) -> int | None:
+    """Index of a spec's value among a column's levels; 1 and true are different values, 1 and 1.0 are the same."""
+    for index, level in enumerate(levels):
+        if isinstance(level, bool) == isinstance(value, bool) and level == value:
+            return index
+    return None
+
+
+def _role_faults(role: str, column: Column) -> list[InputFault]:
+    """Of weights, offset, group and fold: no value may be missing, and the first two are numbers."""
+    field, name = f"spec.data.{role}", column["name"]
+    if role in ("weights", "offset") and column["type"] not in _NUMBERS:
+        return [InputFault(field, name, f"must hold numbers; this column holds {column['type']}")]
+    if column["n_missing"]:
+        return [InputFault(field, name, f"{column['n_missing']} rows have no value in it")]
+    if role == "weights" and (column["min"] < 0 or column["max"] == 0):
+        return [InputFault(field, name, "row weights must not be negative, nor all zero")]
+    if role in ("group", "fold") and column["n_distinct"] < 2:
+        return [InputFault(field, name, f"names one {role} only")]
+    if role == "fold" and column["n_distinct"] > MAX_FOLDS:
+        return [InputFault(field, name, f"names {column['n_distinct']} folds; at most {MAX_FOLDS} are fitted")]
+    return []
+
+
+MAX_FOLDS = 50
+
+
+def _feature_faults(column: Column, missing: str) -> list[InputFault]:
+    field, name = "spec.data.features", column["name"]
+    if column["n_distinct"] == 0:
+        return [InputFault(field, name, "holds no value at all; leave it out of `features`")]
+    if missing == "error" and column["n_missing"]:
+        mend = "set spec.preprocess.missing to mean, median, most_frequent or indicator"
+        return [InputFault(field, name, f"{column['n_missing']} values are missing; {mend}")]
+    return []

@@ -1,0 +1,162 @@
+"""Columns as features: what was learned of each column from the training rows, and what it makes of other rows.
+
+A part makes pieces. A piece is one feature, or one feature for each of several levels of which a row has at most one:
+so that a piece has one entry a row at most, however many features it has.
+
+Shapes: n rows.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.data.sample import Sample, TextColumn
+from gradline.errors import PermanentError
+
+MISSING_LEVEL = "(missing)"
+OTHER_LEVEL = "(other)"
+
+
+class Piece(NamedTuple):
+    """Entries of `width` features that lie side by side."""
+
+    width: int
+    level_n: Tensor | None
+    """Which of the features has the row's entry; -1: none. None: there is one feature, and every row has an entry."""
+    value_n: Tensor | None
+    """The entry; None: 1."""
+    shift: float = 0.0
+    """Was subtracted from the entry."""
+    fill: float | None = None
+    """What stands in for NaN, less the shift too; None: there is none."""
+
+
+@dataclass(frozen=True)
+class NumericFeatures:
+    """The feature of a numeric or boolean column, and perhaps one that says where it is missing."""
+
+    name: str
+    fill: float | None
+    """What stands in for a missing value; None: nothing may be missing."""
+    has_indicator: bool = False
+    is_boolean: bool = False
+
+    @property
+    def feature_names(self) -> list[str]:
+        return [self.name, f"{self.name} is missing"] if self.has_indicator else [self.name]
+
+    @property
+    def feature_kinds(self) -> list[str]:
+        return ["numeric", "indicator"][: len(self.feature_names)]
+
+    def pieces(self, sample: Sample) -> list[Piece]:
+        at = sample.numbers.names.index(self.name)
+        value_n, shift = sample.numbers.values_nj[:, at], float(sample.numbers.shift_j[at])
+        if self.fill is None:
+            return [Piece(1, None, value_n, shift)]
+        filled = Piece(1, None, value_n, shift, self.fill - shift)
+        return [filled, Piece(1, None, torch.isnan(value_n))] if self.has_indicator else [filled]
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """One 0/1 feature for each level but the first of a column of levels."""
+
+    name: str
+    levels: list[str]
+    """Of the training rows; the first is the reference. `(other)`, where it stands, gathers what is not listed."""
+    missing: str | None
+    """The level that a missing value counts as; None: it is refused."""
+    unseen: str | None
+    """The level that a value counts as which is not listed; None: it is refused."""
+    is_numeric: bool = False
+    """Whether the column holds numbers that the spec reads as levels."""
+
+    @property
+    def feature_names(self) -> list[str]:
+        return [f"{self.name}={level}" for level in self.levels[1:]]
+
+    @property
+    def feature_kinds(self) -> list[str]:
+        return ["level"] * (len(self.levels) - 1)
+
+    def pieces(self, sample: Sample) -> list[Piece]:
+        return [Piece(len(self.levels) - 1, self._position_n(sample.texts[self.name]) - 1, None)]
+
+    def _position_n(self, column: TextColumn) -> Tensor:
+        """Index into `levels` of each row."""
+        own = {level: i for i, level in enumerate(self.levels)}
+        unseen = -1 if self.unseen is None else own[self.unseen]
+        missing = unseen if self.missing is None else own[self.missing]
+        position_l = torch.tensor([*(own.get(level, unseen) for level in column.levels), missing], dtype=torch.int32)
+        position_n = position_l[column.code_n]
+        if self.unseen is None and bool((position_n < 0).any()):
+            self._refuse(column, position_n)
+        return position_n
+
+    def _refuse(self, column: TextColumn, position_n: Tensor) -> None:
+        row = int((position_n < 0).nonzero()[0])
+        level = [*column.levels, MISSING_LEVEL][int(column.code_n[row])]
+        raise PermanentError(
+            f"column {self.name!r}: the level {level!r} does not occur in the training rows; "
+            "set spec.preprocess.unseen to ignore or own_level to let it pass",
+            code="unseen_level",
+        )
+
+    def unlisted(self, column: TextColumn) -> list[str]:
+        """Levels of the column's rows that training has not listed."""
+        return sorted({column.levels[c] for c in column.code_n.unique().tolist() if c >= 0} - set(self.levels))
+
+
+@dataclass(frozen=True)
+class InteractionFeatures:
+    """Products of the features of two columns; filled values count, indicators of missing ones do not."""
+
+    left: NumericFeatures | TextFeatures
+    right: NumericFeatures | TextFeatures
+
+    @property
+    def name(self) -> str:
+        return f"{self.left.name}:{self.right.name}"
+
+    @property
+    def feature_names(self) -> list[str]:
+        return [f"{a}:{b}" for a in _main_names(self.left) for b in _main_names(self.right)]
+
+    @property
+    def feature_kinds(self) -> list[str]:
+        return ["interaction"] * len(self.feature_names)
+
+    def pieces(self, sample: Sample) -> list[Piece]:
+        return [_product(self.left.pieces(sample)[0], self.right.pieces(sample)[0])]
+
+
+Part = NumericFeatures | TextFeatures | InteractionFeatures
+
+
+def _main_names(part: NumericFeatures | TextFeatures) -> list[str]:
+    return part.feature_names if isinstance(part, TextFeatures) else [part.name]
+
+
+def _product(left: Piece, right: Piece) -> Piece:
+    level_n = right.level_n if left.level_n is None else left.level_n
+    if left.level_n is not None and right.level_n is not None:
+        is_none_n = (left.level_n < 0) | (right.level_n < 0)
+        level_n = torch.where(is_none_n, -1, left.level_n * right.width + right.level_n)
+    values = [value_n for piece in (left, right) if (value_n := whole(piece)) is not None]
+    value_n = values[0] * values[1] if len(values) == 2 else values[0] if values else None
+    return Piece(left.width * right.width, level_n, value_n)
+
+
+def whole(piece: Piece) -> Tensor | None:
+    """The entries, filled and with their shift."""
+    if piece.value_n is None:
+        return None
+    value_n = piece.value_n if piece.fill is None else piece.value_n.nan_to_num(piece.fill)
+    return value_n if piece.shift == 0 else value_n.double() + piece.shift
+
+
+def names_of(parts: list[Part]) -> list[str]:
+    return [name for part in parts for name in part.feature_names]

@@ -1,0 +1,95 @@
+"""Rows of blocks written to where they stay: numbers into one matrix, text as codes of levels.
+
+Shapes: n rows in all, b rows of a block, j numeric columns.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+
+from gradline.data.matrix import ROWS_AT_ONCE
+from gradline.data.sample import Numbers, TextColumn
+
+Rows = NDArray[np.intp] | None
+"""Rows of a block; None: all of it."""
+
+
+class Gathering:
+    """Room for n rows, filled from the first on."""
+
+    def __init__(self, n: int, numbers: list[str], texts: list[str], dtype: torch.dtype, *, is_shifted: bool) -> None:
+        self._names = numbers
+        self._memory = torch.empty(n, len(numbers) + 1, dtype=dtype)
+        self._shift_j = np.zeros(len(numbers))
+        self._codes = {name: np.empty(n, np.int32) for name in texts}
+        self._levels: dict[str, dict[str, int]] = {name: {} for name in texts}
+        self._is_shifted = is_shifted
+        self._n_filled = 0
+
+    def add(self, block: pa.RecordBatch, rows: Rows) -> None:
+        n = block.num_rows if rows is None else len(rows)
+        start, stop = self._n_filled, self._n_filled + n
+        columns = [_chosen(as_numbers(block.column(name)), rows) for name in self._names]
+        if self._is_shifted and start == 0 and n:
+            self._shift_j = np.array([_middle(column) for column in columns])
+        _write(self._memory.numpy()[start:stop], columns, self._shift_j)
+        for name, codes in self._codes.items():
+            codes[start:stop] = _chosen(_encoded(block.column(name), self._levels[name]), rows)
+        self._n_filled = stop
+
+    def numbers(self, booleans: frozenset[str]) -> Numbers:
+        return Numbers(self._names, self._memory, torch.from_numpy(self._shift_j), booleans)
+
+    def texts(self, order: Callable[[str], Callable[[str], Any]]) -> dict[str, TextColumn]:
+        """`order` gives a column's key by which its levels are sorted."""
+        return {name: self._text(name, order(name)) for name in self._codes}
+
+    def _text(self, name: str, key: Callable[[str], Any]) -> TextColumn:
+        found = self._levels[name]
+        levels = sorted(found, key=key)
+        position_l = np.full(len(levels) + 1, -1, np.int32)
+        position_l[[found[level] for level in levels]] = np.arange(len(levels), dtype=np.int32)
+        return TextColumn(name, levels, torch.from_numpy(position_l[self._codes[name]]))
+
+
+def as_numbers(column: pa.Array) -> NDArray[Any]:
+    """Without a copy where nothing is missing; else float64 with NaN."""
+    if pa.types.is_boolean(column.type):
+        column = pc.cast(column, pa.uint8())
+    if column.null_count == 0:
+        return column.to_numpy(zero_copy_only=True)  # type: ignore[no-any-return]
+    filled = pc.fill_null(pc.cast(column, pa.float64(), safe=False), float("nan"))
+    return filled.to_numpy()  # type: ignore[no-any-return]
+
+
+def _chosen(values: NDArray[Any], rows: Rows) -> NDArray[Any]:
+    return values if rows is None else values[rows]
+
+
+def _middle(column: NDArray[Any]) -> float:
+    with np.errstate(all="ignore"):
+        middle = np.mean(column, where=~np.isnan(column)) if column.dtype.kind == "f" else np.mean(column)
+    return float(middle) if np.isfinite(middle) else 0.0
+
+
+def _write(memory: NDArray[Any], columns: list[NDArray[Any]], shift_j: NDArray[np.float64]) -> None:
+    """Row by row in the cache's reach; the subtraction is done before rounding to the memory's precision."""
+    has_shift = shift_j.any()
+    for start in range(0, len(memory), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        block = memory[rows]
+        for j, column in enumerate(columns):
+            block[:, j] = column[rows] - shift_j[j] if has_shift else column[rows]
+
+
+def _encoded(column: pa.Array, levels: dict[str, int]) -> NDArray[np.int32]:
+    """Codes of a block's levels, new ones numbered on; -1 is missing."""
+    encoded = pc.dictionary_encode(column)
+    codes = [levels.setdefault(level, len(levels)) for level in encoded.dictionary.to_pylist()]
+    index: NDArray[np.int32] = pc.fill_null(encoded.indices, len(codes)).to_numpy(zero_copy_only=False)
+    return np.array([*codes, -1], np.int32)[index]

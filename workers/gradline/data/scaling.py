@@ -1,0 +1,58 @@
+"""Centres and scales of features, weighted, from one pass over the rows; and their use in place.
+
+The pass sums differences from the mean of the first rows, so that columns far from 0 lose nothing to rounding.
+Shapes: n rows, d features, p columns of x.
+"""
+
+import torch
+from torch import Tensor
+
+from gradline.data.matrix import ROWS_AT_ONCE
+
+CONSTANT = 1e-12
+"""A column whose deviation is smaller than this share of its largest value is constant; in float32 its rounding."""
+
+
+def moments(x_np: Tensor, d: int, share_n: Tensor) -> tuple[Tensor, Tensor]:
+    """mean_d and deviation_d in float64; the deviation of constant features is 0."""
+    if x_np.layout == torch.sparse_csr:
+        return _sparse_moments(x_np, d, share_n)
+    first_d = x_np[:ROWS_AT_ONCE, :d].mean(0)
+    sum_d, square_d = torch.zeros(2, d, dtype=torch.float64)
+    largest_d = torch.zeros(d, dtype=x_np.dtype)
+    is_uniform, share_n = share_n.stride() == (0,), share_n.to(x_np.dtype)
+    for start in range(0, len(x_np), ROWS_AT_ONCE):
+        x_rd, share_r = x_np[start : start + ROWS_AT_ONCE, :d], share_n[start : start + ROWS_AT_ONCE]
+        largest_d = torch.maximum(largest_d, x_rd.abs().amax(0))
+        x_rd = x_rd - first_d
+        sum_d += x_rd.sum(0) if is_uniform else share_r @ x_rd
+        square_d += x_rd.square_().sum(0) if is_uniform else share_r @ x_rd.square_()
+    if is_uniform:
+        sum_d, square_d = sum_d / len(x_np), square_d / len(x_np)
+    deviation_d = (square_d - sum_d.square()).clamp_(min=0).sqrt()
+    threshold = max(CONSTANT, torch.finfo(x_np.dtype).eps) * largest_d.double()
+    return first_d.double() + sum_d, torch.where(deviation_d <= threshold, 0.0, deviation_d)
+
+
+def _sparse_moments(x_np: Tensor, d: int, share_n: Tensor) -> tuple[Tensor, Tensor]:
+    counts = x_np.crow_indices().diff()
+    share_e = share_n.repeat_interleave(counts) if share_n.stride() != (0,) else share_n[0]
+    value_e, column_e = x_np.values().double(), x_np.col_indices()
+    mean_p, square_p = torch.zeros(2, x_np.shape[1], dtype=torch.float64)
+    mean_p.index_add_(0, column_e, value_e * share_e)
+    square_p.index_add_(0, column_e, value_e.square() * share_e)
+    variance_p = square_p - mean_p.square()
+    return mean_p[:d], torch.where(variance_p <= CONSTANT * square_p, 0.0, variance_p.clamp(min=0)).sqrt()[:d]
+
+
+def scale_in_place(x_np: Tensor, centre_d: Tensor, scale_d: Tensor) -> None:
+    """x = (x - centre) / scale; sparse features are not centred."""
+    d = len(scale_d)
+    if x_np.layout == torch.sparse_csr:
+        scale_p = torch.ones(x_np.shape[1], dtype=torch.float64)
+        scale_p[:d] = scale_d
+        x_np.values().div_(scale_p[x_np.col_indices()])
+        return
+    centre_d, scale_d = centre_d.to(x_np.dtype), scale_d.to(x_np.dtype)
+    for start in range(0, len(x_np), ROWS_AT_ONCE):
+        x_np[start : start + ROWS_AT_ONCE, :d].sub_(centre_d).div_(scale_d)
