@@ -1,5 +1,6 @@
 """The likelihood's derivatives against autograd, and against what training minimises."""
 
+import warnings
 from typing import Any
 
 import pytest
@@ -60,8 +61,23 @@ def test_blocks_of_rows_add_up_to_the_whole(monkeypatch):
     likelihood = Likelihood(some_problem(Family.MULTINOMIAL, n=500))
     theta_bq = some_theta(likelihood, 3)
     whole = likelihood.evaluate(theta_bq)
-    monkeypatch.setattr("gradline.inference.likelihood._BLOCK_NUMBERS", 1)
+    monkeypatch.setattr("gradline.inference.rows._BLOCK_NUMBERS", 1)
     for ours, theirs in zip(likelihood.evaluate(theta_bq), whole, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("how", ["implied ones", "sparse"])
+def test_rows_kept_otherwise_say_the_same(how):
+    draw = torch.Generator().manual_seed(4)
+    x_nd = torch.randn(80, 3, generator=draw, dtype=torch.float64) * (torch.rand(80, 3, generator=draw) > 0.5)
+    target_n = torch.randint(3, (80,), generator=draw)
+    plain = Likelihood(make_problem(x_nd, target_n, Family.MULTINOMIAL, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch calls its sparse rows a beta
+        kept_nd = x_nd.to_sparse_csr() if how == "sparse" else x_nd
+    other = Likelihood(make_problem(kept_nd, target_n, Family.MULTINOMIAL, 3, implies_ones=True))
+    theta_bq = some_theta(plain, 2)
+    for ours, theirs in zip(other.evaluate(theta_bq), plain.evaluate(theta_bq), strict=True):
         torch.testing.assert_close(ours, theirs)
 
 

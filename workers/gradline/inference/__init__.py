@@ -1,6 +1,7 @@
 """What can be said about estimates: standard errors, tests, intervals, and whether there are estimates at all.
 
     parameters    the free parameters, and what is reported of them
+    rows          blocks of rows in float64
     likelihood    the sum over rows, its gradient and information, in float64
     newton        its minimum, for many members at once
     covariance    of the estimates; robust

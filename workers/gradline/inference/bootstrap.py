@@ -7,6 +7,7 @@ from the estimate on all rows, so that it needs a few steps only.
 Shapes: b replicates, n rows, k outputs, p columns of x.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -58,12 +59,12 @@ def draw_weights(problem: Problem, n_replicates: int, generator: torch.Generator
     """weight_nb in float64; drawn on the CPU whatever the device."""
     if problem.weight_nb is not None:
         rate_nb = problem.weight_nb[:, :1].double().cpu().expand(-1, n_replicates)
-        return torch.poisson(rate_nb, generator=generator).to(problem.x_np.device)
+        return torch.poisson(rate_nb, generator=generator).to(problem.y_nk.device)
     weight_bn = torch.empty(n_replicates, problem.n, dtype=torch.float64)
     for b in range(n_replicates):
         drawn_n = torch.randint(problem.n, (problem.n,), generator=generator)
         weight_bn[b] = torch.bincount(drawn_n, minlength=problem.n)
-    return weight_bn.T.contiguous().to(problem.x_np.device)
+    return weight_bn.T.contiguous().to(problem.y_nk.device)
 
 
 def _fit(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,10 +87,8 @@ def _fit(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor
 
 def _fit_l1(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor) -> tuple[Tensor, Tensor]:
     """By proximal gradients, in the dtype of the data."""
-    dtype = problem.x_np.dtype
-    drawn = Problem(
-        problem.x_np, problem.y_nk, problem.family, problem.has_intercept, weight_nb.to(dtype), problem.offset_n1
-    )
+    dtype = problem.y_nk.dtype
+    drawn = replace(problem, weight_nb=weight_nb.to(dtype))
     objective = Objective(drawn, penalty.l1, penalty.l2, n_members=weight_nb.shape[1])
     solver = Fista(objective, theta_kp.to(dtype).unsqueeze(0).repeat(weight_nb.shape[1], 1, 1))
     for _ in range(_MAX_FISTA_STEPS):

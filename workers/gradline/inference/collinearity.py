@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gradline.inference.rows import blocks_of, rows_between
 from gradline.training import Problem
 
-_BLOCK_NUMBERS = 1 << 20
 _DEPENDENT = 1e-11
 """Share of a column's variance that the others leave unexplained, below which it counts as dependent on them. Single
 precision rounds at 4e-15 of the variance, so that a copy in that precision is found."""
@@ -66,18 +66,18 @@ def examine_collinearity(problem: Problem) -> Collinearity:
 def _correlations(problem: Problem) -> tuple[Tensor, Tensor]:
     """correlation_dd, and which columns are constant (zero everywhere, where there is no intercept)."""
     d, share_n1 = problem.d, problem.share_nb[:, :1]
-    mean_d = torch.zeros(d, dtype=torch.float64, device=problem.x_np.device)
-    blocks = [slice(i, i + max(64, _BLOCK_NUMBERS // d)) for i in range(0, problem.n, max(64, _BLOCK_NUMBERS // d))]
-    largest_d = torch.zeros_like(mean_d)
-    for rows in blocks:
-        x_rd = problem.x_np[rows, :d].double()
+    shift_d = largest_d = sum_d = torch.zeros(d, dtype=torch.float64, device=problem.y_nk.device)
+    gram_dd = shift_d.new_zeros(d, d)
+    for rows in blocks_of(problem, problem.p):
+        x_rd, share_r1 = rows_between(problem, rows)[:, :d], share_n1[rows].double()
+        if rows.start == 0 and problem.has_intercept:
+            shift_d = x_rd.mean(0)  # near the mean, so that little cancels when the rest of it is taken away
         largest_d = torch.maximum(largest_d, x_rd.abs().amax(0))
-        if problem.has_intercept:
-            mean_d += (share_n1[rows].double() * x_rd).sum(0)
-    gram_dd = mean_d.new_zeros(d, d)
-    for rows in blocks:
-        x_rd = (problem.x_np[rows, :d].double() - mean_d) * share_n1[rows].double().sqrt()
+        x_rd = (x_rd - shift_d) * share_r1.sqrt()
+        sum_d = sum_d + (x_rd * share_r1.sqrt()).sum(0)
         gram_dd += x_rd.T @ x_rd
+    if problem.has_intercept:
+        gram_dd -= torch.outer(sum_d, sum_d)
     deviation_d = gram_dd.diagonal().clamp(min=0.0).sqrt()
     is_constant_d = deviation_d <= 1e-10 * largest_d
     scale_d = torch.where(is_constant_d, 1.0, deviation_d)

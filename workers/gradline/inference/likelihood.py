@@ -17,10 +17,9 @@ import torch
 from torch import Tensor
 
 from gradline.inference.parameters import n_free_outputs
+from gradline.inference.rows import blocks_of, rows_between
 from gradline.training import Family, Problem
 
-_BLOCK_NUMBERS = 1 << 20
-"""Numbers of one block's largest tensor: 8 MiB, so that a block stays in the caches."""
 _MAX_PAIRED_COLUMNS = 64
 
 
@@ -65,7 +64,7 @@ class Likelihood:
     def __init__(self, problem: Problem, weight_nb: Tensor | None = None) -> None:
         self.problem = problem
         self.f = n_free_outputs(problem)
-        self.p = int(problem.x_np.shape[1])
+        self.p = problem.p
         self.q = self.f * self.p
         self._weight_nb = problem.weight_nb if weight_nb is None else weight_nb
         self.n_weighed = float(problem.n) if self._weight_nb is None else float(self._weight_nb[:, 0].double().sum())
@@ -75,10 +74,8 @@ class Likelihood:
         """Every row once."""
         problem, b = self.problem, len(theta_bq)
         theta_pm = theta_bq.reshape(b * self.f, self.p).T
-        n_rows = max(64, _BLOCK_NUMBERS // max(self.p, b * self.f * self.f))
-        for start in range(0, problem.n, n_rows):
-            rows = slice(start, start + n_rows)
-            x_rp, y_rk = problem.x_np[rows].double(), problem.y_nk[rows].double()
+        for rows in blocks_of(problem, max(self.p, b * self.f * self.f)):
+            x_rp, y_rk = rows_between(problem, rows), problem.y_nk[rows].double()
             z_rm = x_rp @ theta_pm
             if problem.offset_n1 is not None:
                 z_rm += problem.offset_n1[rows].double()

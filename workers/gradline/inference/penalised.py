@@ -81,7 +81,7 @@ class RidgeLikelihood:
 
 def ridge_matrix(problem: Problem) -> Tensor:
     """R_qq with theta' R theta = |w|^2."""
-    is_weight_p = torch.ones(problem.x_np.shape[1], dtype=torch.float64, device=problem.x_np.device)
+    is_weight_p = torch.ones(problem.p, dtype=torch.float64, device=problem.y_nk.device)
     is_weight_p[problem.d :] = 0.0
     gauge_ff = is_weight_p.new_ones(1, 1)
     if problem.family == Family.MULTINOMIAL:

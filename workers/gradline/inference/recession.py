@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from gradline.inference.parameters import n_free_outputs
+from gradline.inference.rows import blocks_of, rows_at, rows_between
 from gradline.training import Family, Problem
 
 _MOVED = 1e-6
@@ -86,18 +87,18 @@ class _Rows:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self.p = int(problem.x_np.shape[1])
+        self.p = problem.p
         self.q = n_free_outputs(problem) * self.p
-        square_p = torch.zeros(self.p, dtype=torch.float64, device=problem.x_np.device)
-        for x_rp in problem.x_np.split(_BLOCK_ROWS):
-            square_p += x_rp.double().square().sum(0)
+        square_p = torch.zeros(self.p, dtype=torch.float64, device=problem.y_nk.device)
+        for rows in blocks_of(problem, self.p):
+            square_p += rows_between(problem, rows).square().sum(0)
         scale_p = (square_p / problem.n).sqrt()
         self.scale_q = torch.where(scale_p > 0, scale_p, 1.0).repeat(n_free_outputs(problem))
 
     def differences(self, index_r: Tensor) -> Tensor:
         """a_iq, every row's own class against each other one."""
         problem = self._problem
-        x_rp = problem.x_np[index_r].double()
+        x_rp = rows_at(problem, index_r)
         if problem.family == Family.POISSON:
             return torch.cat((-x_rp, x_rp[problem.y_nk[index_r, 0] > 0]))
         if problem.family == Family.BINOMIAL:
@@ -111,8 +112,8 @@ class _Rows:
         """The smallest a_i' direction of each row."""
         problem, direction_fp = self._problem, direction_q.view(-1, self.p)
         parts = []
-        for x_rp, y_rk in zip(problem.x_np.split(_BLOCK_ROWS), problem.y_nk.split(_BLOCK_ROWS), strict=True):
-            z_rf = x_rp.double() @ direction_fp.T
+        for rows in blocks_of(problem, self.p):
+            z_rf, y_rk = rows_between(problem, rows) @ direction_fp.T, problem.y_nk[rows]
             if problem.family == Family.MULTINOMIAL:
                 z_rk = torch.cat((torch.zeros_like(z_rf[:, :1]), z_rf), 1)
                 own_r = (z_rk * y_rk).sum(1)
@@ -143,7 +144,7 @@ class _Rows:
         for start in range(0, self._problem.n, _BLOCK_ROWS):
             index_r = torch.arange(start, min(start + _BLOCK_ROWS, self._problem.n), device=active_r.device)
             still_r = self._still(index_r, direction_q)
-            x_rp = self._problem.x_np[still_r].double() / self.scale_q[: self.p]
+            x_rp = rows_at(self._problem, still_r) / self.scale_q[: self.p]
             reach_r = (x_rp @ null_qz.view(-1, self.p, null_qz.shape[1])).square().sum((0, 2)).sqrt()
             outside.append(still_r[reach_r > 1e-7 * x_rp.norm(dim=1)])
         return torch.cat(outside)
@@ -161,7 +162,7 @@ class _Rows:
 
     def _still(self, index_r: Tensor, direction_q: Tensor) -> Tensor:
         """Those of the rows that gain on no other class along the direction."""
-        z_rf = self._problem.x_np[index_r].double() @ direction_q.view(-1, self.p).T
+        z_rf = rows_at(self._problem, index_r) @ direction_q.view(-1, self.p).T
         return index_r[z_rf.abs().amax(1) <= _MOVED]
 
     def _null(self, index_r: Tensor, direction_q: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gradline.inference.recession import Recession, find_recession, sparsest_direction
+from gradline.inference.rows import blocks_of, rows_between
 from gradline.training import Family, Problem
 
 
@@ -46,8 +47,10 @@ def have_maximum(problem: Problem, step_bq: Tensor) -> Tensor:
     """The cheap test for each member, from the Newton step at the end of a fit. False: the matter is not settled."""
     if problem.family == Family.GAUSSIAN:
         return torch.ones(len(step_bq), dtype=torch.bool, device=step_bq.device)
-    step_pm = step_bq.reshape(-1, problem.x_np.shape[1]).T.to(problem.x_np.dtype)
-    moved_nbf = (problem.x_np @ step_pm).view(problem.n, len(step_bq), -1)
+    step_pm = step_bq.reshape(-1, problem.p).T.to(problem.y_nk.dtype).contiguous()
+    moved_nm = step_pm.new_empty(problem.n, step_pm.shape[1])
+    problem.products.predict(step_pm, moved_nm)
+    moved_nbf = moved_nm.view(problem.n, len(step_bq), -1)
     if problem.family != Family.MULTINOMIAL:
         return moved_nbf.abs().amax((0, 2)) < _CERTAIN
     highest_nb, lowest_nb = moved_nbf.amax(2).clamp(min=0.0), moved_nbf.amin(2).clamp(max=0.0)
@@ -86,9 +89,10 @@ def _directions(recession: Recession, functional_mq: Tensor) -> Tensor:
 
 
 def _features_of(problem: Problem, direction_q: Tensor) -> list[int]:
-    size_p = direction_q.view(-1, problem.x_np.shape[1]).abs().amax(0)
-    moves_p = size_p * problem.x_np.abs().amax(0).double()
-    found: list[int] = (moves_p[: problem.d] > 1e-7).nonzero().squeeze(1).tolist()
+    lowest_d, highest_d = _ranges(problem, torch.ones_like(problem.class_n, dtype=torch.bool))
+    largest_d = torch.maximum(-lowest_d, highest_d)
+    moves_d = direction_q.view(-1, problem.p).abs().amax(0)[: problem.d] * largest_d
+    found: list[int] = (moves_d > 1e-7).nonzero().squeeze(1).tolist()
     return found
 
 
@@ -100,18 +104,30 @@ def _separators(problem: Problem) -> list[Separator]:
     classes = range(problem.k) if problem.family == Family.MULTINOMIAL else [1]
     for c in classes:
         is_own_n = problem.class_n == c
-        own_rd, other_rd = problem.x_np[is_own_n, : problem.d], problem.x_np[~is_own_n, : problem.d]
-        if len(own_rd) == 0 or len(other_rd) == 0:
+        if not 0 < int(is_own_n.sum()) < problem.n:
             continue
-        found += _apart(own_rd, other_rd, c, is_above=True, needs_zero=not problem.has_intercept)
-        found += _apart(own_rd, other_rd, c, is_above=False, needs_zero=not problem.has_intercept)
+        own, other = _ranges(problem, is_own_n), _ranges(problem, ~is_own_n)
+        found += _apart(own, other, c, is_above=True, needs_zero=not problem.has_intercept)
+        found += _apart(own, other, c, is_above=False, needs_zero=not problem.has_intercept)
     return found
 
 
-def _apart(own_rd: Tensor, other_rd: Tensor, c: int, *, is_above: bool, needs_zero: bool) -> list[Separator]:
-    upper_rd, lower_rd = (own_rd, other_rd) if is_above else (other_rd, own_rd)
-    floor_d, ceiling_d = upper_rd.amin(0), lower_rd.amax(0)
-    is_apart_d = (floor_d >= ceiling_d) & (upper_rd.amax(0) > lower_rd.amin(0))
+def _ranges(problem: Problem, is_counted_n: Tensor) -> tuple[Tensor, Tensor]:
+    """The lowest and the highest value of every feature among the rows counted."""
+    lowest_d = torch.full((problem.d,), torch.inf, dtype=torch.float64, device=problem.y_nk.device)
+    highest_d = -lowest_d
+    for rows in blocks_of(problem, problem.p):
+        x_rd = rows_between(problem, rows)[is_counted_n[rows], : problem.d]
+        if len(x_rd):
+            lowest_d, highest_d = torch.minimum(lowest_d, x_rd.amin(0)), torch.maximum(highest_d, x_rd.amax(0))
+    return lowest_d, highest_d
+
+
+def _apart(
+    own: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], c: int, *, is_above: bool, needs_zero: bool
+) -> list[Separator]:
+    (floor_d, top_d), (bottom_d, ceiling_d) = (own, other) if is_above else (other, own)
+    is_apart_d = (floor_d >= ceiling_d) & (top_d > bottom_d)
     if needs_zero:
         is_apart_d &= (floor_d >= 0) & (ceiling_d <= 0)
     return [

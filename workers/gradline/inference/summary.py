@@ -82,8 +82,8 @@ def summarise(problem: Problem, theta_q: Tensor, n_determined: int) -> Summary:
 def null_value_of(problem: Problem) -> float:
     """V of the model without features."""
     # Without an intercept a column of zeros stands in, so that theta does not matter.
-    x_n1 = problem.x_np[:, problem.d :] if problem.has_intercept else problem.x_np.new_zeros(problem.n, 1)
-    null = replace(problem, x_np=x_n1, has_intercept=True)
+    x_n1 = torch.full_like(problem.y_nk[:, :1], float(problem.has_intercept))
+    null = replace(problem, x_np=x_n1, has_intercept=True, implies_ones=False)
     likelihood, start_1q = Likelihood(null), _null_start(null)
     if not problem.has_intercept or problem.offset_n1 is None:
         return float(likelihood.value(start_1q))
