@@ -3,6 +3,9 @@
 import errno
 import hashlib
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,6 +51,49 @@ def test_the_same_bytes_again_are_harmless(store: ArtifactStore) -> None:
 
 def test_an_empty_file_is_a_file(store: ArtifactStore) -> None:
     assert store.get(store.put(b"").sha256) == b""
+
+
+def test_files_put_at_once_are_all_there_once_their_results_are(store: ArtifactStore) -> None:
+    payloads = [bytes([i]) * 1000 for i in range(20)]
+    results = [store.put_later(payload) for payload in payloads]
+    assert [store.get(result.result().sha256) for result in results] == payloads
+
+
+def test_a_file_put_later_tells_of_a_store_that_is_down(local: ArtifactStore, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "incoming").write_bytes(b"")
+    with pytest.raises(DependencyDown, match="cannot be written"):
+        local.put_later(PAYLOAD).result()
+
+
+KILLED_BETWEEN = """
+import os, signal, sys, threading
+from gradline.storage import ArtifactStore
+n_renamed, replace, lock = 0, os.replace, threading.Lock()
+def killing_replace(source, target):
+    global n_renamed
+    with lock:
+        replace(source, target)
+        n_renamed += 1
+        if n_renamed == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+os.replace = killing_replace
+store = ArtifactStore(sys.argv[1])
+for result in [store.put_later(bytes([i]) * 100_000) for i in range(8)]:
+    result.result()
+"""
+
+
+@pytest.mark.parametrize("n_renamed", [1, 3, 7])
+def test_a_kill_between_the_files_of_a_batch_leaves_whole_files_alone(
+    local: ArtifactStore, folder: Path, n_renamed: int
+) -> None:
+    command = [sys.executable, "-c", KILLED_BETWEEN, f"file://{folder}", str(n_renamed)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    named = list(local.list_older_than(datetime.now(UTC) + LATER))
+    assert len(named) == n_renamed
+    assert all(len(local.get(sha256)) == 100_000 for sha256 in named)  # get() checks the hash
+    assert {path.parent.name for path in _files(folder) if path.name not in named} <= {"incoming"}
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, None), (5, None), (0, 7), (100, 1), (6999, 50), (7000, 5), (0, 0)])

@@ -14,6 +14,9 @@ from gradline.db.models import JobRow
 from gradline.db.records import Artifact, Job, NewEvent, SavedCheckpoint
 from gradline.status import EventKind, JobStatus
 
+N_WITHOUT_KEY = 2
+"""A job's first events, `submitted` and `started`, carry no once-key: while it has only those, nothing can repeat."""
+
 _jobs = JobRow.__table__.c
 
 
@@ -29,7 +32,8 @@ def append(connection: Connection, job: Job, events: Sequence[NewEvent]) -> None
 
 def insert_once(connection: Connection, job_id: UUID, attempt: int, last_seq: int, events: Sequence[NewEvent]) -> None:
     """The events that the job does not have yet, as its newest; the row's `last_seq` has counted all of them."""
-    fresh = _without_repeats(events, _stored_under_keys(connection, job_id, events))
+    has_keys = last_seq - len(events) > N_WITHOUT_KEY
+    fresh = _without_repeats(events, _stored_under_keys(connection, job_id, events) if has_keys else {})
     if n_repeats := len(events) - len(fresh):
         last_seq -= n_repeats
         connection.execute(update(JobRow).where(_jobs.id == job_id).values(last_seq=last_seq))

@@ -5,6 +5,7 @@ highest priority that is ready, its owners by how much each has running, and of 
 The statements are built once, here: building one takes longer than running it.
 """
 
+from collections import Counter
 from uuid import UUID
 
 from sqlalchemy import (
@@ -14,11 +15,11 @@ from sqlalchemy import (
     FromClause,
     and_,
     bindparam,
+    case,
     func,
     literal_column,
     or_,
     select,
-    tuple_,
 )
 
 from gradline.db.models import JobRow
@@ -47,18 +48,47 @@ def pick(connection: Connection, lane: str) -> UUID | None:
     """The job to claim next, its row locked; None where nothing is ready that no other claim holds."""
     below = ABOVE_ALL
     while turns := connection.execute(_TURNS, {"in_lane": lane, "below": below}).all():
-        for priority, owner in turns:
-            found = {"in_lane": lane, "at_priority": priority, "of_owner": owner}
-            job_id: UUID | None = connection.execute(_OLDEST, found).scalar()
+        for priority, owner, oldest in turns:
+            job_id = oldest if connection.dialect.name == "sqlite" else _lock_oldest(connection, lane, priority, owner)
             if job_id is not None:
                 return job_id
             below = priority
     return None
 
 
+def _lock_oldest(connection: Connection, lane: str, priority: int, owner: str) -> UUID | None:
+    """SQLite needs no such lock: a transaction that writes is alone."""
+    found = {"in_lane": lane, "at_priority": priority, "of_owner": owner}
+    job_id: UUID | None = connection.execute(_OLDEST, found).scalar()
+    return job_id
+
+
 def position(connection: Connection, lane: str, job_id: UUID) -> int | None:
-    """The place from 1 at which claims would come to the job if nothing else happened; None unless it is ready."""
-    return connection.execute(_POSITION, {"in_lane": lane, "job_id": job_id}).scalar() or None
+    """The place from 1 at which claims would come to the job if nothing else happened; None unless it is ready.
+
+    A job's share is what its owner will have running when its turn comes, if none ends until then; of equal priority
+    the smaller share is first, of equal share the older job. So counts by owner tell the place: no job is looked at.
+    """
+    asked = connection.execute(_ASKED, {"in_lane": lane, "job_id": job_id}).first()
+    if asked is None:
+        return None
+    shares = Counter({row.owner: row.n_running for row in connection.execute(_RUNNING)})
+    rivals, n_above = [], 0
+    for row in connection.execute(_COUNTS, {"in_lane": lane, "at_least": asked.priority, "job_id": job_id}):
+        if row.priority == asked.priority:
+            rivals.append(row)
+        else:
+            shares[row.owner] += row.n_jobs
+            n_above += row.n_jobs
+    share = shares[asked.owner] + next(row.n_older for row in rivals if row.owner == asked.owner)
+    return n_above + sum(_n_first(share - shares[row.owner], row.n_jobs, row.n_older) for row in rivals)
+
+
+def _n_first(turn: int, n_jobs: int, n_older: int) -> int:
+    """How many of an owner's jobs come first: those before its `turn`-th, and that one if it is the older one too."""
+    if turn < 1:
+        return 0
+    return min(turn - 1, n_jobs) + (turn <= min(n_jobs, n_older))
 
 
 def _in_lane(jobs: FromClause) -> ColumnElement[bool]:
@@ -101,11 +131,11 @@ _running_of_owner = (
     select(func.count()).select_from(_jobs).where(is_running(), _jobs.c.owner == _owners.c.owner).scalar_subquery()
 )
 _TURNS = (
-    select(_top_priority, _owners.c.owner)
+    select(_top_priority, _owners.c.owner, _oldest_of_owner.label("oldest"))
     .where(_owners.c.owner.is_not(None))
-    .order_by(_running_of_owner, _oldest_of_owner)
+    .order_by(_running_of_owner, literal_column("oldest"))
 )
-"""Owners with a ready job at the highest priority below `below`, whose turn it is first."""
+"""Owners with a ready job at the highest priority below `below`, whose turn it is first, and their oldest."""
 
 _OLDEST = (
     select(_jobs.c.id)
@@ -118,31 +148,17 @@ _OLDEST = (
     .limit(1)
     .with_for_update(skip_locked=True)
 )
-"""SQLite knows no FOR UPDATE and needs none: the transaction holds the only write lock."""
 
-_busy = (
-    select(_jobs.c.owner, func.count().label("n_running")).where(is_running()).group_by(_jobs.c.owner).subquery("busy")
-)
-_before_of_owner = func.row_number().over(partition_by=_jobs.c.owner, order_by=(_jobs.c.priority.desc(), _jobs.c.id))
-_ranked = (
+_ASKED = select(_jobs.c.owner, _jobs.c.priority).where(_in_lane(_jobs), _jobs.c.id == bindparam("job_id"))
+_RUNNING = select(_jobs.c.owner, func.count().label("n_running")).where(is_running()).group_by(_jobs.c.owner)
+_COUNTS = (
     select(
-        _jobs.c.id,
-        (-_jobs.c.priority).label("rank"),
-        # What its owner will have running when this job's turn comes, if none ends until then.
-        (func.coalesce(_busy.c.n_running, 0) + _before_of_owner).label("share"),
+        _jobs.c.priority,
+        _jobs.c.owner,
+        func.count().label("n_jobs"),
+        func.count(case((_jobs.c.id <= bindparam("job_id"), 1))).label("n_older"),
     )
-    .select_from(_jobs.outerjoin(_busy, _busy.c.owner == _jobs.c.owner))
-    .where(_in_lane(_jobs))
-    .cte("ranked")
+    .where(_in_lane(_jobs), _jobs.c.priority >= bindparam("at_least"))
+    .group_by(_jobs.c.priority, _jobs.c.owner)
 )
-_asked = _ranked.alias("asked")
-_POSITION = (
-    select(func.count())
-    .select_from(_ranked)
-    .where(
-        tuple_(_ranked.c.rank, _ranked.c.share, _ranked.c.id)
-        <= select(_asked.c.rank, _asked.c.share, _asked.c.id)
-        .where(_asked.c.id == bindparam("job_id"))
-        .scalar_subquery()
-    )
-)
+"""Ready jobs by priority and owner, `n_older` of them no younger than the one asked for; read off `ix_jobs_queue`."""

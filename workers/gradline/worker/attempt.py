@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future, wait
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from gradline.errors import Conflict, DependencyDown, NotFound, PermanentError
 from gradline.progress import TickPublisher
 from gradline.scoring_jobs import find_model
 from gradline.status import EventKind
-from gradline.storage import ArtifactStore
+from gradline.storage import ArtifactStore, Stored
 from gradline.worker.context import Loaded
 from gradline.worker.stopping import StopSignal
 
@@ -41,6 +43,7 @@ class Attempt:
         self.fence = Fence(job.id, job.attempt)
         self.events: list[NewEvent] = []
         self.artifacts: list[Artifact] = []
+        self._being_stored: list[tuple[Artifact, Future[Stored]]] = []
         self.current_progress: dict[str, Any] | None = None
         self._jobs = jobs
         self._datasets = datasets
@@ -84,8 +87,22 @@ class Attempt:
     def save_artifact(
         self, name: str, data: bytes, media_type: str, kind: str = "table", step: int | None = None
     ) -> None:
-        stored = self.store.put(data)
-        self.artifacts.append(Artifact(name, kind, media_type, stored.sha256, stored.size_bytes, step))
+        """The file is written beside what comes next; a row names it once it is there."""
+        artifact = Artifact(name, kind, media_type, "", len(data), step)
+        self._being_stored.append((artifact, self.store.put_later(data)))
+
+    def settle(self) -> None:
+        """Wait until the store has every file. Raises DependencyDown where it could not take one; the others count."""
+        wait(future for _, future in self._being_stored)
+        self._take_stored()
+        for _, future in self._being_stored:
+            future.result()
+
+    def _take_stored(self) -> None:
+        """The files that the store has by now become artifacts, in the order in which they were saved."""
+        for artifact, future in [pair for pair in self._being_stored if _is_stored(pair[1])]:
+            self.artifacts.append(replace(artifact, sha256=future.result().sha256))
+        self._being_stored = [pair for pair in self._being_stored if not _is_stored(pair[1])]
 
     def checkpoint_is_due(self, every_s: float) -> bool:
         return time.monotonic() - self._checkpointed_at >= every_s
@@ -123,5 +140,10 @@ class Attempt:
     def _commit(self, checkpoint: SavedCheckpoint | None) -> None:
         """What could not be committed stays buffered: its keys make a second try harmless."""
         self._flushed_at = time.monotonic()
+        self._take_stored()
         self._jobs.record(self.fence, self.events, self.artifacts, checkpoint, self.current_progress)
         self.events, self.artifacts = [], []
+
+
+def _is_stored(future: Future[Stored]) -> bool:
+    return future.done() and future.exception() is None

@@ -4,6 +4,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -44,7 +45,6 @@ class Runner:
     """What one child process holds for all its jobs."""
 
     def __init__(self, settings: Settings, worker_id: str) -> None:
-        self._settings = settings
         self._worker_id = worker_id
         database = Database(settings.database, pool_size=2)
         self._jobs = JobStore(database, settings.lease_s)
@@ -52,6 +52,7 @@ class Runner:
         self._store = ArtifactStore(settings.store_url)
         self._doorbell = Doorbell(settings.redis_url)
         self._ticks = TickPublisher(settings.redis_url)
+        self._heartbeat = Heartbeat(self._jobs, settings)
         self._stop = StopSignal()
         self._is_shutting_down = False
 
@@ -77,7 +78,7 @@ class Runner:
             self._stop.request(ShuttingDown("the worker is shutting down"))
         attempt = Attempt(job, self._jobs, self._datasets, self._store, self._ticks, self._stop)
         try:
-            with Heartbeat(job, self._jobs, self._stop, self._settings, lambda: attempt.current_progress):
+            with self._heartbeat.over(job, self._stop, lambda: attempt.current_progress):
                 ending = self._outcome_of(attempt)
             _insist(ending)
         except LeaseLost as lost:
@@ -90,8 +91,11 @@ class Runner:
             attempt.raise_if_stopped()
             spec = parse_spec(job.kind, job.spec)
             result = runner_of(job.kind)(spec, attempt)
+            attempt.settle()
             return partial(self._succeed, attempt, result, drawings_of(job.kind, spec, result))
         except AttemptStopped as reason:
+            with suppress(DependencyDown):  # an end that was asked for does not wait for the store
+                attempt.settle()
             return partial(self._obey, attempt, reason)
         except PermanentError as error:
             details = {"code": error.code, "message": error.message} | error.details
