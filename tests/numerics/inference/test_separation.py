@@ -33,7 +33,7 @@ def ended(problem: Problem, max_steps: int = 12) -> tuple[torch.Tensor, torch.Te
 def diagnose(problem: Problem) -> Separation | None:
     theta_q, step_q = ended(problem)
     a_mq = functionals(problem, torch.eye(problem.x_np.shape[1], dtype=torch.float64))
-    found = examine_separation(problem, theta_q, a_mq)
+    found = examine_separation(problem, theta_q, step_q, a_mq)
     if found is not None:
         assert not bool(have_maximum(problem, step_q.unsqueeze(0))), (
             "the cheap test never takes a separated fit for a sound one"
@@ -131,7 +131,7 @@ def test_where_rows_overlap_the_cheap_test_settles_it(family):
     problem = problem_of(x, y if family != Family.MULTINOMIAL else y + (x[:, 1] ** 2 > 0.5) * y, family)
     theta_q, step_q = ended(problem, max_steps=30)
     assert bool(have_maximum(problem, step_q.unsqueeze(0)))
-    assert examine_separation(problem, theta_q, torch.eye(len(theta_q), dtype=torch.float64)) is None
+    assert examine_separation(problem, theta_q, step_q, torch.eye(len(theta_q), dtype=torch.float64)) is None
 
 
 def test_many_rows_enter_the_program_a_few_at_a_time():

@@ -42,29 +42,41 @@ class Replicates(NamedTuple):
 
 
 def bootstrap(
-    problem: Problem, theta_kp: Tensor, penalty: Penalty, n_replicates: int, generator: torch.Generator
+    problem: Problem,
+    theta_kp: Tensor,
+    penalty: Penalty,
+    n_replicates: int,
+    generator: torch.Generator,
+    *,
+    are_frequencies: bool = True,
 ) -> Replicates:
-    """Fits to `n_replicates` draws of the rows, from the estimate on all of them."""
+    """Fits to `n_replicates` draws of the rows, from the estimate on all of them.
+
+    Without `are_frequencies` a row is drawn like any other and takes its weight along.
+    """
     size = max(1, min(n_replicates, _MAX_WEIGHTS // problem.n))
     kept, n_failed = [], 0
     for start in range(0, n_replicates, size):
-        weight_nb = draw_weights(problem, min(size, n_replicates - start), generator)
+        weight_nb = draw_weights(problem, min(size, n_replicates - start), generator, are_frequencies=are_frequencies)
         theta_bkp, is_fitted_b = _fit(problem, theta_kp, penalty, weight_nb)
         kept.append(theta_bkp[is_fitted_b])
         n_failed += int((~is_fitted_b).sum())
     return Replicates(torch.cat(kept), n_failed)
 
 
-def draw_weights(problem: Problem, n_replicates: int, generator: torch.Generator) -> Tensor:
+def draw_weights(
+    problem: Problem, n_replicates: int, generator: torch.Generator, *, are_frequencies: bool = True
+) -> Tensor:
     """weight_nb in float64; drawn on the CPU whatever the device."""
-    if problem.weight_nb is not None:
+    if problem.weight_nb is not None and are_frequencies:
         rate_nb = problem.weight_nb[:, :1].double().cpu().expand(-1, n_replicates)
         return torch.poisson(rate_nb, generator=generator).to(problem.y_nk.device)
     weight_bn = torch.empty(n_replicates, problem.n, dtype=torch.float64)
     for b in range(n_replicates):
         drawn_n = torch.randint(problem.n, (problem.n,), generator=generator)
         weight_bn[b] = torch.bincount(drawn_n, minlength=problem.n)
-    return weight_bn.T.contiguous().to(problem.y_nk.device)
+    weight_nb = weight_bn.T.contiguous().to(problem.y_nk.device)
+    return weight_nb if problem.weight_nb is None else weight_nb * problem.weight_nb[:, :1]
 
 
 def _fit(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor) -> tuple[Tensor, Tensor]:

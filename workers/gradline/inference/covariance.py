@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.inference.likelihood import Block, Likelihood
+from gradline.inference.likelihood import Likelihood
 from gradline.training import Family
 
 ROBUST = ("hc0", "hc1", "hc2", "hc3")
@@ -51,22 +51,27 @@ def inverse_of(information_qq: Tensor) -> Inverse:
     return Inverse((kept_qs / value_q[~is_null_q]) @ kept_qs.T, null_qz)
 
 
-def robust_covariance(likelihood: Likelihood, theta_q: Tensor, inverse_qq: Tensor, kind: str) -> Tensor:
-    """`kind` is one of ROBUST; rows are weighed by their frequency."""
+def robust_covariance(
+    likelihood: Likelihood, theta_q: Tensor, inverse_qq: Tensor, kind: str, *, are_frequencies: bool = True
+) -> Tensor:
+    """`kind` is one of ROBUST. Without `are_frequencies` a weight is one of the row's score, not a count of rows."""
     if kind == "hc2" and likelihood.f > 1:
         raise ValueError("hc2 is not defined for more than two classes: hc3 is")
-    f, p = likelihood.f, likelihood.p
+    f, p, power = likelihood.f, likelihood.p, 1 if are_frequencies else 2
     meat = inverse_qq.new_zeros(f, p, f, p)
     for block in likelihood.blocks(theta_q.unsqueeze(0)):
         residual_rf = block.residual_rbf[:, 0]
         if kind in ("hc2", "hc3"):
-            residual_rf = _without_leverage(likelihood, block, residual_rf, inverse_qq, is_root=kind == "hc2")
+            one_rb = torch.ones_like(block.weight_rb) if are_frequencies else block.weight_rb
+            curvature_rff = likelihood.curvature(block)[:, 0] * one_rb.unsqueeze(2)
+            leverage_rff = curvature_rff @ leverages(block.x_rp, inverse_qq, f)
+            residual_rf = _without_leverage(residual_rf, leverage_rff, is_root=kind == "hc2")
         for i in range(f):
             for j in range(f):
-                share_r1 = (residual_rf[:, i] * residual_rf[:, j]).unsqueeze(1) * block.weight_rb
+                share_r1 = (residual_rf[:, i] * residual_rf[:, j]).unsqueeze(1) * block.weight_rb**power
                 meat[i, :, j, :] += (block.x_rp * share_r1).T @ block.x_rp
     covariance_qq = inverse_qq @ meat.view(f * p, f * p) @ inverse_qq
-    n = likelihood.n_weighed
+    n = likelihood.n_weighed if are_frequencies else likelihood.problem.n
     return covariance_qq * (n / (n - likelihood.q)) if kind == "hc1" else covariance_qq
 
 
@@ -81,11 +86,8 @@ def leverages(x_rp: Tensor, inverse_qq: Tensor, f: int) -> Tensor:
     return leverage_rff
 
 
-def _without_leverage(
-    likelihood: Likelihood, block: Block, residual_rf: Tensor, inverse_qq: Tensor, *, is_root: bool
-) -> Tensor:
-    leverage_rff = likelihood.curvature(block)[:, 0] @ leverages(block.x_rp, inverse_qq, likelihood.f)
-    left_rff = torch.eye(likelihood.f, dtype=torch.float64, device=residual_rf.device) - leverage_rff
+def _without_leverage(residual_rf: Tensor, leverage_rff: Tensor, *, is_root: bool) -> Tensor:
+    left_rff = torch.eye(residual_rf.shape[1], dtype=torch.float64, device=residual_rf.device) - leverage_rff
     if is_root:
         return residual_rf / left_rff[:, 0].sqrt()
     return torch.linalg.solve(left_rff, residual_rf.unsqueeze(2)).squeeze(2)

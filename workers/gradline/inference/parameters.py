@@ -39,14 +39,13 @@ def functionals(problem: Problem, own_pp: Tensor) -> Tensor:
 
     `own_pp` maps an output's parameters, as training saw them, to the columns' own scale.
     """
-    k, f = problem.k, n_free_outputs(problem)
-    gauge_kf = torch.ones(1, 1, dtype=torch.float64)
+    gauge_kf = own_pp.new_ones(1, 1, dtype=torch.float64)
     if problem.family == Family.MULTINOMIAL:
-        gauge_kf = torch.eye(k, dtype=torch.float64)[:, 1:] - 1 / k
-    return torch.kron(gauge_kf[:, :f].to(own_pp.device), own_pp.double())
+        gauge_kf = torch.eye(problem.k, dtype=torch.float64, device=own_pp.device)[:, 1:] - 1 / problem.k
+    return torch.kron(gauge_kf.contiguous(), own_pp.double().contiguous())
 
 
 def contrast_functionals(problem: Problem, own_pp: Tensor) -> Tensor:
     """a_qq of the differences to the reference class, on the columns' own scale."""
     eye_ff = torch.eye(n_free_outputs(problem), dtype=torch.float64, device=own_pp.device)
-    return torch.kron(eye_ff, own_pp.double())
+    return torch.kron(eye_ff, own_pp.double().contiguous())

@@ -55,7 +55,9 @@ def ratio_tests(evaluator: Evaluator, theta_q: Tensor, value: float, functional_
         here = evaluator.evaluate(theta_q.unsqueeze(0))
         along_bq = solve(here.information_bqq, a_bq.T.unsqueeze(0))[0].T
         share_b = (a_bq @ theta_q) / (a_bq * along_bq).sum(1)
-        least = minimise(evaluator, theta_q - share_b.unsqueeze(1) * along_bq, normal_bq=a_bq, tolerance=1e-10)
+        least = minimise(
+            evaluator, theta_q - share_b.unsqueeze(1) * along_bq, normal_bq=a_bq, tolerance=1e-10, max_steps=100
+        )
         parts.append(torch.where(least.is_converged_b, 2 * (least.evaluation.value_b - value), torch.nan))
     statistic_m = torch.cat(parts).clamp(min=0.0)
     return RatioTest(statistic_m, chi_square_tail(statistic_m, 1.0))

@@ -39,8 +39,8 @@ class Separation(NamedTuple):
     combination: list[int]
     """Features that separate together, where none does by itself."""
     direction_m: Tensor
-    """For each functional +1 or -1 where its estimate is infinite, NaN where it is so in a direction that depends on
-    the fit, 0 where it is finite."""
+    """For each functional +1 or -1 where its estimate is infinite, NaN where it is so but the fit was of two minds
+    about the sign, 0 where it is finite."""
 
 
 def have_maximum(problem: Problem, step_bq: Tensor) -> Tensor:
@@ -61,8 +61,11 @@ _CERTAIN = 0.5
 """1 is enough in exact arithmetic. NaN is not below it."""
 
 
-def examine_separation(problem: Problem, theta_q: Tensor, functional_mq: Tensor) -> Separation | None:
-    """By linear programming; None where the maximum exists. Raises Unsolved where the program does not end."""
+def examine_separation(problem: Problem, theta_q: Tensor, step_q: Tensor, functional_mq: Tensor) -> Separation | None:
+    """By linear programming, from where a fit ended and the Newton step it would take next.
+
+    None where the maximum exists. Raises Unsolved where the program does not end.
+    """
     if problem.weight_nb is not None:
         problem = problem.rows((problem.weight_nb[:, 0] > 0).nonzero().squeeze(1))
     recession = find_recession(problem, theta_q)
@@ -70,22 +73,15 @@ def examine_separation(problem: Problem, theta_q: Tensor, functional_mq: Tensor)
         return None
     separators = _separators(problem)
     combination = [] if separators else _features_of(problem, sparsest_direction(problem, recession))
-    return Separation(
-        recession.is_complete,
-        recession.n_moved,
-        separators,
-        combination,
-        _directions(recession, functional_mq),
-    )
+    directions_m = _directions(recession, theta_q, step_q, functional_mq)
+    return Separation(recession.is_complete, recession.n_moved, separators, combination, directions_m)
 
 
-def _directions(recession: Recession, functional_mq: Tensor) -> Tensor:
-    """A functional is infinite where the rows that stay do not determine it."""
-    size_m = functional_mq.norm(dim=1)
-    undetermined_m = (functional_mq @ recession.null_qz).norm(dim=1) > 1e-7 * size_m
-    moved_m = functional_mq @ recession.direction_q
-    sign_m = torch.where(moved_m.abs() > 1e-9 * size_m * recession.direction_q.norm(), moved_m.sign(), torch.nan)
-    return torch.where(undetermined_m, sign_m, 0.0)
+def _directions(recession: Recession, theta_q: Tensor, step_q: Tensor, functional_mq: Tensor) -> Tensor:
+    """A functional is infinite where the rows that stay do not determine it; its sign is where the fit was going."""
+    is_infinite_m = (functional_mq @ recession.null_qz).norm(dim=1) > 1e-7 * functional_mq.norm(dim=1)
+    now_m, next_m = (functional_mq @ theta_q).sign(), (functional_mq @ step_q).sign()
+    return torch.where(is_infinite_m, torch.where(now_m == next_m, now_m, torch.nan), 0.0)
 
 
 def _features_of(problem: Problem, direction_q: Tensor) -> list[int]:

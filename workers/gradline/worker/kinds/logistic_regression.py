@@ -16,7 +16,9 @@ from gradline.worker.kinds import regression_result as results
 from gradline.worker.kinds.checkpoint_format import UnknownCheckpoint, pack, unpack
 from gradline.worker.kinds.environment import choose_device, environment_of
 from gradline.worker.kinds.history import History, as_json, finite_all, frame_rows, point_stride, report_steps
+from gradline.worker.kinds.regression_doctor import examine
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
+from gradline.worker.kinds.regression_inference import infer, tell
 from gradline.worker.kinds.regression_scorecard import write_scorecard
 
 MAX_SHOWN_WEIGHTS = 20
@@ -190,8 +192,12 @@ class _RegressionAttempt:
     def finish(self) -> dict[str, Any]:
         outcome = self._fit.outcome
         assert outcome is not None  # noqa: S101  train() returns once there is one
-        result = self._result(outcome)
-        self._warn(outcome, result)
+        fit = examine(self._spec, self._prepared, self._objective, self._fit.theta_bkp, outcome, self._ctx)
+        self._fit.theta_bkp.copy_(fit.theta_bkp)
+        self._objective = fit.objective
+        result = self._result(fit.outcome)
+        tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit))
+        self._warn(fit.outcome, result)
         self._save_artifacts(result)
         return result
 
@@ -228,7 +234,7 @@ class _RegressionAttempt:
         }
 
     def _warn(self, outcome: Outcome, result: dict[str, Any]) -> None:
-        if result["certificate"]["minimum_exists"] is False:
+        if result["certificate"]["minimum_exists"] is False and result["separation"] is None:
             self._ctx.warn(
                 "separable",
                 "the classes can be separated without error, so without a penalty the log loss has no minimum and the "

@@ -1,0 +1,291 @@
+"""Examines a finished fit: is it at the optimum, is there one, do columns repeat each other; and mends what can be.
+
+A fit that ended at its minimum is polished in float64: a Newton step or two, which takes the coefficients to where
+their standard errors are exact. Steps of sgd and its like, and fits that were told to stop early, stay where they are.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.data.prepare import Prepared
+from gradline.errors import PermanentError
+from gradline.inference.collinearity import Collinearity, examine_collinearity
+from gradline.inference.likelihood import Evaluation, Likelihood
+from gradline.inference.newton import Minimum, minimise, newton_step
+from gradline.inference.parameters import all_parameters, free_parameters, functionals, n_free_outputs
+from gradline.inference.penalised import FirthLikelihood, RidgeLikelihood
+from gradline.inference.recession import Unsolved
+from gradline.inference.separation import Separation, examine_separation, have_maximum
+from gradline.specs.logistic_regression import LogisticRegressionSpec
+from gradline.training import Family, Objective, Outcome, Problem
+from gradline.worker.context import AttemptContext
+from gradline.worker.kinds.history import finite
+
+MAX_PARAMETERS = 2000
+MAX_COST = 4e9
+"""Products that sum the information under `auto`: a tenth of a second."""
+MAX_ASKED_COST = 4e12
+"""The same where standard errors are asked for by name."""
+MAX_PROGRAM_ENTRIES = 2e8
+"""Rows times parameters that the search for a separation may read at every round."""
+SMALL_COST = 1e8
+"""Up to here polishing goes on to the last digits; beyond, to a thousandth of a standard error."""
+AT_OPTIMUM = 1e-4
+"""Squared Newton decrement: estimates are a hundredth of a standard error from the optimum, or less."""
+ENDED = (Outcome.CONVERGED, Outcome.STALLED, Outcome.ILL_CONDITIONED)
+
+Mend = Literal["firth", "ridge"]
+
+
+class Examination(NamedTuple):
+    """A fit after the doctor's visit."""
+
+    theta_bkp: Tensor
+    objective: Objective
+    outcome: Outcome
+    likelihood: Likelihood | None
+    """None: not examined, for the reason given."""
+    evaluation: Evaluation | None
+    """Where standard errors come from; None where the fit is not at an optimum."""
+    withheld: str | None
+    """Why there are no standard errors."""
+    mend: Mend | None
+    separation: dict[str, Any] | None
+    infinite_m: Tensor | None
+    """For each reported parameter the sign in which it is infinite, 0 where it is finite."""
+    collinearity: dict[str, Any] | None
+
+
+def own_scale(prepared: Prepared) -> Tensor:
+    """The linear map, [p, p], from an output's parameters as training saw them to the columns' own scale."""
+    p, d = prepared.train.p, prepared.train.d
+    w_pd, c_p = prepared.preprocessing.on_own_scale(torch.eye(p, dtype=torch.float64))
+    map_pp = torch.cat((w_pd, c_p.unsqueeze(1)), 1).T if p > d else w_pd.T
+    return map_pp.to(prepared.train.y_nk.device)
+
+
+def is_penalised(objective: Objective) -> bool:
+    return objective.has_l1 or objective.has_l2
+
+
+def examine(
+    spec: LogisticRegressionSpec,
+    prepared: Prepared,
+    objective: Objective,
+    theta_bkp: Tensor,
+    outcome: Outcome,
+    ctx: AttemptContext,
+) -> Examination:
+    """Raises PermanentError where classes can be separated and the spec says that this is an error."""
+    untouched = Examination(theta_bkp, objective, outcome, None, None, None, None, None, None, None)
+    if reason := _why_not(spec, prepared.train, theta_bkp, outcome):
+        return untouched._replace(withheld=reason)
+    collinearity = _collinearity(prepared, ctx)
+    if is_penalised(objective):
+        likelihood = Likelihood(prepared.train)
+        return untouched._replace(likelihood=likelihood, withheld=PENALISED, collinearity=collinearity)
+    examined = _polish(spec, untouched, prepared.train)._replace(collinearity=collinearity)
+    return _diagnose(spec, prepared, examined, ctx)
+
+
+PENALISED = (
+    "a penalty draws the estimates towards 0 on purpose, which standard errors and p-values of the plain likelihood do "
+    "not know of; ask for inference.bootstrap"
+)
+
+
+def _why_not(spec: LogisticRegressionSpec, problem: Problem, theta_bkp: Tensor, outcome: Outcome) -> str | None:
+    """Why the fit is not looked at; None: it is."""
+    is_asked = spec.inference.std_errors not in ("auto", "none") or spec.on_separation != "warn"
+    if not bool(torch.isfinite(theta_bkp).all()):
+        return "the fit diverged"
+    if spec.is_first_order and not is_asked and spec.inference.bootstrap == 0:
+        return f"{spec.solver_name} ends near the optimum, not at it; use solver auto or ask for inference.std_errors"
+    if spec.inference.std_errors == "none" and not is_asked and outcome != Outcome.SEPARATED:
+        return "not asked for" if spec.inference.bootstrap == 0 else None
+    f, p = n_free_outputs(problem), problem.p
+    cost = problem.n * p**2 * f * (f + 1) / 2
+    if f * p > MAX_PARAMETERS or cost > (MAX_ASKED_COST if is_asked else MAX_COST):
+        ask = "" if is_asked or f * p > MAX_PARAMETERS else "; ask for inference.std_errors hessian to have them still"
+        return f"{problem.n} rows and {f * p} parameters would take long against the fit itself{ask}"
+    return None
+
+
+# --- at the optimum
+
+
+def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem) -> Examination:
+    likelihood = Likelihood(problem)
+    theta_1q = free_parameters(problem, fit.theta_bkp[0]).unsqueeze(0)
+    if spec.is_first_order or fit.outcome not in ENDED:
+        here = likelihood.evaluate(theta_1q)
+        decrement = float(newton_step(here)[1]) / _unit(likelihood, here)
+        if decrement <= AT_OPTIMUM:
+            return fit._replace(likelihood=likelihood, evaluation=here)
+        return fit._replace(likelihood=likelihood, withheld=_too_far(decrement))
+    cost = problem.n * likelihood.q**2
+    unit = _unit(likelihood, likelihood.evaluate(theta_1q)) if problem.family == Family.GAUSSIAN else 1.0
+    least = minimise(likelihood, theta_1q, unit=unit, tolerance=1e-15 if cost <= SMALL_COST else 1e-6, max_steps=6)
+    if not bool(least.is_converged_b):
+        decrement = float(newton_step(least.evaluation)[1]) / unit
+        if decrement > AT_OPTIMUM:
+            return fit._replace(likelihood=likelihood, withheld=_too_far(decrement))
+    return _at(fit, problem, likelihood, least)
+
+
+def _at(fit: Examination, problem: Problem, likelihood: Likelihood, least: Minimum) -> Examination:
+    theta_bkp = all_parameters(problem, least.theta_bq).to(fit.theta_bkp.dtype)
+    return fit._replace(theta_bkp=theta_bkp, likelihood=likelihood, evaluation=least.evaluation)
+
+
+def _unit(likelihood: Likelihood, here: Evaluation) -> float:
+    """What a squared decrement is measured in."""
+    if likelihood.problem.family != Family.GAUSSIAN:
+        return 1.0
+    return max(2 * float(here.value_b) / likelihood.n_weighed, 1e-300)
+
+
+def _too_far(decrement: float) -> str:
+    return f"not at the optimum: the estimates are {max(decrement, 0.0) ** 0.5:.2g} standard errors away from it"
+
+
+# --- separation
+
+
+def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ctx: AttemptContext) -> Examination:
+    problem, likelihood = prepared.train, fit.likelihood
+    assert likelihood is not None  # noqa: S101  polished
+    if problem.family == Family.GAUSSIAN:
+        return fit
+    theta_1q = free_parameters(problem, fit.theta_bkp[0]).unsqueeze(0)
+    evaluation = fit.evaluation or likelihood.evaluate(theta_1q)
+    step_1q = newton_step(evaluation)[0]
+    if fit.outcome != Outcome.SEPARATED and bool(have_maximum(problem, step_1q)):
+        return fit._replace(separation={"kind": "none"})
+    a_mq = functionals(problem, own_scale(prepared))
+    try:
+        if problem.n * likelihood.q > MAX_PROGRAM_ENTRIES:
+            raise Unsolved(f"{problem.n} rows and {likelihood.q} parameters are too many to search for a separation")
+        found = examine_separation(problem, theta_1q[0], step_1q[0], a_mq)
+    except Unsolved as reason:
+        return fit._replace(separation={"kind": "undetermined", "reason": str(reason)})
+    if found is None:
+        return fit._replace(separation={"kind": "none"})
+    told = separation_block(found, prepared)
+    _act_on(spec, told, ctx)
+    separated = fit._replace(
+        outcome=Outcome.SEPARATED, evaluation=None, withheld=SEPARATED, separation=told, infinite_m=found.direction_m
+    )
+    return _mend(spec, problem, separated) if problem.family.is_classification else separated
+
+
+SEPARATED = "the rows can be separated, so that estimates are infinite; set on_separation to firth or ridge"
+
+
+def separation_block(found: Separation, prepared: Prepared) -> dict[str, Any]:
+    names, classes = prepared.preprocessing.feature_names, prepared.classes
+    reported = reported_parameters(prepared)
+    spelled = {1.0: "inf", -1.0: "-inf"}
+    return {
+        "kind": "complete" if found.is_complete else "quasi_complete",
+        "n_rows": found.n_rows,
+        "separators": [
+            {
+                "feature": names[s.feature],
+                "class": None if classes is None else classes[s.class_index],
+                "side": "above" if s.is_above else "below",
+                "strict": s.is_strict,
+            }
+            for s in found.separators
+        ],
+        "combination": [names[j] for j in found.combination],
+        "infinite": [
+            {**name, "direction": spelled.get(sign, "undetermined")}
+            for name, sign in zip(reported, found.direction_m.tolist(), strict=True)
+            if sign != 0
+        ],
+        "mend": None,
+        "advice": "set on_separation to firth (Firth's penalised likelihood) or ridge, set penalty.l2 above 0, leave "
+        "the columns out, or join their levels",
+    }
+
+
+def reported_parameters(prepared: Prepared) -> list[dict[str, Any]]:
+    """What each reported parameter belongs to, in the order of `functionals`."""
+    problem, names = prepared.train, prepared.preprocessing.feature_names
+    own = [{"feature": name} for name in names] + ([{"intercept": True}] if problem.has_intercept else [])
+    if problem.k == 1 or prepared.classes is None:
+        return own
+    return [{**name, "class": c} for c in prepared.classes for name in own]
+
+
+def _act_on(spec: LogisticRegressionSpec, told: dict[str, Any], ctx: AttemptContext) -> None:
+    by_itself, together = sorted({s["feature"] for s in told["separators"]}), told["combination"]
+    culprits = f"{' + '.join(map(repr, together[:5]))}" if together else ", ".join(map(repr, by_itself[:5]))
+    n_more = max(len(by_itself), len(together)) - 5
+    more = f" and {n_more} more columns" if n_more > 0 else ""
+    message = f"{told['kind'].replace('_', '-')} separation of {told['n_rows']} rows by {culprits}{more}"
+    if spec.on_separation == "error":
+        raise PermanentError(f"{message}: there are no finite estimates; {told['advice']}", code="separated")
+    ctx.warn("separable", f"{message}: the estimates named in `separation.infinite` are infinite; {told['advice']}")
+
+
+def _mend(spec: LogisticRegressionSpec, problem: Problem, fit: Examination) -> Examination:
+    likelihood = fit.likelihood
+    assert likelihood is not None  # noqa: S101  examined
+    assert fit.separation is not None  # noqa: S101  just found
+    start_1q = torch.zeros(1, likelihood.q, dtype=torch.float64, device=problem.y_nk.device)
+    if spec.on_separation == "firth":
+        least = minimise(FirthLikelihood(likelihood), start_1q, tolerance=1e-13, max_steps=200)
+        mended, withheld = _at(fit, problem, likelihood, least), None
+    elif spec.on_separation == "ridge":
+        l2 = 1 / likelihood.n_weighed
+        least = minimise(RidgeLikelihood(likelihood, l2), start_1q)
+        mended = _at(fit, problem, likelihood, least)._replace(objective=Objective(problem, l2=l2), evaluation=None)
+        withheld = PENALISED
+    else:
+        return fit
+    if not bool(least.is_converged_b):
+        withheld = f"{spec.on_separation} did not converge"
+        mended = mended._replace(evaluation=None)
+    told = fit.separation | {"mend": spec.on_separation, "l2": l2 if spec.on_separation == "ridge" else None}
+    return mended._replace(
+        mend=spec.on_separation,
+        withheld=withheld,
+        separation=told,
+        outcome=Outcome.CONVERGED if bool(least.is_converged_b) else Outcome.STEP_LIMIT,
+        infinite_m=None,
+    )
+
+
+# --- collinearity
+
+
+def _collinearity(prepared: Prepared, ctx: AttemptContext) -> dict[str, Any]:
+    found = examine_collinearity(prepared.train)
+    names = prepared.preprocessing.feature_names
+    told = collinearity_block(found, names)
+    if found.constant:
+        ctx.warn("constant_columns", f"constant in the training rows: {', '.join(told['constant'][:5])}")
+    if found.sets:
+        first = told["dependent"][0]
+        ctx.warn(
+            "collinear_columns",
+            f"{first['feature']!r} is a linear combination of {', '.join(map(repr, first['of'][:5]))}"
+            + (f", and {len(found.sets) - 1} more are of others" if len(found.sets) > 1 else "")
+            + ": their coefficients are not determined; leave them out",
+        )
+    return told
+
+
+def collinearity_block(found: Collinearity, names: list[str]) -> dict[str, Any]:
+    return {
+        "constant": [names[j] for j in found.constant],
+        "dependent": [{"feature": names[s.feature], "of": [names[j] for j in s.others]} for s in found.sets],
+        "rank": found.rank,
+        "n_features": len(names),
+        "condition_number": finite(found.condition_number),
+        "vif": [{"feature": name, "vif": finite(vif)} for name, vif in zip(names, found.vif_d.tolist(), strict=True)],
+    }

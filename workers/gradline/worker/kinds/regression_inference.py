@@ -1,0 +1,297 @@
+"""What a result says of its estimates: standard errors, tests, intervals, ratios, and the fit as a whole."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.data.prepare import Prepared
+from gradline.inference.bootstrap import Penalty, Replicates, bootstrap
+from gradline.inference.covariance import Inverse, dispersion, inverse_of, robust_covariance
+from gradline.inference.likelihood import Evaluator, Likelihood
+from gradline.inference.parameters import contrast_functionals, free_parameters, functionals
+from gradline.inference.penalised import FirthLikelihood
+from gradline.inference.profile import Profile, RatioTest, profile_intervals, ratio_tests
+from gradline.inference.summary import Summary, summarise
+from gradline.inference.wald import Reference, Table, wald_table
+from gradline.specs.logistic_regression import LogisticRegressionSpec
+from gradline.training import Family
+from gradline.worker.kinds.history import finite
+from gradline.worker.kinds.regression_doctor import Examination, is_penalised, own_scale, reported_parameters
+
+RATIOS = {"binomial": "odds_ratio", "multinomial": "odds_ratio", "poisson": "rate_ratio", "log-linear": "ratio"}
+"""What the exponential of a coefficient is called."""
+CLASS_WEIGHTED = (
+    "class weights make rows count other than they occurred; standard errors hc0 to hc3 and the bootstrap hold for them"
+)
+
+
+MAX_FAILED = 0.05
+"""Share of replicates without an estimate from which on intervals of the others say too little."""
+
+
+class Estimates(NamedTuple):
+    """The tables that fill a result; None where they are withheld."""
+
+    table: Table | None
+    contrasts: Table | None
+    profile: Profile | None
+    ratio_test: RatioTest | None
+    replicates: Replicates | None
+    block: dict[str, Any]
+
+
+def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination) -> Estimates:
+    nothing = Estimates(None, None, None, None, None, {"withheld": fit.withheld})
+    if fit.likelihood is None:
+        return nothing
+    replicates = _replicates(spec, prepared, fit)
+    withheld = fit.withheld or _withheld(spec, fit)
+    told = nothing._replace(replicates=replicates)
+    theta_q = free_parameters(prepared.train, fit.theta_bkp[0])
+    if withheld is not None or fit.evaluation is None:
+        block = {"withheld": withheld, **_whole(spec, prepared, fit, theta_q, len(theta_q)), **_drawn(replicates)}
+        return told._replace(block=block)
+    inverse = inverse_of(fit.evaluation.information_bqq[0])
+    return _estimated(spec, prepared, fit, theta_q, inverse, told)
+
+
+def _withheld(spec: LogisticRegressionSpec, fit: Examination) -> str | None:
+    kind, likelihood = spec.inference.std_errors, fit.likelihood
+    if kind == "none":
+        return "not asked for"
+    if kind == "hc2" and likelihood is not None and likelihood.f > 1:
+        return "hc2 is not defined for more than two classes; ask for hc0, hc1 or hc3"
+    if fit.mend == "firth" and kind not in ("auto", "hessian"):
+        return "robust standard errors are not defined for Firth's penalised likelihood; ask for hessian"
+    if spec.model.class_weights is not None and kind in ("auto", "hessian"):
+        return CLASS_WEIGHTED
+    return None
+
+
+def _estimated(
+    spec: LogisticRegressionSpec,
+    prepared: Prepared,
+    fit: Examination,
+    theta_q: Tensor,
+    inverse: Inverse,
+    told: Estimates,
+) -> Estimates:
+    likelihood, evaluation = fit.likelihood, fit.evaluation
+    assert likelihood is not None  # noqa: S101  the caller looked
+    assert evaluation is not None  # noqa: S101  the caller looked
+    problem, asked = prepared.train, spec.inference
+    n_determined = likelihood.q - inverse.null_qz.shape[1]
+    covariance_qq = _covariance(spec, likelihood, theta_q, inverse, float(evaluation.value_b), n_determined)
+    df = likelihood.n_weighed - n_determined if problem.family == Family.GAUSSIAN else None
+    own_pp = own_scale(prepared)
+
+    def table(a_mq: Tensor) -> Table:
+        determined_m = inverse.determines(a_mq)
+        return wald_table(a_mq, theta_q, covariance_qq, determined_m, Reference(df), asked.confidence)
+
+    a_mq = functionals(problem, own_pp)
+    told = told._replace(table=table(a_mq))
+    if problem.family == Family.MULTINOMIAL:
+        told = told._replace(contrasts=table(contrast_functionals(problem, own_pp)))
+    if asked.intervals == "profile" and problem.family != Family.GAUSSIAN:
+        evaluator: Evaluator = FirthLikelihood(likelihood) if fit.mend == "firth" else likelihood
+        value = float(evaluator.evaluate(theta_q.unsqueeze(0)).value_b)
+        told = told._replace(
+            profile=profile_intervals(evaluator, theta_q, value, a_mq, asked.confidence),
+            ratio_test=ratio_tests(evaluator, theta_q, value, a_mq),
+        )
+    block = {
+        "withheld": None,
+        "method": "firth" if fit.mend == "firth" else "hessian" if asked.std_errors == "auto" else asked.std_errors,
+        "distribution": "normal" if df is None else "t",
+        "df": df,
+        "confidence": asked.confidence,
+        "intervals": None if asked.intervals == "none" else "wald" if told.profile is None else "profile",
+        "weights": "frequencies" if spec.model.class_weights is None else "sampling",
+        **_whole(spec, prepared, fit, theta_q, n_determined),
+        **_drawn(told.replicates),
+    }
+    return told._replace(block=block)
+
+
+def _covariance(
+    spec: LogisticRegressionSpec,
+    likelihood: Likelihood,
+    theta_q: Tensor,
+    inverse: Inverse,
+    value: float,
+    n_determined: int,
+) -> Tensor:
+    kind = spec.inference.std_errors
+    if kind in ("auto", "hessian"):
+        return inverse.inverse_qq * dispersion(likelihood, value, n_determined)
+    are_frequencies = spec.model.class_weights is None
+    return robust_covariance(likelihood, theta_q, inverse.inverse_qq, kind, are_frequencies=are_frequencies)
+
+
+# --- the bootstrap
+
+
+def _replicates(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination) -> Replicates | None:
+    if spec.inference.bootstrap == 0 or (fit.infinite_m is not None and fit.mend is None):
+        return None
+    objective, generator = fit.objective, torch.Generator().manual_seed(spec.seed)
+    penalty = Penalty(float(objective.l1_b[0]), float(objective.l2_b[0]), fit.mend == "firth")
+    return bootstrap(
+        prepared.train,
+        fit.theta_bkp[0].double(),
+        penalty,
+        spec.inference.bootstrap,
+        generator,
+        are_frequencies=spec.model.class_weights is None,
+    )
+
+
+def _drawn(replicates: Replicates | None) -> dict[str, Any]:
+    if replicates is None:
+        return {}
+    n_replicates = len(replicates.theta_bkp) + replicates.n_failed
+    return {
+        "bootstrap": {
+            "n_replicates": n_replicates,
+            "n_failed": replicates.n_failed,
+            "withheld": None
+            if _is_whole(replicates)
+            else f"{replicates.n_failed} of {n_replicates} replicates have no finite estimates, and the others alone "
+            "would make intervals too narrow; set on_separation to firth or a penalty",
+        }
+    }
+
+
+def _is_whole(replicates: Replicates) -> bool:
+    return replicates.n_failed <= MAX_FAILED * (len(replicates.theta_bkp) + replicates.n_failed)
+
+
+def _percentiles(spec: LogisticRegressionSpec, prepared: Prepared, replicates: Replicates) -> list[Tensor]:
+    """Standard error, lower and upper end of each reported parameter."""
+    reported_bm = (replicates.theta_bkp @ own_scale(prepared).T).flatten(1)
+    if len(reported_bm) < 2 or not _is_whole(replicates):
+        return [reported_bm.new_full((reported_bm.shape[1],), torch.nan)] * 3
+    tail = (1 - spec.inference.confidence) / 2
+    ends = [
+        torch.cat([part_bm.quantile(share, 0) for part_bm in reported_bm.split(256, 1)]) for share in (tail, 1 - tail)
+    ]
+    return [reported_bm.std(0), *ends]
+
+
+# --- the fit as a whole
+
+
+def _whole(
+    spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, theta_q: Tensor, n_determined: int
+) -> dict[str, Any]:
+    summary = summarise(prepared.train, theta_q, n_determined)
+    told = {name: _finite(value) for name, value in summary._asdict().items() if name != "least_squares"}
+    is_plain = not is_penalised(fit.objective) and fit.mend is None and spec.model.class_weights is None
+    is_plain = is_plain and fit.infinite_m is None
+    if not is_plain:  # they are of a maximum of the likelihood
+        told |= dict.fromkeys(("aic", "bic", "likelihood_ratio_p_value"))
+    return told | _least_squares(summary, is_plain=is_plain)
+
+
+def _least_squares(summary: Summary, *, is_plain: bool) -> dict[str, Any]:
+    if summary.least_squares is None or not is_plain:
+        return {}
+    return {name: finite(value) for name, value in summary.least_squares._asdict().items()}
+
+
+def _finite(value: float) -> float | None:
+    return value if isinstance(value, int) else finite(value)
+
+
+# --- into the result
+
+
+def tell(
+    result: dict[str, Any], spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, estimates: Estimates
+) -> None:
+    """Fills `coefficients` and `intercepts`, and adds `inference`, `separation` and `collinearity`."""
+    problem = prepared.train
+    entries = _entries(result, problem.k, has_intercept=problem.has_intercept)
+    _fill(entries, spec, prepared, fit, estimates)
+    block = estimates.block
+    if problem.family == Family.MULTINOMIAL and estimates.table is not None:
+        assert prepared.classes is not None  # noqa: S101  multinomial
+        block = block | {"gauge": "sum_to_zero", "reference_class": prepared.classes[0]}
+        block["contrasts"] = _contrasts(prepared, estimates.contrasts)
+    result |= {"inference": block, "separation": fit.separation, "collinearity": fit.collinearity}
+
+
+def _entries(result: dict[str, Any], k: int, *, has_intercept: bool) -> list[dict[str, Any]]:
+    """The entries of a result in the order of `functionals`."""
+    coefficients, intercepts = result["coefficients"], result["intercepts"]
+    d = len(coefficients) // k
+    entries = []
+    for c in range(k):
+        entries += coefficients[c * d : (c + 1) * d] + (intercepts[c : c + 1] if has_intercept else [])
+    return entries
+
+
+def _fill(
+    entries: list[dict[str, Any]],
+    spec: LogisticRegressionSpec,
+    prepared: Prepared,
+    fit: Examination,
+    estimates: Estimates,
+) -> None:
+    columns = {}
+    if estimates.table is not None:
+        columns = _columns(estimates.table, has_intervals=spec.inference.intervals != "none")
+    if estimates.profile is not None and estimates.ratio_test is not None:
+        columns |= {"ci_low": estimates.profile.low_m, "ci_high": estimates.profile.high_m}
+        columns |= {"lr_statistic": estimates.ratio_test.statistic_m, "lr_p_value": estimates.ratio_test.p_value_m}
+    if estimates.replicates is not None:
+        spread_m, low_m, high_m = _percentiles(spec, prepared, estimates.replicates)
+        columns |= {"bootstrap_std_error": spread_m, "bootstrap_ci_low": low_m, "bootstrap_ci_high": high_m}
+        if estimates.table is None:
+            columns |= {"ci_low": low_m, "ci_high": high_m}
+    numbers = {name: column.tolist() for name, column in columns.items()}
+    ratio = RATIOS.get(_family_name(spec, prepared)) if prepared.train.k == 1 else None
+    for m, entry in enumerate(entries):
+        entry |= {name: finite(column[m]) for name, column in numbers.items()}
+        if ratio is not None and "feature" in entry and "ci_low" in entry:
+            entry[ratio] = _exponentials(entry)
+    if fit.infinite_m is not None:
+        for entry, sign in zip(entries, fit.infinite_m.tolist(), strict=True):
+            if sign != 0:
+                entry["infinite"] = {1.0: "inf", -1.0: "-inf"}.get(sign, "undetermined")
+
+
+def _columns(table: Table, *, has_intervals: bool) -> dict[str, Tensor]:
+    columns = {
+        "estimate": table.estimate_m,
+        "std_error": table.std_error_m,
+        "z": table.statistic_m,
+        "p_value": table.p_value_m,
+    }
+    return columns | ({"ci_low": table.low_m, "ci_high": table.high_m} if has_intervals else {})
+
+
+def _contrasts(prepared: Prepared, table: Table | None) -> list[dict[str, Any]]:
+    """Each class but the first against the first."""
+    if table is None:
+        return []
+    reported = reported_parameters(prepared)[prepared.train.p :]
+    numbers = {name: column.tolist() for name, column in _columns(table, has_intervals=True).items()}
+    entries = [name | {key: finite(column[m]) for key, column in numbers.items()} for m, name in enumerate(reported)]
+    for entry in entries:
+        if "feature" in entry:
+            entry["odds_ratio"] = _exponentials(entry)
+    return entries
+
+
+def _exponentials(entry: dict[str, Any]) -> dict[str, float | None]:
+    return {
+        name: None if entry[name] is None else finite(float(torch.tensor(entry[name], dtype=torch.float64).exp()))
+        for name in ("estimate", "ci_low", "ci_high")
+    }
+
+
+def _family_name(spec: LogisticRegressionSpec, prepared: Prepared) -> str:
+    return spec.model.family if spec.model.family == "log-linear" else prepared.train.family.value
