@@ -16,6 +16,8 @@ from tests.waiting import wait_until
 BIN = Path(sys.executable).parent
 START_S = 120.0
 STOP_S = 60.0
+SHELL_FILES = 1024
+"""How many files a login shell lets a process open, on most systems."""
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -45,7 +47,8 @@ class OneMachine:
     def start(cls, folder: Path) -> "OneMachine":
         folder.mkdir(parents=True, exist_ok=True)
         home, talk = folder / "home", folder / "talk"
-        command = [BIN / "gradline", "up", "--port", "0", "--mlflow-port", "0", "--workers", "1"]
+        up = f"{BIN / 'gradline'} up --port 0 --mlflow-port 0 --workers 1"
+        command = ["bash", "-c", f"ulimit -S -n {SHELL_FILES}; exec {up}"]
         with talk.open("wb") as err:
             process = subprocess.Popen(command, env=environment(home), cwd=folder, stdout=err, stderr=err)
         stack = cls(home, process, talk)

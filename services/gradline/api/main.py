@@ -1,5 +1,6 @@
 """The API process: `python -m gradline.api.main`, or `gradline api`."""
 
+import resource
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -95,6 +96,7 @@ def make_server(settings: Settings) -> Server:
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit status."""
     configure_logging(settings)
+    _allow_many_streams()
     server = make_server(settings)
     refusal = _refusal(settings, server.config.app.state.services)  # type: ignore[union-attr]  # our FastAPI
     if refusal is not None:
@@ -102,6 +104,12 @@ def run(settings: Settings) -> int:
         return 2
     server.run()
     return 0 if server.started else 3
+
+
+def _allow_many_streams() -> None:
+    """Every open stream holds a file; login shells often allow 1,024 of them where the system allows many more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _refusal(settings: Settings, services: Services) -> str | None:
