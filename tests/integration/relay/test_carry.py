@@ -20,7 +20,7 @@ def test_metrics_are_those_of_the_rows_one_by_one(bench: Bench) -> None:
         assert bench.history(run, f"fit/{key}") == bench.reported(job, key)
     assert len(bench.history(run, "fit/validation_loss")) == len(STEPS) - 1
     finished_ms = round(bench.find(job.id).finished_at.timestamp() * 1000)
-    assert bench.history(run, "train.log_loss") == [(STEPS[-1], 0.049277, finished_ms)]
+    assert bench.history(run, "train.log_loss") == [(0, 0.049277, finished_ms)]
     final = {"train.log_loss", "train.accuracy", "train.objective", "train.steps"}
     assert run.data.metrics.keys() == {"fit/loss", "fit/accuracy", "fit/validation_loss"} | final
 
@@ -73,7 +73,7 @@ def test_images_carry_their_steps_and_files_lie_in_their_folders(bench: Bench) -
     names = [path.removeprefix("images/") for path in bench.paths(run, "images")]
     assert len(names) == 2 * len(STEPS)
     assert sorted({int(name.split("+step+")[1].split("+")[0]) for name in names}) == list(STEPS)
-    assert {name.split("+")[0] for name in names} == {"boundary"}
+    assert {name.split("+")[0] for name in names} == {"fit~boundary"}
     assert sum(name.endswith("+compressed.webp") for name in names) == len(STEPS)
     assert run.data.tags["mlflow.loggedImages"] == "True"
     plots = ["plots/accuracy.png", "plots/animation.gif", "plots/confusion_matrix.png", "plots/loss.png"]
@@ -98,7 +98,7 @@ def test_the_model_loads_without_pickle_and_predicts_the_same_probabilities(
     assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 2)
     assert loaded.input_example.shape == (2, 2)
     (output,) = bench.mlflow_run(job).outputs.model_outputs
-    assert output.model_id == model.model_id
+    assert (output.model_id, output.step) == (model.model_id, STEPS[-1])
     assert {metric.key: metric.value for metric in model.metrics}["train.log_loss"] == 0.049277
 
 

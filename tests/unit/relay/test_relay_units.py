@@ -62,7 +62,7 @@ def test_an_image_always_has_the_same_file_names(tmp_path, name: str) -> None:
     assert len(names) == 2
     key, word, step, *_ = names[0].split("+")
     assert (word, step) == ("step", "380")
-    assert key == name.removesuffix("/step-000380.png").replace("/", ".")
+    assert key == "fit~" + name.removesuffix("/step-000380.png").replace("/", "~")
 
 
 def test_a_breaker_waits_longer_with_each_failure_and_is_reset_by_an_answer() -> None:

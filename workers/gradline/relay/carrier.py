@@ -166,7 +166,7 @@ class Carrier:
             return
         fit = model.Fit.read(self._artifacts.get(weights.sha256), self._artifacts.get(description.sha256))
         points = content.final_points(job)
-        step = points[0].step if points else 0
+        step = int((job.result or {}).get("steps") or 0)
         home = model.Home(experiment_id, run_id, content.run_name(job), content.parameters(job), step)
         model_id = model.log_model(self._tracking.client, fit, home)
         self._tracking.log_of_model(run_id, model_id, points, content.dataset_input(job, self._dataset_of(job)))

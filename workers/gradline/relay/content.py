@@ -18,7 +18,7 @@ RUN_STATUS = {JobStatus.SUCCEEDED: "FINISHED", JobStatus.FAILED: "FAILED", JobSt
 """How MLflow calls the end of a job."""
 
 CURVES = "fit"
-"""Section of MLflow's charts that holds what changes from step to step."""
+"""Section of MLflow's charts that holds what changes from step to step, curves and pictures."""
 COLUMN_TYPES = {"integer": "long", "number": "double", "boolean": "boolean", "text": "string", "timestamp": "datetime"}
 
 
@@ -127,14 +127,16 @@ def points(events: Iterable[Event]) -> list[Point]:
 
 
 def final_points(job: Job) -> list[Point]:
-    """The numbers of the result as `train.log_loss`, `validation.accuracy`; `n` counts rows and measures nothing."""
+    """The numbers of the result as `train.log_loss`, `validation.accuracy`; `n` counts rows and measures nothing.
+
+    They are of the whole fit and of no step: MLflow shows such ones as bars with their values, others as a curve.
+    """
     if job.result is None or job.finished_at is None:
         return []
-    steps = job.result.get("steps")
     values: dict[str, Any] = {f"train.{name}": job.result.get(name) for name in ("objective", "steps")}
     values |= {name: value for name, value in _leaves(job.result.get("metrics") or {}) if not name.endswith(".n")}
-    at, step = milliseconds(job.finished_at), steps if isinstance(steps, int) else 0
-    return [Point(_safe_key(name), float(value), at, step) for name, value in values.items() if _is_number(value)]
+    at = milliseconds(job.finished_at)
+    return [Point(_safe_key(name), float(value), at, step=0) for name, value in values.items() if _is_number(value)]
 
 
 def dataset_input(job: Job, dataset: StoredDataset | None) -> DatasetInput | None:

@@ -1,5 +1,7 @@
 """Files as MLflow's image grid reads them: step, time and key are in the name, a small copy for lists beside it.
 
+The key says where the picture stands: with a step slider, in the section of the curves. `~` is MLflow's slash.
+
 `MlflowClient.log_image` writes the same two files under a random name, so that an upload that is tried again would show
 every image twice. These names depend on the job and the image alone: trying again overwrites.
 """
@@ -12,7 +14,7 @@ from uuid import UUID, uuid5
 from PIL import Image
 
 from gradline.db.records import Artifact
-from gradline.relay.content import milliseconds
+from gradline.relay.content import CURVES, milliseconds
 
 FOLDER = "images"
 
@@ -28,8 +30,6 @@ def write_image(folder: Path, job_id: UUID, artifact: Artifact, png: bytes) -> N
 
 
 def _stem(job_id: UUID, artifact: Artifact) -> str:
-    key = re.sub(r"/?step-\d+$", "", artifact.name.rsplit(".", 1)[0]).replace(
-        "/", "."
-    )  # MLflow writes `~`, on which its own page breaks
+    key = f"{CURVES}/" + re.sub(r"/?step-\d+$", "", artifact.name.rsplit(".", 1)[0])
     at_ms = 0 if artifact.created_at is None else milliseconds(artifact.created_at)
-    return f"{key}+step+{artifact.step or 0}+timestamp+{at_ms}+{uuid5(job_id, artifact.name)}"
+    return f"{key.replace('/', '~')}+step+{artifact.step or 0}+timestamp+{at_ms}+{uuid5(job_id, artifact.name)}"
