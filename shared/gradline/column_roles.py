@@ -46,7 +46,7 @@ def _unknown(
     asked |= {f"types.{name}": name for name in data.types}
     for field, name in asked.items():
         if name not in by_name:
-            yield InputFault(f"spec.data.{field}", name, f"no such column; the columns are: {', '.join(by_name)}")
+            yield InputFault(f"spec.data.{field}", name, f"no such column; the columns are: {', '.join(map(repr, by_name))}")
     for i, pair in enumerate(pairs):
         for name in pair:
             if name not in features:
@@ -57,7 +57,7 @@ def _unknown(
 def _target_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -> list[InputFault]:
     field, family = "spec.data.target", spec.model.family
     if column["n_missing"]:
-        return [InputFault(field, data.target, f"{column['n_missing']} rows have no value in it; leave those rows out")]
+        return [InputFault(field, data.target, f"has no value in {column['n_missing']} of its rows; leave them out")]
     if spec.model.is_numeric:
         if column["type"] not in _NUMBERS:
             return [InputFault(field, data.target, f"the family {family} needs numbers; it holds {column['type']}")]
@@ -109,7 +109,7 @@ def _role_faults(role: str, column: Column) -> list[InputFault]:
     if role in ("weights", "offset") and column["type"] not in _NUMBERS:
         return [InputFault(field, name, f"must hold numbers; this column holds {column['type']}")]
     if column["n_missing"]:
-        return [InputFault(field, name, f"{column['n_missing']} rows have no value in it")]
+        return [InputFault(field, name, f"has no value in {column['n_missing']} of its rows")]
     if role == "weights" and (column["min"] < 0 or column["max"] == 0):
         return [InputFault(field, name, "row weights must not be negative, nor all zero")]
     if role in ("group", "fold") and column["n_distinct"] < 2:
@@ -128,5 +128,5 @@ def _feature_faults(column: Column, missing: str) -> list[InputFault]:
         return [InputFault(field, name, "holds no value at all; leave it out of `features`")]
     if missing == "error" and column["n_missing"]:
         mend = "set spec.preprocess.missing to mean, median, most_frequent or indicator"
-        return [InputFault(field, name, f"{column['n_missing']} values are missing; {mend}")]
+        return [InputFault(field, name, f"has no value in {column['n_missing']} of its rows; {mend}")]
     return []

@@ -30,10 +30,23 @@ def parse_spec(kind: str, spec: Any) -> Spec:
 
 def faults_of(error: ValidationError, given: Any, prefix: str = "") -> list[InputFault]:
     """A pydantic error over what was given as our faults, with dotted paths as the caller spells them."""
-    return [
-        InputFault(_path(prefix, e, given), _shown(e), e["msg"].removeprefix("Value error, "))
-        for e in error.errors(include_url=False)
-    ]
+    return [_fault(e, _path(prefix, e, given)) for e in error.errors(include_url=False)]
+
+
+def _fault(error: Any, path: str) -> InputFault:
+    """In the words of what was given: pydantic knows neither the body nor that a tag is a field."""
+    tagged = error.get("ctx", {}).get("discriminator", "").strip("'")
+    match error["type"]:
+        case "union_tag_invalid":
+            return InputFault(
+                f"{path}.{tagged}", error["ctx"]["tag"], f"must be one of {error['ctx']['expected_tags']}"
+            )
+        case "union_tag_not_found":
+            return InputFault(f"{path}.{tagged}", None, "Field required")
+        case "extra_forbidden":
+            return InputFault(path, _shown(error), "there is no such field")
+        case _:
+            return InputFault(path or "body", _shown(error), error["msg"].removeprefix("Value error, "))
 
 
 def _path(prefix: str, error: Any, given: Any) -> str:

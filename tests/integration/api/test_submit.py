@@ -81,7 +81,9 @@ def test_every_fault_of_a_body_is_named_as_the_caller_spells_it(api: Api) -> Non
         ({"spec": None}, "spec"),
         ({"spec": {"seed": "10"}}, "spec.seed"),
         ({"spec": {"solver": SGD | {"learning_rate": True}}}, "spec.solver.learning_rate"),
-        ({"spec": {"solver": {"name": "magic"}}}, "spec.solver"),
+        ({"spec": {"solver": {"name": "magic"}}}, "spec.solver.name"),
+        ({"spec": {"solver": {"learning_rate": 0.1}}}, "spec.solver.name"),
+        ({"spec": {"data": {"source": "cloud"}}}, "spec.data.source"),
         ({"labels": {"team": 1}}, "labels.team"),
         ({"name": ""}, "name"),
         ({"name": "two\nlines"}, "name"),
@@ -112,6 +114,7 @@ def test_what_is_no_json_is_refused_as_such(api: Api, text: bytes) -> None:
 def test_json_that_is_no_object_is_refused(api: Api, text: bytes) -> None:
     answer = api.client.post("/v1/jobs", content=text, headers={"Content-Type": "application/json"})
     problem(answer, 422, "invalid_input")
+    assert list(fields(answer)) == ["body"]
 
 
 def test_half_a_surrogate_pair_is_refused_and_named(api: Api) -> None:

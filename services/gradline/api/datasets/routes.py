@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gradline.api.datasets import service
 from gradline.api.datasets.schemas import DatasetFilter, DatasetPage, DatasetView, UploadQuery
 from gradline.api.deps import OwnerDep, ServicesDep
-from gradline.api.errors import Responses, problem_responses
+from gradline.api.errors import Refused, Responses, problem_responses
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"], responses=problem_responses(401, 403, 422, 503))
 _KNOWN: Responses = {200: {"model": DatasetView, "description": "These bytes were here already, under this id"}}
@@ -32,7 +32,7 @@ _BODY: dict[str, Any] = {
     summary="Upload a table",
     status_code=201,
     openapi_extra=_BODY,
-    responses=problem_responses(413, others=_KNOWN),
+    responses=problem_responses(413, 415, others=_KNOWN),
 )
 async def upload_dataset(
     request: Request,
@@ -42,6 +42,10 @@ async def upload_dataset(
     asked: Annotated[UploadQuery, Query()],
 ) -> DatasetView:
     """CSV with a header row, or Parquet. It is written to the store as it arrives, then read and described."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise Refused(
+            415, "unsupported_media_type", "the body is a form: send the file itself (curl --data-binary @FILE)"
+        )
     declared = request.headers.get("content-length", "")
     declared_bytes = int(declared) if declared.isdigit() else None
     dataset, is_new = await service.upload(services, owner, asked, request.stream(), declared_bytes)

@@ -40,7 +40,7 @@ def _check_prediction(services: Services, owner: str, spec: PredictionSpec) -> N
         if name not in names
     ]
     faults += [
-        InputFault(f"spec.keep[{i}]", name, f"no such column; the columns are: {', '.join(names)}")
+        InputFault(f"spec.keep[{i}]", name, f"no such column; the columns are: {', '.join(map(repr, names))}")
         for i, name in enumerate(spec.keep)
         if name not in names
     ]
