@@ -7,12 +7,14 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.e2e.one_machine import BIN, OneMachine, environment, processes_of
+from tests.e2e.one_machine import BIN, SHELL_FILES, OneMachine, environment, processes_of
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)
+ENDLESS = {"solver": {"name": "sgd", "learning_rate": 1e-6}, "stop": {"max_steps": 10_000_000, "tolerance": 0.0}}
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -50,7 +52,7 @@ def shell_blocks(markdown: str) -> list[str]:
     return [part.split("```")[0] for part in markdown.split("```sh\n")[1:]]
 
 
-def test_a_job_that_fails_makes_the_command_fail(stack: OneMachine) -> None:
+def test_a_job_that_cannot_be_done_is_refused_with_exit_code_2(stack: OneMachine) -> None:
     (stack.home.parent / "one.csv").write_text("x,y\n1,a\n2,a\n3,a\n4,a\n")
     dataset = stack.run("gradline", "upload", "one.csv", "-o", "id").stdout.strip()
     body = {
@@ -59,8 +61,24 @@ def test_a_job_that_fails_makes_the_command_fail(stack: OneMachine) -> None:
     }
     (stack.home.parent / "job.json").write_text(json.dumps(body))
     ran = stack.run("gradline", "submit", "job.json", "--follow")
-    assert ran.returncode in (1, 2), "one class cannot be told apart: refused at submit or failed"
-    assert "class" in ran.stdout + ran.stderr
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "spec.data.target: has one class only" in ran.stderr
+
+
+def test_a_job_that_fails_makes_the_command_exit_with_1(stack: OneMachine) -> None:
+    body = {"kind": "logistic-regression", "spec": ENDLESS, "deadline_s": 1.0}
+    (stack.home.parent / "late.json").write_text(json.dumps(body))
+    ran = stack.run("gradline", "submit", "late.json", "--follow", "-o", "json")
+    assert ran.returncode == 1, ran.stderr
+    assert json.loads(ran.stdout)["status"] == "failed"
+
+
+def test_a_job_whose_lane_has_no_worker_says_so(stack: OneMachine) -> None:
+    (stack.home.parent / "gpu.json").write_text('{"kind": "logistic-regression", "spec": {}, "lane": "gpu"}')
+    ran = stack.run("gradline", "submit", "gpu.json")
+    assert ran.returncode == 0
+    assert "No worker of lane gpu is alive" in ran.stderr
+    assert stack.run("gradline", "cancel", ran.stdout.strip()).returncode == 0
 
 
 def test_refused_input_names_its_fields(stack: OneMachine) -> None:
@@ -88,15 +106,17 @@ def test_ctrl_c_leaves_a_watched_job_running_and_cancel_ends_it(stack: OneMachin
 
 
 def submit_endless(stack: OneMachine) -> str:
-    body = {
-        "kind": "logistic-regression",
-        "name": "endless",
-        "spec": {"solver": {"name": "sgd", "learning_rate": 1e-6}, "stop": {"max_steps": 10_000_000, "tolerance": 0.0}},
-    }
+    body = {"kind": "logistic-regression", "name": "endless", "spec": ENDLESS}
     (stack.home.parent / "endless.json").write_text(json.dumps(body))
     submitted = stack.run("gradline", "submit", "endless.json")
     assert submitted.returncode == 0, submitted.stderr
     return submitted.stdout.strip()
+
+
+def test_the_api_may_hold_open_more_streams_than_a_login_shell_allows(stack: OneMachine) -> None:
+    (api,) = (each for each in processes_of(stack.home) if "gradline.api.main" in each.cmdline())
+    soft, hard = api.rlimit(psutil.RLIMIT_NOFILE)
+    assert soft == hard > SHELL_FILES
 
 
 def test_a_second_up_says_where_the_first_one_runs(stack: OneMachine) -> None:

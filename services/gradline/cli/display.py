@@ -57,7 +57,7 @@ class PlainDisplay:
     def update(self, view: JobView) -> None:
         with self._lock:
             due = time.monotonic() >= self._next_at.get(view.job_id, 0.0)
-            if view.step is not None and (due or view.has_ended):
+            if view.has_figures and (due or view.has_ended):
                 self._next_at[view.job_id] = time.monotonic() + PLAIN_INTERVAL_S
                 say(f"{view.title}: {_figures(view)}")
 

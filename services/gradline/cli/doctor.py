@@ -166,9 +166,9 @@ def _look_at_mlflow(settings: Settings, running: Running | None) -> Finding:
 
 
 def _look_at_ports(settings: Settings) -> Iterator[Finding]:
-    for what, port in (("API", settings.port), ("MLflow", MLFLOW_PORT)):
-        is_ours = is_free(settings.host if what == "API" else LOOPBACK, port)
-        detail = f"{port} for the {what} is {'free' if is_ours else 'taken; `gradline up` uses another'}"
+    for what, port in (("the API", settings.port), ("MLflow", MLFLOW_PORT)):
+        is_ours = is_free(settings.host if what == "the API" else LOOPBACK, port)
+        detail = f"{port} for {what} is {'free' if is_ours else 'taken; `gradline up` uses another'}"
         yield _finding(is_ours, "port", detail, f"end what uses {port}", Verdict.WARN)
 
 

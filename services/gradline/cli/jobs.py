@@ -25,6 +25,7 @@ def submit(client: Client, body: dict[str, Any], *, follow: bool, output: Output
         if output is Output.ID:
             write(job["id"])
         return watch_one(client, job, output)
+    _say_if_nobody_works(client, job)
     say(f"Submitted. Follow it: gradline watch {job['id']}")
     if output is Output.JSON:
         write_json(job)
@@ -34,6 +35,7 @@ def submit(client: Client, body: dict[str, Any], *, follow: bool, output: Output
 
 
 def watch_one(client: Client, job: dict[str, Any], output: Output) -> int:
+    _say_if_nobody_works(client, job)
     try:
         (ended,) = watch(client, [job], make_display())
     except KeyboardInterrupt:
@@ -43,6 +45,11 @@ def watch_one(client: Client, job: dict[str, Any], output: Output) -> int:
     if output is not Output.ID:
         show(ended, output)
     return 0 if ended["status"] == "succeeded" else EXIT_JOB_FAILED
+
+
+def _say_if_nobody_works(client: Client, job: dict[str, Any]) -> None:
+    if job["status"] == "queued" and all(worker["lane"] != job["lane"] for worker in client.list_workers()):
+        say(f"No worker of lane {job['lane']} is alive; the job waits until one is.", "yellow")
 
 
 def show(job: dict[str, Any], output: Output) -> None:
@@ -69,7 +76,7 @@ def show_jobs(jobs: Sequence[dict[str, Any]], output: Output) -> None:
 def show_examples(examples: Sequence[dict[str, Any]], output: Output) -> None:
     if output is Output.TABLE:
         rows = [(example["name"], example["title"]) for example in examples]
-        write_table(("name", ""), rows)
+        write_table(("name", "title"), rows)
         say("Run one: gradline submit --example NAME --follow")
         return
     _show_list(examples, "name", output)

@@ -35,6 +35,22 @@ app.add_typer(db, name="db")
 app.add_typer(key, name="key")
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        print(version("gradline"))
+        raise typer.Exit
+
+
+@app.callback(help=app.info.help)
+def _options(
+    _is_version_asked: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
 @app.command()
 def up(
     port: Annotated[
@@ -199,14 +215,6 @@ def doctor() -> None:
     from gradline.cli.doctor import doctor as run
 
     raise typer.Exit(run(_settings()))
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    from importlib.metadata import version as version_of
-
-    print(version_of("gradline"))
 
 
 @db.command()

@@ -43,6 +43,11 @@ class JobView:
     def has_ended(self) -> bool:
         return self.status in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
 
+    @property
+    def has_figures(self) -> bool:
+        """Whether it trains something: a program that is explained has steps too, but nothing to tell of them."""
+        return self.step is not None and (self.loss is not None or self.total_steps is not None)
+
     def apply(self, event: Event) -> str | None:
         self.attempt = max(self.attempt, event.attempt)
         if event.kind in (TICK, EventKind.METRIC):

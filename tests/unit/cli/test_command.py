@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,16 @@ def gradline(*words: str, folder: Path, stdin: str = "", **env: str) -> subproce
 def test_help_lists_every_command_of_the_design(tmp_path: Path) -> None:
     ran = gradline("--help", folder=tmp_path)
     words = set(ran.stdout.split())
-    promised = "up demo api worker conductor relay submit watch jobs show cancel examples doctor upload db key version"
+    promised = (
+        "up demo api worker conductor relay submit watch jobs show cancel examples doctor upload db key --version"
+    )
     assert set(promised.split()) <= words
     assert ran.returncode == 0
+
+
+def test_the_version_is_printed_where_people_look_for_it(tmp_path: Path) -> None:
+    ran = gradline("--version", folder=tmp_path)
+    assert (ran.returncode, ran.stdout) == (0, version("gradline") + "\n")
 
 
 def test_help_loads_nothing_heavy() -> None:

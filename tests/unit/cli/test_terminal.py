@@ -77,6 +77,14 @@ def test_advice_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == ["Step limit at step 10", "raise stop.max_steps"]
 
 
+def test_a_program_that_is_explained_has_no_lines_of_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    display, view = PlainDisplay(), JobView("1", "lesson.py", step=1)
+    display.update(view)
+    view.status = "succeeded"
+    display.update(view)
+    assert capsys.readouterr().err == ""
+
+
 def test_without_a_terminal_a_job_is_a_line_now_and_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
     display, view = PlainDisplay(), JobView("1", "fit", step=0, total_steps=100, loss=0.7, rate=9.0)
     display.update(view)
