@@ -26,22 +26,23 @@ for name, lines in {\n\
 
 FROM ${PYTHON_IMAGE} AS wheel
 WORKDIR /src
+ENV PIP_CACHE_DIR=/var/cache/pip
 COPY pyproject.toml README.md ./
 COPY shared shared
 COPY services services
 COPY workers workers
-RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     pip wheel --no-deps --find-links /wheels --wheel-dir /dist .
 
 # pip stays outside of the environment that it fills. Nothing is compiled, so the images grow out of one another.
 FROM ${PYTHON_IMAGE} AS base
-ENV PATH=/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/venv/bin:$PATH HOME=/tmp PIP_CACHE_DIR=/var/cache/pip PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # A volume takes the owner of the folder that it is first mounted on.
 RUN python3 -m venv --without-pip /venv && mkdir /store /mlflow && chown 10001:10001 /store /mlflow
 WORKDIR /tmp
 
 FROM base AS mlflow
-RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=requirements,source=/src/mlflow.txt,target=/requirements.txt \
     pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 USER 10001:10001
@@ -49,12 +50,12 @@ EXPOSE 5000
 CMD ["mlflow", "server"]
 
 FROM base AS core
-RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=requirements,source=/src/core.txt,target=/requirements.txt \
     pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 
 FROM core AS worker-gpu
-RUN --mount=type=bind,from=wheelhouse-gpu,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,from=wheelhouse-gpu,source=/wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=requirements,source=/src/worker-gpu.txt,target=/requirements.txt \
     pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
@@ -63,7 +64,7 @@ USER 10001:10001
 CMD ["python", "-m", "gradline.worker.main", "--lane", "gpu"]
 
 FROM core AS worker
-RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=requirements,source=/src/worker.txt,target=/requirements.txt \
     pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
@@ -72,7 +73,7 @@ USER 10001:10001
 CMD ["python", "-m", "gradline.worker.main", "--lane", "cpu"]
 
 FROM core AS api
-RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=requirements,source=/src/api.txt,target=/requirements.txt \
     pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
