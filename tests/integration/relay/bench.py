@@ -12,6 +12,7 @@ from mlflow.entities import Run
 from safetensors.torch import save
 from sqlalchemy import update
 
+from gradline.db.drawings import DrawingStore
 from gradline.db.jobs import JobStore
 from gradline.db.models import RunRow
 from gradline.db.records import Artifact, Fence, Job, NewEvent
@@ -44,6 +45,7 @@ class Bench:
     def __init__(self, database_url: str, folder: Path, mlflow_url: str) -> None:
         self.database = Database(database_url)
         self.jobs = JobStore(self.database)
+        self.drawings = DrawingStore(self.database)
         self.runs = RunStore(self.database)
         self.store = ArtifactStore(f"file://{folder / 'store'}")
         self.client = MlflowClient(mlflow_url)
@@ -93,7 +95,7 @@ class Bench:
         job, fence = self.start(**overrides)
         self.report(fence, *STEPS)
         self.finish(fence, drawings=PLOTS)
-        assert draw_pending(self.jobs, self.store)
+        assert draw_pending(self.drawings, self.jobs, self.store)
         return job
 
     def run_row(self, job: Job) -> Any:

@@ -188,6 +188,6 @@ def test_a_run_ends_with_its_job_but_stays_open_until_its_plots_are_drawn(bench:
     assert run.info.status == "FINISHED"
     assert not bench.run_row(job).is_closed
     assert bench.paths(run, "images") == []
-    assert draw_pending(bench.jobs, bench.store)
+    assert draw_pending(bench.drawings, bench.jobs, bench.store)
     bench.carry_all(relay, job)
     assert len(bench.paths(run, "images")) == 2 * len(STEPS)
