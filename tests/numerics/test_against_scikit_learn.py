@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from sklearn import metrics
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from gradline.training import evaluation
 from tests.numerics.attempts import train
 
 LOADERS = {"breast_cancer": load_breast_cancer, "iris": load_iris, "wine": load_wine}
@@ -52,39 +50,6 @@ def test_fista_finds_the_sparse_coefficients_of_scikit_learn():
     np.testing.assert_allclose(weights * scaler.scale_, theirs.coef_, atol=1e-5)
     assert np.array_equal(weights == 0, theirs.coef_ == 0)
     assert 0 < (weights == 0).sum() < weights.size
-
-
-def test_the_metrics_are_those_of_scikit_learn():
-    generator = torch.Generator().manual_seed(1)
-    n = 400
-    z_n = (torch.randn(n, generator=generator, dtype=torch.float64) * 2).round(decimals=1)  # with ties
-    class_n = (torch.rand(n, generator=generator) < 0.4).long()
-    weight_n = torch.rand(n, generator=generator, dtype=torch.float64)
-    share_n = weight_n / weight_n.sum()
-    probability_nc = torch.stack((torch.sigmoid(-z_n), torch.sigmoid(z_n)), 1)
-    predicted_n = (z_n >= 0).long()
-    confusion_cc = evaluation.confusion_matrix(predicted_n, class_n, 2, share_n)
-    truth, weight = class_n.numpy(), weight_n.numpy()
-    expected = {
-        "roc_auc": metrics.roc_auc_score(truth, z_n.numpy(), sample_weight=weight),
-        "balanced": metrics.balanced_accuracy_score(truth, predicted_n.numpy(), sample_weight=weight),
-        "f1": metrics.f1_score(truth, predicted_n.numpy(), sample_weight=weight),
-        "brier": metrics.brier_score_loss(truth, probability_nc[:, 1].numpy(), sample_weight=weight),
-    }
-    got = {
-        "roc_auc": evaluation.roc_auc(z_n, class_n == 1, share_n),
-        "balanced": evaluation.balanced_accuracy(confusion_cc),
-        "f1": evaluation.f1_score(confusion_cc),
-        "brier": evaluation.brier_score(probability_nc, class_n, share_n),
-    }
-    assert got == pytest.approx(expected, rel=1e-12)
-    counts_cc = evaluation.confusion_matrix(predicted_n, class_n, 2)
-    assert counts_cc.tolist() == metrics.confusion_matrix(truth, predicted_n.numpy()).tolist()
-
-
-def test_the_area_under_the_curve_is_unknown_with_one_class():
-    share_n = torch.full((3,), 1 / 3, dtype=torch.float64)
-    assert evaluation.roc_auc(torch.randn(3), torch.ones(3, dtype=torch.bool), share_n) is None
 
 
 def test_multinomial_metrics_are_those_of_scikit_learn():

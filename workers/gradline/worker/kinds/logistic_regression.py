@@ -17,6 +17,7 @@ from gradline.worker.kinds.checkpoint_format import UnknownCheckpoint, pack, unp
 from gradline.worker.kinds.environment import choose_device, environment_of
 from gradline.worker.kinds.history import History, as_json, finite_all, frame_rows, point_stride, report_steps
 from gradline.worker.kinds.regression_doctor import examine
+from gradline.worker.kinds.regression_evaluation import Evaluation
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
 from gradline.worker.kinds.regression_inference import infer, tell
 from gradline.worker.kinds.regression_scorecard import write_scorecard
@@ -195,28 +196,23 @@ class _RegressionAttempt:
         fit = examine(self._spec, self._prepared, self._objective, self._fit.theta_bkp, outcome, self._ctx)
         self._fit.theta_bkp.copy_(fit.theta_bkp)
         self._objective = fit.objective
-        result = self._result(fit.outcome)
+        evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)
+        result = self._result(fit.outcome, evaluation)
         tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit))
         self._warn(fit.outcome, result)
-        self._save_artifacts(result)
+        self._save_artifacts(result, evaluation)
         return result
 
-    def _result(self, outcome: Outcome) -> dict[str, Any]:
+    def _result(self, outcome: Outcome, evaluation: Evaluation) -> dict[str, Any]:
         spec, theta_bkp, train = self._spec, self._fit.theta_bkp, self._prepared.train
-        metrics = results.metrics_of(train, self._objective, theta_bkp)
-        validation = self._prepared.validation
         names = self._prepared.classes
         return {
             "outcome": outcome.value,
             "steps": self._fit.n_steps - 1,
             "advice": results.ADVICE.get(outcome),
             "objective": results.objective_of(self._objective, theta_bkp),
-            "metrics": {
-                "train": metrics,
-                "validation": validation
-                and self._validation
-                and results.metrics_of(validation, self._validation, theta_bkp),
-            },
+            "metrics": evaluation.metrics(),
+            "decision": evaluation.decision(),
             "last_report": {"step": self._history.steps[-1]} | finite_all(self._history.last()),
             **results.coefficients_of(self._prepared, theta_bkp),
             "classes": names and {"names": names, "positive": names[1] if train.k == 1 else None},
@@ -248,12 +244,13 @@ class _RegressionAttempt:
                 "loss_rose", f"the loss went from {first:.6g} to {last:.6g}: a lower solver.learning_rate may mend it"
             )
 
-    def _save_artifacts(self, result: dict[str, Any]) -> None:
+    def _save_artifacts(self, result: dict[str, Any], evaluation: Evaluation) -> None:
         save = self._ctx.save_artifact
         theta_bkp = self._fit.theta_bkp
         if bool(theta_bkp.isfinite().all()):
-            save("model.json", write_scorecard(self._prepared, theta_bkp, self._spec), "application/json", "model")
+            model = write_scorecard(self._prepared, theta_bkp, self._spec, evaluation.threshold)
+            save("model.json", model, "application/json", "model")
         save("metrics.parquet", artifacts.curve_parquet(self._history), "application/vnd.apache.parquet", "curve")
         if self._spec.report.plots:
-            data = artifacts.plot_data(self._prepared, theta_bkp, self._history, result)
+            data = artifacts.plot_data(evaluation, self._history, result)
             save("plot_data.json", data, "application/json", "table")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.worker.kinds.history import History, as_json, frame_rows
-from gradline.worker.kinds.regression_result import confusion_counts
+from gradline.worker.kinds.regression_evaluation import Evaluation
 
 MAX_PLOT_POINTS = 2000
 
@@ -24,9 +24,9 @@ def curve_parquet(history: History) -> bytes:
     return file.getvalue()
 
 
-def plot_data(prepared: Prepared, theta_bkp: Tensor, history: History, result: dict[str, Any]) -> bytes:
+def plot_data(evaluation: Evaluation, history: History, result: dict[str, Any]) -> bytes:
     """All that the plots need, so that they can be drawn later and without torch."""
-    validation = prepared.validation
+    prepared = evaluation.prepared
     data = {
         "feature_names": prepared.preprocessing.feature_names,
         "feature_kinds": prepared.preprocessing.feature_kinds,
@@ -34,10 +34,11 @@ def plot_data(prepared: Prepared, theta_bkp: Tensor, history: History, result: d
         "points": _points(prepared),
         "frames": frames_of(history) if has_boundary(prepared) else [],
         "history": {"step": history.steps.tolist()} | {n: as_json(c.tolist()) for n, c in history.columns.items()},
-        "confusion_matrix": {
-            "train": confusion_counts(prepared.train, theta_bkp),
-            "validation": None if validation is None else confusion_counts(validation, theta_bkp),
-        },
+        "confusion_matrix": evaluation.confusion(),
+        "threshold": evaluation.threshold,
+        "scores": evaluation.scores(),
+        "residuals": evaluation.residuals(),
+        "coefficients": result["coefficients"],
         "outcome": result["outcome"],
         "title": prepared.title,
     }

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.training import Objective, Outcome, Problem, linear_predictor
-from gradline.training.evaluation import balanced_accuracy, brier_score, confusion_matrix, f1_score, roc_auc
-from gradline.training.model import predicted_class, probabilities
 from gradline.worker.kinds.history import finite
 
 ADVICE = {
@@ -20,39 +18,10 @@ ADVICE = {
 }
 
 
-def metrics_of(problem: Problem, objective: Objective, theta_bkp: Tensor) -> dict[str, Any]:
-    """Measures over all rows of one problem; None where they are not defined."""
-    fitness = objective.fitness(theta_bkp)
-    z_nk = linear_predictor(problem, theta_bkp)
-    probability_nc, class_n = probabilities(z_nk.double()), problem.class_n
-    share_n = problem.share_nb[:, 0].double()
-    confusion_cc = confusion_matrix(predicted_class(z_nk), class_n, probability_nc.shape[1], share_n)
-    metrics = {
-        "log_loss": finite(fitness.loss_b.item()),
-        "accuracy": None if fitness.accuracy_b is None else finite(fitness.accuracy_b.item()),
-        "balanced_accuracy": finite(balanced_accuracy(confusion_cc)),
-        "f1": finite(f1_score(confusion_cc)),
-        "brier": finite(brier_score(probability_nc, class_n, share_n)),
-    }
-    if problem.k == 1:
-        metrics["roc_auc"] = finite(roc_auc(z_nk[:, 0], class_n == 1, share_n))
-    if not bool(torch.isfinite(theta_bkp).all()):
-        metrics = dict.fromkeys(metrics)
-    return metrics | {"n": problem.n}
-
-
 def objective_of(objective: Objective, theta_bkp: Tensor) -> float | None:
     """Mean log loss plus penalty: what was minimised."""
     fitness = objective.fitness(theta_bkp)
     return finite((fitness.loss_b + fitness.penalty_b).item())
-
-
-def confusion_counts(problem: Problem, theta_bkp: Tensor) -> list[list[int]]:
-    """Rows counted as [true class][predicted class]."""
-    predicted_n = predicted_class(linear_predictor(problem, theta_bkp))
-    n_classes = max(problem.k, 2)
-    counts: list[list[int]] = confusion_matrix(predicted_n, problem.class_n, n_classes).tolist()
-    return counts
 
 
 def coefficients_of(prepared: Prepared, theta_bkp: Tensor) -> dict[str, Any]:

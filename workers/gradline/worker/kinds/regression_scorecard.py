@@ -49,7 +49,7 @@ def write_scorecard(
 
 def _input(part: NumericFeatures | TextFeatures) -> dict[str, Any]:
     if isinstance(part, TextFeatures):
-        own = {"levels": part.levels, "missing": part.missing, "unseen": part.unseen}
+        own = {"levels": part.levels, "missing": part.missing, "unseen": part.unseen, "is_numeric": part.is_numeric}
         return {"column": part.name, "type": "text", **own}
     return {"column": part.name, "type": "boolean" if part.is_boolean else "number", "fill": part.fill}
 

@@ -1,0 +1,132 @@
+"""What is said of a problem's rows as a whole: metrics, intervals, thresholds, tables for curves."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+
+from gradline.evaluation import bootstrap
+from gradline.evaluation.judge import Judgement, judge
+from gradline.evaluation.tables import N_SCORES, score_table
+from gradline.evaluation.threshold import choose_threshold
+from gradline.training import Family, make_problem
+
+
+def binomial(n: int, seed: int = 0, threshold: float = 0.5) -> Judgement:
+    generator = torch.Generator().manual_seed(seed)
+    z_n1 = 1.5 * torch.randn(n, 1, dtype=torch.float64, generator=generator) - 0.5
+    class_n = (torch.rand(n, generator=generator) < torch.sigmoid(z_n1[:, 0])).long()
+    problem = make_problem(torch.zeros(n, 1, dtype=torch.float64), class_n, Family.BINOMIAL)
+    return judge(problem, z_n1, threshold=threshold)
+
+
+def test_a_row_of_weight_two_counts_as_two_rows() -> None:
+    x, y = torch.zeros(3, 1, dtype=torch.float64), torch.tensor([0, 1, 1])
+    z = torch.tensor([[0.3], [-0.4], [2.0]], dtype=torch.float64)
+    weighted = make_problem(x, y, Family.BINOMIAL, weight_n=torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64))
+    twice = torch.tensor([0, 1, 1, 2])
+    repeated = make_problem(x[twice], y[twice], Family.BINOMIAL)
+    found, expected = judge(weighted, z).metrics(), judge(repeated, z[twice]).metrics()
+    assert found | {"n": 4} == pytest.approx(expected)
+
+
+def test_probabilities_near_certainty_lose_no_log_loss() -> None:
+    problem = make_problem(torch.zeros(1, 1, dtype=torch.float64), torch.tensor([0]), Family.BINOMIAL)
+    assert judge(problem, torch.tensor([[900.0]])).metrics()["log_loss"] == 900.0
+
+
+def test_several_classes_are_also_measured_each() -> None:
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(80, 3, dtype=torch.float64, generator=generator)
+    y = torch.randint(3, (80,), generator=generator)
+    problem = make_problem(torch.zeros(80, 1, dtype=torch.float64), y, Family.MULTINOMIAL, 3)
+    by_class = judge(problem, z).metrics()["by_class"]
+    p = torch.softmax(z, 1).numpy()
+    assert by_class["recall"] == pytest.approx(sk.recall_score(y, p.argmax(1), average=None).tolist())
+    assert by_class["roc_auc"] == pytest.approx([sk.roc_auc_score(y == c, p[:, c]) for c in range(3)])
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+def test_log_linear_predictions_are_measured_on_the_scale_of_the_target(is_log: bool) -> None:
+    y, z = torch.tensor([0.1, 0.9, 2.0], dtype=torch.float64), torch.tensor([[0.0], [1.0], [1.5]], dtype=torch.float64)
+    found = judge(make_problem(torch.zeros(3, 1), y, Family.GAUSSIAN), z, is_log=is_log).metrics()
+    truth, said = (y.exp(), z[:, 0].exp()) if is_log else (y, z[:, 0])
+    assert found["mae"] == pytest.approx(sk.mean_absolute_error(truth, said), rel=1e-6)
+    assert found["r2"] == pytest.approx(sk.r2_score(truth, said), rel=1e-6)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    truth = binomial(200_000, seed=99).metrics()
+    covered = {"log_loss": 0, "roc_auc": 0, "accuracy": 0}
+    for seed in range(60):
+        ends = binomial(400, seed).metrics_with_intervals(200, seed)["intervals"]
+        for name in covered:
+            covered[name] += ends[name][0] <= truth[name] <= ends[name][1]
+    assert all(51 <= count <= 60 for count in covered.values()), covered
+
+
+def test_drawing_from_fewer_rows_gives_intervals_of_the_same_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = binomial(4000)
+    whole = said.metrics_with_intervals(300, 1)["intervals"]
+    monkeypatch.setattr(bootstrap, "MAX_ROWS", 1000)
+    part = said.metrics_with_intervals(300, 1)["intervals"]
+    for name, (low, high) in whole.items():
+        assert part[name][1] - part[name][0] == pytest.approx(high - low, rel=0.25), name
+    assert said.metrics_with_intervals(300, 1)["intervals"] == part
+
+
+def test_every_interval_holds_the_value_it_is_of() -> None:
+    metrics = binomial(300).metrics_with_intervals(200, 0)
+    for name, (low, high) in metrics["intervals"].items():
+        assert low <= metrics[name] <= high, name
+
+
+@pytest.mark.parametrize(("metric", "at_least"), [("recall", 0.9), ("precision", 0.8), ("f1", None)])
+def test_a_chosen_threshold_reaches_its_target_as_well_as_any(metric: str, at_least: float | None) -> None:
+    said = binomial(300)
+    p, y = said.response_nc[:, 1], said.target_n == 1
+    chosen = choose_threshold(p, y, said.weight_n, metric, at_least)
+
+    def at(threshold: float) -> dict[str, float]:
+        call = (p >= threshold).numpy()
+        return {
+            "recall": sk.recall_score(y, call),
+            "precision": sk.precision_score(y, call, zero_division=0),
+            "f1": sk.f1_score(y, call),
+        }
+
+    every = [at(t) for t in p.tolist()]
+    if at_least is None:
+        assert at(chosen)["f1"] == pytest.approx(max(m["f1"] for m in every))
+    else:
+        other = {"recall": "precision", "precision": "recall"}[metric]
+        assert at(chosen)[metric] >= at_least
+        assert at(chosen)[other] == pytest.approx(max(m[other] for m in every if m[metric] >= at_least))
+
+
+def test_a_target_out_of_reach_gives_the_nearest() -> None:
+    p = torch.tensor([0.9, 0.8, 0.3], dtype=torch.float64)
+    y, w = torch.tensor([False, True, True]), torch.ones(3, dtype=torch.float64)
+    chosen = choose_threshold(p, y, w, "precision", 0.99)
+    assert 0 < chosen < 0.3  # two of three, the most there is
+
+
+def test_a_threshold_moves_the_predicted_classes_only() -> None:
+    low, high = binomial(500, threshold=0.2), binomial(500, threshold=0.8)
+    assert torch.equal(low.predicted_n, (low.response_nc[:, 1] >= 0.2).long())
+    assert low.metrics()["recall"] > high.metrics()["recall"]
+    assert low.metrics()["log_loss"] == high.metrics()["log_loss"]
+
+
+def test_a_score_table_holds_the_curve_of_all_rows() -> None:
+    for n in (300, 50_000):
+        said = binomial(n)
+        table = score_table(said.response_nc[:, 1], said.target_n == 1, said.weight_n)
+        assert len(table["score"]) <= N_SCORES + 1
+        assert sum(table["positive"]) + sum(table["negative"]) == n
+        assert table["score"] == sorted(table["score"], reverse=True)
+        true, false = np.cumsum(table["positive"]), np.cumsum(table["negative"])
+        auc = np.trapezoid([0, *true / true[-1]], [0, *false / false[-1]])
+        assert math.isclose(auc, said.metrics()["roc_auc"], abs_tol=1e-4)

@@ -1,0 +1,115 @@
+"""Measures of probabilities and of the classes predicted from them.
+
+Shapes: n rows, c classes (two for binomial), r weightings of the rows, h bins.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.evaluation.ranking import pr_auc, rank, roc_auc
+
+N_BINS = 10
+"""Of equal width, for the expected calibration error."""
+RANKED_CLASSES = 50
+"""With more classes than this the areas under the curves of each are left out."""
+
+
+class Predicted(NamedTuple):
+    """What is said of rows."""
+
+    probability_nc: Tensor
+    loss_n: Tensor
+    """-log of the probability of the row's own class, taken from the linear predictor."""
+    predicted_n: Tensor
+
+
+class Measured(NamedTuple):
+    overall: dict[str, Tensor]
+    """[r]; of two classes the second is the positive one; for more, precision, recall, F1 and the areas are means over
+    the classes that occur."""
+    by_class: dict[str, Tensor]
+    """[r, c]; the areas of two classes are those of the second."""
+
+
+def measures(said: Predicted, class_n: Tensor, share_nr: Tensor) -> Measured:
+    """Each measure under each weighting; shares add up to 1 in each."""
+    probability_nc, predicted_n = said.probability_nc, said.predicted_n
+    n_classes = probability_nc.shape[1]
+    confusion_rcc = confusion(predicted_n, class_n, share_nr, n_classes)
+    each = dict(zip(("precision", "recall", "f1"), by_class(confusion_rcc), strict=True))
+    if n_classes <= RANKED_CLASSES:
+        each |= dict(zip(("roc_auc", "pr_auc"), areas(probability_nc, class_n, share_nr), strict=True))
+    occurs_rc = confusion_rcc.sum(2) > 0
+    overall = {
+        "log_loss": said.loss_n @ share_nr,
+        "accuracy": 1 - confusion_rcc.tril(-1).sum((1, 2)) - confusion_rcc.triu(1).sum((1, 2)),  # 1 where none is wrong
+        "balanced_accuracy": _mean_over(each["recall"], occurs_rc),
+        **{name: _one_or_mean(value_rc, occurs_rc) for name, value_rc in each.items()},
+        "brier": brier_score(probability_nc, class_n, share_nr),
+        "calibration_error": calibration_error(probability_nc, predicted_n, class_n, share_nr),
+    }
+    return Measured(overall, each)
+
+
+def confusion(predicted_n: Tensor, class_n: Tensor, weight_nr: Tensor, n_classes: int) -> Tensor:
+    """Weights added up, [r, true class, predicted class]."""
+    cells_er = weight_nr.new_zeros(n_classes**2, weight_nr.shape[1])
+    cells_er.index_add_(0, class_n * n_classes + predicted_n, weight_nr)
+    return cells_er.T.reshape(-1, n_classes, n_classes)
+
+
+def by_class(confusion_rcc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Precision, recall and F1 of each class, [r, c]; 0 where a class is never predicted or does not occur."""
+    right_rc = confusion_rcc.diagonal(dim1=1, dim2=2)
+    called_rc, own_rc = confusion_rcc.sum(1), confusion_rcc.sum(2)
+    return _share(right_rc, called_rc), _share(right_rc, own_rc), _share(2 * right_rc, called_rc + own_rc)
+
+
+def areas(probability_nc: Tensor, class_n: Tensor, share_nr: Tensor) -> tuple[Tensor, Tensor]:
+    """Under the ROC and the precision-recall curve of each class against the rest, [r, c]; of two only the second."""
+    n_classes = probability_nc.shape[1]
+    shown = range(1, 2) if n_classes == 2 else range(n_classes)
+    rankings = [rank(probability_nc[:, c], class_n == c, share_nr) for c in shown]
+    roc_rc = torch.stack([roc_auc(ranking) for ranking in rankings], 1)
+    pr_rc = torch.stack([pr_auc(ranking) for ranking in rankings], 1)
+    return roc_rc, pr_rc
+
+
+def brier_score(probability_nc: Tensor, class_n: Tensor, share_nr: Tensor) -> Tensor:
+    """Mean squared error of the probabilities (Brier 1950): of class 1 for two classes, else summed over classes."""
+    if probability_nc.shape[1] == 2:
+        return (probability_nc[:, 1] - class_n).square() @ share_nr
+    own_n1 = probability_nc.gather(1, class_n.unsqueeze(1))
+    # sum_c p_c^2 with (p_own - 1)^2 in place of p_own^2
+    return (probability_nc.square().sum(1, keepdim=True) + 1 - 2 * own_n1)[:, 0] @ share_nr
+
+
+def calibration_error(probability_nc: Tensor, predicted_n: Tensor, class_n: Tensor, share_nr: Tensor) -> Tensor:
+    """Expected calibration error (Naeini et al. 2015): the mean distance, in bins of equal width, between what was
+    promised and what came. Two classes: the probability of class 1. More: that of the predicted class."""
+    if probability_nc.shape[1] == 2:
+        promised_n, came_n = probability_nc[:, 1], (class_n == 1).double()
+    else:
+        promised_n = probability_nc.gather(1, predicted_n.unsqueeze(1)).squeeze(1)
+        came_n = (predicted_n == class_n).double()
+    bin_n = (promised_n * N_BINS).long().clamp_(max=N_BINS - 1)
+    error_hr = share_nr.new_zeros(N_BINS, share_nr.shape[1])
+    error_hr.index_add_(0, bin_n, share_nr * (came_n - promised_n).unsqueeze(1))
+    return error_hr.abs().sum(0)
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    return torch.where(whole > 0, part / whole, 0.0)
+
+
+def _mean_over(value_rc: Tensor, occurs_rc: Tensor) -> Tensor:
+    return torch.where(occurs_rc, value_rc, 0.0).sum(1) / occurs_rc.sum(1)
+
+
+def _one_or_mean(value_rc: Tensor, occurs_rc: Tensor) -> Tensor:
+    """Of the positive class; of three classes or more the mean over those that occur."""
+    if value_rc.shape[1] == 1 or occurs_rc.shape[1] == 2:
+        return value_rc[:, -1]
+    return _mean_over(value_rc, occurs_rc)

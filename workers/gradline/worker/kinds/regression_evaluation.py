@@ -1,0 +1,111 @@
+"""How well a finished fit predicts: its metrics with intervals, the threshold, and what its curves are drawn from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradline.data.prepare import Prepared
+from gradline.evaluation.judge import Judgement, judge
+from gradline.evaluation.tables import residual_table, score_table
+from gradline.evaluation.threshold import choose_threshold
+from gradline.specs.logistic_regression import LogisticRegressionSpec
+from gradline.specs.regression.judgement import ThresholdTarget
+from gradline.training import Family, Problem, linear_predictor
+
+CURVE_CLASSES = 10
+"""Of more classes, curves are drawn of the first so many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Predictions of the training and the validation rows."""
+
+    spec: LogisticRegressionSpec
+    prepared: Prepared
+    theta_bkp: Tensor
+
+    @cached_property
+    def is_finite(self) -> bool:
+        return bool(self.theta_bkp.isfinite().all())
+
+    @cached_property
+    def threshold(self) -> float:
+        """From which probability on class 1 is predicted."""
+        wanted = self.spec.evaluation.threshold
+        if not isinstance(wanted, ThresholdTarget):
+            return wanted
+        if self.prepared.train.family != Family.BINOMIAL or not self.is_finite:
+            return 0.5
+        said = self._judge(self.prepared.validation or self.prepared.train, 0.5)
+        is_one_n = said.target_n == 1
+        return choose_threshold(said.response_nc[:, 1], is_one_n, said.weight_n, wanted.metric, wanted.at_least)
+
+    @cached_property
+    def train(self) -> Judgement:
+        return self._judge(self.prepared.train, self.threshold)
+
+    @cached_property
+    def validation(self) -> Judgement | None:
+        return None if self.prepared.validation is None else self._judge(self.prepared.validation, self.threshold)
+
+    def _judge(self, problem: Problem, threshold: float) -> Judgement:
+        theta_bkp = self.theta_bkp if self.is_finite else torch.zeros_like(self.theta_bkp)
+        is_log = self.spec.model.family == "log-linear"
+        return judge(problem, linear_predictor(problem, theta_bkp[:1]), threshold=threshold, is_log=is_log)
+
+    def metrics(self) -> dict[str, Any]:
+        """Of the training rows, and of the validation rows with intervals; None where a measure is not defined."""
+        train = self.train.metrics()
+        validation = None
+        if self.validation is not None:
+            validation = self.validation.metrics_with_intervals(self.spec.evaluation.bootstrap, self.spec.seed)
+        if self.is_finite:
+            return {"train": train, "validation": validation}
+        return {"train": _unknown(train), "validation": validation and _unknown(validation)}
+
+    def decision(self) -> dict[str, Any] | None:
+        """The threshold and where it comes from; None where there are no two classes."""
+        if self.prepared.train.family != Family.BINOMIAL:
+            return None
+        wanted = self.spec.evaluation.threshold
+        if not isinstance(wanted, ThresholdTarget):
+            return {"threshold": wanted, "chosen_for": None, "chosen_on": None}
+        chosen_on = "train" if self.validation is None else "validation"
+        return {"threshold": self.threshold, "chosen_for": wanted.model_dump(), "chosen_on": chosen_on}
+
+    # --- for the plots
+
+    def confusion(self) -> dict[str, Any]:
+        """Rows counted as [true class][predicted class], for each part."""
+        return {name: said.confusion_counts() for name, said in self._parts() if said.family.is_classification}
+
+    def scores(self) -> dict[str, Any]:
+        """Of each part, a table of scores for each class against the rest; of two classes for the second only."""
+        return {name: _score_tables(said) for name, said in self._parts() if said.family.is_classification}
+
+    def residuals(self) -> dict[str, Any]:
+        """Of each part, predicted values and residuals."""
+        return {
+            name: residual_table(said.response_nc[:, 0], said.target_n)
+            for name, said in self._parts()
+            if not said.family.is_classification
+        }
+
+    def _parts(self) -> list[tuple[str, Judgement]]:
+        if not self.is_finite:
+            return []
+        return [("train", self.train)] + ([] if self.validation is None else [("validation", self.validation)])
+
+
+def _score_tables(said: Judgement) -> dict[str, Any]:
+    n_classes = said.response_nc.shape[1]
+    shown = [1] if n_classes == 2 else range(min(n_classes, CURVE_CLASSES))
+    return {str(c): score_table(said.response_nc[:, c], said.target_n == c, said.weight_n) for c in shown}
+
+
+def _unknown(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Of a fit that is not finite."""
+    return dict.fromkeys(metrics) | {"n": metrics["n"]}
