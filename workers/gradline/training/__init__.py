@@ -12,35 +12,57 @@ A torch library: it imports nothing else of ours, and does no I/O, logging or ti
 """
 
 from gradline.training.batches import Batches
+from gradline.training.certificate import Certificate, Reference, certify
+from gradline.training.choice import Choice, choose, newton_for
 from gradline.training.family import Family
 from gradline.training.iteration import Fit, Report, Step, StopRules
 from gradline.training.model import drawn_parameters, linear_predictor, probabilities, zero_parameters
 from gradline.training.objective import Fitness, Objective
 from gradline.training.outcome import Outcome
 from gradline.training.problem import Problem, make_problem
-from gradline.training.solvers import Adam, Fista, Lbfgs, Newton, Sgd, Solver, State
+from gradline.training.solvers import (
+    Adam,
+    Fista,
+    Lbfgs,
+    Newton,
+    NewtonCg,
+    ProgressiveNewton,
+    SampledLbfgs,
+    Sgd,
+    Solver,
+    State,
+)
 
 __all__ = [
     "Adam",
     "Batches",
+    "Certificate",
+    "Choice",
     "Family",
     "Fista",
     "Fit",
     "Fitness",
     "Lbfgs",
     "Newton",
+    "NewtonCg",
     "Objective",
     "Outcome",
     "Problem",
+    "ProgressiveNewton",
+    "Reference",
     "Report",
+    "SampledLbfgs",
     "Sgd",
     "Solver",
     "State",
     "Step",
     "StopRules",
+    "certify",
+    "choose",
     "drawn_parameters",
     "linear_predictor",
     "make_problem",
+    "newton_for",
     "probabilities",
     "zero_parameters",
 ]

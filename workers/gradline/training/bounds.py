@@ -16,16 +16,22 @@ where it says something, there is a minimum.
 The duality gap. With an l2 penalty on all features, the Fenchel dual at the residuals of theta gives |g|^2 / (2 l2),
 once the intercept is at its own minimum.
 
+An estimate: half the squared decrement as conjugate gradients have it, where neither can be had. It bounds nothing.
+
 Shapes: b members.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from gradline.training.factor import factorise, fix_gauge
+
 NEWTON = "newton_decrement"
 DUALITY = "duality_gap"
+ESTIMATE = "newton_decrement_estimate"
 _SERIES_BELOW = 1e-3
 
 
@@ -52,3 +58,28 @@ def newton_bound(decrement_b: Tensor, reach_b: Tensor) -> Tensor:
     exact_b = (a_b + torch.xlogy(one_less_b, one_less_b)) / reach_b.square()
     series_b = decrement_b.square() / 2 * (1 + a_b / 3 + a_b.square() / 3)  # the exact one cancels where a is small
     return torch.where(a_b < _SERIES_BELOW, series_b, exact_b).masked_fill(~(a_b < 1), torch.inf)
+
+
+def duality_bound(gradient_bkp: Tensor, l2_b: Tensor, intercept_bkk: Tensor | None, radius: float) -> Tensor:
+    """The second bound; inf without l2, and where the intercept is too far from its minimum to tell.
+
+    `intercept_bkk` is the intercept's part of the Hessian (None: there is no intercept), `radius` at least every row's
+    |x_n|. With the intercept's own decrement and reach, moving it to its minimum gains at most newton_bound, and
+    changes the rest of the gradient by at most radius * |g_c| (one output), or, a row's curvature being at most 1/2,
+    radius * sqrt(1/2) * the length of the move in the norm of the Hessian on its way.
+    """
+    if intercept_bkk is None:
+        return _over_l2(gradient_bkp.flatten(1).norm(dim=1), l2_b)
+    k = gradient_bkp.shape[1]
+    g_bk, factor = gradient_bkp[:, :, -1], factorise(fix_gauge(intercept_bkk, torch.ones_like(l2_b).unsqueeze(1)))
+    decrement_b = (g_bk * factor.solve(g_bk)).sum(1).clamp(min=0.0).sqrt()
+    root_bkk = factor.inverse_root()
+    reach_b = root_bkk[:, 0, 0] if k == 1 else 2 * (root_bkk - root_bkk.mean(2, keepdim=True)).norm(dim=1).amax(1)
+    a_b = reach_b * decrement_b
+    moved_b = g_bk[:, 0].abs() if k == 1 else math.sqrt(0.5) * -torch.log1p(-a_b) / reach_b / (1 - a_b).sqrt()
+    size_b = gradient_bkp[:, :, :-1].flatten(1).norm(dim=1) + radius * moved_b
+    return (newton_bound(decrement_b, reach_b) + _over_l2(size_b, l2_b)).nan_to_num(nan=torch.inf)
+
+
+def _over_l2(size_b: Tensor, l2_b: Tensor) -> Tensor:
+    return torch.where(l2_b > 0, size_b.square() / (2 * l2_b), torch.inf)

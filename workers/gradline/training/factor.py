@@ -30,6 +30,12 @@ class Factor(NamedTuple):
         scaled_bq1 = (g_bq * self.scale_bq).unsqueeze(2)
         return torch.cholesky_solve(scaled_bq1, self.lower_bqq).squeeze(2).mul_(self.scale_bq)
 
+    def hessian(self) -> Tensor:
+        """H again, with what was added to factorise it."""
+        return (self.lower_bqq @ self.lower_bqq.transpose(1, 2)) / (
+            self.scale_bq.unsqueeze(1) * self.scale_bq.unsqueeze(2)
+        )
+
     def inverse_root(self) -> Tensor:
         """R with R' R = H^-1, [b, q, q]."""
         identity_qq = torch.eye(self.scale_bq.shape[1], dtype=self.scale_bq.dtype, device=self.scale_bq.device)

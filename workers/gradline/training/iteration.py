@@ -52,10 +52,10 @@ class Fit:
         validation: Objective | None = None,
     ) -> None:
         self.outcome: Outcome | None = None
+        self.solver = solver
         self.n_steps = 0
         """Steps taken; the index of the next."""
         self._objective = objective
-        self._solver = solver
         self._stop = stop
         self._report_every = report_every
         self._validation = validation
@@ -64,7 +64,7 @@ class Fit:
 
     @property
     def theta_bkp(self) -> Tensor:
-        return self._solver.theta_bkp
+        return self.solver.theta_bkp
 
     def __iter__(self) -> Iterator[Step]:
         return self
@@ -73,15 +73,15 @@ class Fit:
         if self.outcome is not None:
             raise StopIteration
         number, is_last = self.n_steps, self.n_steps == self._stop.max_steps - 1
-        is_converged = self._stop.tolerance > 0 and self._solver.is_converged(self._stop.tolerance)
+        is_converged = self._stop.tolerance > 0 and self.solver.is_converged(self._stop.tolerance)
         is_due = number % self._report_every == 0 or is_last or is_converged
         report = self._evaluate() if is_due else None
         if is_converged:
             self.outcome = Outcome.CONVERGED
         else:
-            self._solver.step()
-            if self._solver.ending is not None:
-                self.outcome, report = self._solver.ending, report or self._evaluate()
+            self.solver.step()
+            if self.solver.ending is not None:
+                self.outcome, report = self.solver.ending, report or self._evaluate()
         self.n_steps += 1
         if report is not None and self.outcome is None:
             self.outcome = self._judge(report)
@@ -117,7 +117,7 @@ class Fit:
 
     def state(self) -> State:
         """A copy of everything that the rest of the fit depends on."""
-        solver = self._solver.state()
+        solver = self.solver.state()
         tensors = {"theta": self.theta_bkp.clone(), "best_loss": torch.tensor(self._best_loss, dtype=torch.float64)}
         tensors |= {f"solver.{name}": tensor for name, tensor in solver.tensors.items()}
         numbers = {
@@ -131,8 +131,8 @@ class Fit:
     def load(self, state: State) -> None:
         """Take up what `state` gave: the steps that follow have the same bits."""
         solver = {n.removeprefix("solver."): t for n, t in state.tensors.items() if n.startswith("solver.")}
-        self._solver.theta_bkp.copy_(state.tensors["theta"])
-        self._solver.load(State(solver, state.numbers["solver"]))
+        self.solver.theta_bkp.copy_(state.tensors["theta"])
+        self.solver.load(State(solver, state.numbers["solver"]))
         self._best_loss = state.tensors["best_loss"].item()
         self._n_stale_reports = state.numbers["n_stale_reports"]
         self.n_steps = state.numbers["n_steps"]

@@ -10,7 +10,8 @@ Shapes: b members, n rows, p columns of x, k outputs, m = b * k, q = k * p.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import NamedTuple
+from enum import Enum, auto
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +21,16 @@ from gradline.training.family import Family
 from gradline.training.problem import Problem
 
 
+class Want(Enum):
+    """What is asked for besides value and gradient."""
+
+    GRADIENT = auto()
+    """Nothing."""
+    HESSIAN = auto()
+    PRODUCTS = auto()
+    """The means to multiply with the Hessian, without ever making it."""
+
+
 class Derivatives(NamedTuple):
     """What one pass over the rows tells about theta, in float64."""
 
@@ -27,6 +38,8 @@ class Derivatives(NamedTuple):
     gradient_bkp: Tensor
     hessian_bqq: Tensor | None
     """None where it was not asked for."""
+    weights: Any = None
+    """What `curvature_product` needs to know of z, where that was asked for."""
     drift_b: Tensor | None = None
     """Largest change of any row's z (multinomial: range of changes over classes) since the last Hessian, where that is
     followed: curvatures have changed by at most a factor exp(drift)."""
@@ -88,14 +101,19 @@ class Loss(ABC):
         self._products.collect(self._z_nm, self._gradient_mp)
         return self._gradient_bkp
 
-    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool, follow_drift: bool = False) -> Derivatives:
+    def derivatives(self, theta_bkp: Tensor, want: Want = Want.GRADIENT, *, follow_drift: bool = False) -> Derivatives:
         """All of them from one pass."""
         self.predict(theta_bkp)
-        value_b, drift_b = self.value(), self._drift() if follow_drift and not with_hessian else None
-        hessian_bqq = self.hessian() if with_hessian else None
-        if follow_drift and with_hessian:
-            self._curved_at_nbk = self._z_nbk.clone()
-        return Derivatives(value_b, self.gradient().double(), hessian_bqq, drift_b)
+        value_b, hessian_bqq, weights, drift_b = self.value(), None, None, None
+        if want == Want.HESSIAN:
+            hessian_bqq = self.hessian()
+            if follow_drift:
+                self._curved_at_nbk = self._z_nbk.clone()
+        elif follow_drift:
+            drift_b = self._drift()
+        if want == Want.PRODUCTS:
+            weights = self.curvature_weights()
+        return Derivatives(value_b, self.gradient().to(torch.float64, copy=True), hessian_bqq, weights, drift_b)
 
     def _drift(self) -> Tensor:
         assert self._curved_at_nbk is not None  # noqa: S101  a Hessian came first
@@ -117,7 +135,16 @@ class Loss(ABC):
         """What `curvature_product` needs to know of z."""
         return self._second_derivative()[:, :, 0, 0].mul_(self._share_nb)
 
-    def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor:
+    def intercept_curvature(self) -> Tensor:
+        """The intercepts' part of the Hessian, [b, k, k] in float64; z stays."""
+        return self.curvature_weights().sum(0, dtype=torch.float64).view(-1, 1, 1)
+
+    def mean_curvature(self, weights: Any) -> Tensor:
+        """The diagonal of `intercept_curvature`, [b, k] in float64."""
+        total_b1: Tensor = weights.sum(0, dtype=torch.float64).view(-1, 1)
+        return total_b1
+
+    def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor:
         """d2L / dtheta2 times a direction, [b, k, p], in memory that the next call overwrites. Uses up z."""
         theta_pm = direction_bkp.to(self._z_nm.dtype).view(-1, direction_bkp.shape[2]).T
         self._products.predict(theta_pm, self._z_nm)
@@ -205,6 +232,17 @@ class MultinomialLoss(Loss):
     def curvature_weights(self) -> Tensor:
         return torch.softmax(self._z_nbk, 2)
 
+    def mean_curvature(self, weights: Any) -> Tensor:
+        spread_nbk = weights * (1 - weights) * self._share_nb.unsqueeze(2)
+        total_bk: Tensor = spread_nbk.sum(0, dtype=torch.float64)
+        return total_bk
+
+    def intercept_curvature(self) -> Tensor:
+        mean_nbk = torch.softmax(self._z_nbk, 2)
+        weighted_nbk = mean_nbk * self._share_nb.unsqueeze(2)
+        outer_bkk = torch.einsum("nbi,nbj->bij", weighted_nbk, mean_nbk)
+        return torch.diag_embed(weighted_nbk.sum(0)).double() - outer_bkk.double()
+
     def _curve(self, weights: Tensor) -> None:
         """share mean (u - sum_j mean_j u_j), with u = x times the direction."""
         centre_nb1 = (weights * self._z_nbk).sum(2, keepdim=True)
@@ -290,19 +328,15 @@ class ChunkedLoss:
         """In float64."""
         return _total(chunk.gradient() for chunk in self._chunks)
 
-    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool, follow_drift: bool = False) -> Derivatives:
-        parts = (
-            chunk.derivatives(theta_bkp, with_hessian=with_hessian, follow_drift=follow_drift) for chunk in self._chunks
-        )
-        value_b, gradient_bkp, hessian_bqq, drift_b = next(parts)
-        for part in parts:
-            value_b += part.value_b
-            gradient_bkp += part.gradient_bkp
-            if hessian_bqq is not None and part.hessian_bqq is not None:
-                hessian_bqq += part.hessian_bqq
-            if drift_b is not None and part.drift_b is not None:
-                drift_b = torch.maximum(drift_b, part.drift_b)
-        return Derivatives(value_b, gradient_bkp, hessian_bqq, drift_b)
+    def derivatives(self, theta_bkp: Tensor, want: Want = Want.GRADIENT, *, follow_drift: bool = False) -> Derivatives:
+        total: Derivatives | None = None
+        weights = []
+        for chunk in self._chunks:
+            part = chunk.derivatives(theta_bkp, want, follow_drift=follow_drift)
+            weights.append(part.weights)
+            total = part if total is None else _add(total, part)
+        assert total is not None  # noqa: S101  there are rows
+        return total._replace(weights=weights)
 
     def curvature(self) -> Tensor:
         return torch.cat([chunk.curvature() for chunk in self._chunks])
@@ -310,12 +344,29 @@ class ChunkedLoss:
     def hessian(self) -> Tensor:
         return _total(chunk.hessian() for chunk in self._chunks)
 
+    def intercept_curvature(self) -> Tensor:
+        return _total(chunk.intercept_curvature() for chunk in self._chunks)
+
+    def mean_curvature(self, weights: Any) -> Tensor:
+        return _total(chunk.mean_curvature(own) for chunk, own in zip(self._chunks, weights, strict=True))
+
     def curvature_weights(self) -> list[Tensor]:
         return [chunk.curvature_weights() for chunk in self._chunks]
 
-    def curvature_product(self, weights: list[Tensor], direction_bkp: Tensor) -> Tensor:
+    def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor:
         pairs = zip(self._chunks, weights, strict=True)
         return _total(chunk.curvature_product(own, direction_bkp) for chunk, own in pairs)
+
+
+def _add(total: Derivatives, part: Derivatives) -> Derivatives:
+    """In place, but for the largest drift."""
+    total.value_b.add_(part.value_b)
+    total.gradient_bkp.add_(part.gradient_bkp)
+    if total.hessian_bqq is not None and part.hessian_bqq is not None:
+        total.hessian_bqq.add_(part.hessian_bqq)
+    if total.drift_b is None or part.drift_b is None:
+        return total
+    return total._replace(drift_b=torch.maximum(total.drift_b, part.drift_b))
 
 
 def _total(parts: Iterable[Tensor]) -> Tensor:

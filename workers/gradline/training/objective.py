@@ -6,13 +6,13 @@ The smooth part is L + l2 / 2 * |w|_2^2.
 Shapes: b members, k outputs, d features, p = d (+ 1 for the intercept).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from gradline.training.factor import fix_gauge
-from gradline.training.loss import Derivatives, make_loss
+from gradline.training.loss import Derivatives, Want, make_loss
 from gradline.training.problem import Problem
 
 
@@ -50,6 +50,12 @@ class Objective:
         """The same penalties over some of the rows."""
         return Objective(self.problem.rows(index_r), self.l1_b, self.l2_b, n_members=self._n_members)
 
+    def in_float64(self) -> "Objective":
+        """The same, computed in float64."""
+        if self.problem.y_nk.dtype == torch.float64:
+            return self
+        return Objective(self.problem.to(torch.float64), self.l1_b, self.l2_b, n_members=self._n_members)
+
     # --- the smooth part
 
     def gradient(self, theta_bkp: Tensor, batch: Problem | None = None) -> Tensor:
@@ -71,17 +77,41 @@ class Objective:
     def hessian(self, theta_bkp: Tensor) -> Tensor:
         """Of the smooth part, [b, q, q] with q = k * p, in float64."""
         self._loss.predict(theta_bkp)
-        return self._with_l2_diagonal(self._loss.hessian(), theta_bkp)
+        hessian_bqq = self._loss.hessian()
+        hessian_bqq.diagonal(dim1=1, dim2=2).add_(self.l2_diagonal())
+        return hessian_bqq
 
-    def derivatives(self, theta_bkp: Tensor, *, with_hessian: bool = True, follow_drift: bool = False) -> Derivatives:
+    def derivatives(self, theta_bkp: Tensor, want: Want = Want.GRADIENT, *, follow_drift: bool = False) -> Derivatives:
         """Of the smooth part, in float64, from one pass over the rows."""
-        value_b, gradient_bkp, hessian_bqq, drift_b = self._loss.derivatives(
-            theta_bkp, with_hessian=with_hessian, follow_drift=follow_drift
+        of_loss = self._loss.derivatives(theta_bkp, want, follow_drift=follow_drift)
+        if of_loss.hessian_bqq is not None:
+            of_loss.hessian_bqq.diagonal(dim1=1, dim2=2).add_(self.l2_diagonal())
+        return of_loss._replace(
+            value_b=of_loss.value_b + self._l2_term(theta_bkp),
+            gradient_bkp=self._with_l2(of_loss.gradient_bkp, theta_bkp),
         )
-        value_b, gradient_bkp = value_b + self._l2_term(theta_bkp), self._with_l2(gradient_bkp, theta_bkp)
-        if hessian_bqq is not None:
-            hessian_bqq = self._with_l2_diagonal(hessian_bqq, theta_bkp)
-        return Derivatives(value_b, gradient_bkp, hessian_bqq, drift_b)
+
+    def hessian_product(self, weights: Any, direction_bkp: Tensor) -> Tensor:
+        """The Hessian that `derivatives` gave the weights of, times a direction; in the direction's dtype."""
+        product_bkp = self._loss.curvature_product(weights, direction_bkp).to(direction_bkp.dtype)
+        return self._with_l2(product_bkp, direction_bkp)
+
+    def mean_curvature(self, weights: Any) -> Tensor:
+        """Mean over the rows of d2 loss / dz2 for each output, [b, k] in float64, from what `derivatives` gave."""
+        return self._loss.mean_curvature(weights)
+
+    def intercept_curvature(self, theta_bkp: Tensor) -> Tensor | None:
+        """The intercepts' part of the Hessian, [b, k, k] in float64; None without intercepts."""
+        if not self.problem.has_intercept:
+            return None
+        self._loss.predict(theta_bkp)
+        return self._loss.intercept_curvature()
+
+    def l2_diagonal(self) -> Tensor:
+        """The penalty's part of the Hessian's diagonal, [b, q] in float64."""
+        l2_bkp = self.l2_b.new_zeros(self._n_members, self.problem.k, self.problem.p, dtype=torch.float64)
+        self._weights(l2_bkp).add_(self._l2_b11)
+        return l2_bkp.flatten(1)
 
     def without_gauge(self, hessian_bqq: Tensor) -> Tensor:
         """In place: takes multinomial's freedom to add the same to every class, where no penalty has taken it."""
@@ -90,13 +120,6 @@ class Objective:
         is_free_bp = (self.l2_b == 0).unsqueeze(1).repeat(1, self.problem.p)
         is_free_bp[:, self.problem.d :] = True
         return fix_gauge(hessian_bqq, is_free_bp)
-
-    def _with_l2_diagonal(self, hessian_bqq: Tensor, theta_bkp: Tensor) -> Tensor:
-        if self.has_l2:
-            l2_bkp = torch.zeros_like(theta_bkp, dtype=torch.float64)
-            self._weights(l2_bkp).add_(self._l2_b11)
-            hessian_bqq.diagonal(dim1=1, dim2=2).add_(l2_bkp.flatten(1))
-        return hessian_bqq
 
     def _with_l2(self, gradient_bkp: Tensor, theta_bkp: Tensor) -> Tensor:
         if self.has_l2:

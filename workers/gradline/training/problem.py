@@ -62,6 +62,11 @@ class Problem:
         return ImpliedOnes(self.x_np) if self.implies_ones else DenseProducts(self.x_np)
 
     @cached_property
+    def radius(self) -> float:
+        """The largest length of a row, the one for the intercept included."""
+        return self.products.radius()
+
+    @cached_property
     def share_nb(self) -> Tensor:
         """Each row's share of the whole weight: every column adds up to 1."""
         if self.weight_nb is None:
@@ -78,6 +83,14 @@ class Problem:
         offset_r1 = None if self.offset_n1 is None else self.offset_n1[index_r]
         x_rp = self.x_np.index_select(0, index_r) if not self.is_sparse else sparse_rows(self.x_np, index_r)
         return replace(self, x_np=x_rp, y_nk=self.y_nk[index_r], weight_nb=weight_rb, offset_n1=offset_r1)
+
+    def to(self, dtype: torch.dtype) -> "Problem":
+        """The same numbers in another dtype."""
+        offset_n1 = None if self.offset_n1 is None else self.offset_n1.to(dtype)
+        weight_nb = None if self.weight_nb is None else self.weight_nb.to(dtype)
+        return replace(
+            self, x_np=self.x_np.to(dtype), y_nk=self.y_nk.to(dtype), weight_nb=weight_nb, offset_n1=offset_n1
+        )
 
     def between(self, start: int, stop: int) -> "Problem":
         """Views of the rows from start to stop, each with its share of the whole problem's weight."""

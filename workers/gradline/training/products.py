@@ -6,6 +6,7 @@ matrix in order, and no two rows write to the same sum. Indices of 32 bits make 
 Shapes: n rows, d features, p = d + 1 with the column of ones, m columns of parameters, r rows of a block.
 """
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -38,6 +39,14 @@ class Products(ABC):
     def highest(self) -> Tensor:
         """The largest absolute entry of each column, float64."""
 
+    @abstractmethod
+    def radius(self) -> float:
+        """The largest length of a row."""
+
+    @abstractmethod
+    def squares(self, c_n1: Tensor) -> Tensor:
+        """The diagonal of x' diag(c) x, float64."""
+
 
 class DenseProducts(Products):
     """x holds its column of ones, where there is one."""
@@ -63,9 +72,18 @@ class DenseProducts(Products):
     def block(self, start: int, stop: int) -> Tensor:
         return self._x_np[start:stop]
 
+    def radius(self) -> float:
+        return float(torch.linalg.vector_norm(self._x_np, dim=1).amax())
+
+    def squares(self, c_n1: Tensor) -> Tensor:
+        total_p = torch.zeros(self._x_np.shape[1], dtype=torch.float64, device=c_n1.device)
+        for x_rp, c_r1 in zip(self._x_np.split(self._n_block_rows), c_n1.split(self._n_block_rows), strict=True):
+            total_p += (c_r1.T @ x_rp.square())[0]
+        return total_p
+
     def highest(self) -> Tensor:
         """Of rows laid side by side first: many short columns take ten times as long."""
-        n, p = self._x_np.shape
+        p = self._x_np.shape[1]
         n_beside = max(1, 1024 // max(1, p))
         highest_p = self._x_np.new_zeros(p)
         for x_rp in self._x_np.split(self._n_block_rows):
@@ -103,6 +121,12 @@ class ImpliedOnes(Products):
     def block(self, start: int, stop: int) -> Tensor:
         return with_ones(self._x_nd[start:stop])
 
+    def radius(self) -> float:
+        return math.hypot(self._features.radius(), 1.0)
+
+    def squares(self, c_n1: Tensor) -> Tensor:
+        return torch.cat((self._features.squares(c_n1), c_n1.sum(0, dtype=torch.float64)))
+
     def highest(self) -> Tensor:
         highest_d = self._features.highest()
         return torch.cat((highest_d, highest_d.new_ones(1)))
@@ -139,6 +163,13 @@ class SparseProducts(Products):
         x_rp[row, self._x_np.col_indices()[first:last].long()] = self._x_np.values()[first:last]
         return x_rp
 
+    def radius(self) -> float:
+        square_np = _squared(self._x_np)
+        return float((square_np @ square_np.values().new_ones(self._x_np.shape[1], 1)).amax().sqrt())
+
+    def squares(self, c_n1: Tensor) -> Tensor:
+        return (_squared(self._xt_pn) @ c_n1.contiguous())[:, 0].double()
+
     def highest(self) -> Tensor:
         values = self._x_np.values().abs()
         highest_p = values.new_zeros(self._x_np.shape[1])
@@ -152,6 +183,11 @@ def with_short_indices(x_np: Tensor) -> Tensor:
         return x_np
     crow, column = x_np.crow_indices().int(), x_np.col_indices().int()
     return torch.sparse_csr_tensor(crow, column, x_np.values(), x_np.shape, check_invariants=False)
+
+
+def _squared(x_np: Tensor) -> Tensor:
+    values = x_np.values().square()
+    return torch.sparse_csr_tensor(x_np.crow_indices(), x_np.col_indices(), values, x_np.shape, check_invariants=False)
 
 
 def transposed(x_np: Tensor) -> Tensor:

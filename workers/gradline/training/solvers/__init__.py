@@ -5,5 +5,19 @@ from gradline.training.solvers.first_order import Adam, Sgd
 from gradline.training.solvers.fista import Fista
 from gradline.training.solvers.lbfgs import Lbfgs
 from gradline.training.solvers.newton import Newton
+from gradline.training.solvers.newton_cg import NewtonCg
+from gradline.training.solvers.progressive import ProgressiveNewton
+from gradline.training.solvers.sampled_lbfgs import SampledLbfgs
 
-__all__ = ["Adam", "Fista", "Lbfgs", "Newton", "Sgd", "Solver", "State"]
+__all__ = [
+    "Adam",
+    "Fista",
+    "Lbfgs",
+    "Newton",
+    "NewtonCg",
+    "ProgressiveNewton",
+    "SampledLbfgs",
+    "Sgd",
+    "Solver",
+    "State",
+]

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
+from gradline.training.bounds import Gap
 from gradline.training.outcome import Outcome
 
 
@@ -26,6 +27,9 @@ class Solver(Protocol):
     @property
     def ending(self) -> Outcome | None:
         """Why no further step will help, once that is so."""
+
+    def gap(self) -> Gap | None:
+        """How far theta is from the minimum at most; None for solvers that do not know."""
 
     def step(self) -> None:
         """One update of theta."""

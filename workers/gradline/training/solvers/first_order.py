@@ -1,4 +1,4 @@
-"""Gradient descent and Adam, each as torch.optim defines it, with an l1 penalty as a proximal step after the update.
+"""Gradient descent, Adam and AdamW, each as torch.optim defines it, with an l1 penalty as a proximal step after the update.
 
 Both follow the smooth part's gradient over all rows, or over the next mini-batch.
 """
@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from gradline.training.batches import Batches
+from gradline.training.bounds import Gap
 from gradline.training.objective import Objective
+from gradline.training.schedules import Schedule
 from gradline.training.solvers.base import State
 
 
@@ -18,16 +20,30 @@ class _FirstOrder:
 
     ending = None
 
-    def __init__(self, objective: Objective, theta_bkp: Tensor, batches: Batches | None) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        theta_bkp: Tensor,
+        learning_rate: float,
+        schedule: Schedule | None,
+        batches: Batches | None,
+    ) -> None:
         self.theta_bkp = theta_bkp
         self.n_steps = 0
         self._objective = objective
+        self._first_rate = self._learning_rate = learning_rate
+        self._schedule = schedule
         self._batches = batches
 
     def is_converged(self, tolerance: float) -> bool:  # noqa: ARG002
         return False
 
+    def gap(self) -> Gap | None:
+        return None
+
     def _next_gradient(self) -> Tensor:
+        if self._schedule is not None:
+            self._learning_rate = self._first_rate * self._schedule(self.n_steps)
         batch = None if self._batches is None else self._batches.at(self.n_steps)
         self.n_steps += 1
         return self._objective.gradient(self.theta_bkp, batch)
@@ -47,10 +63,10 @@ class Sgd(_FirstOrder):
         learning_rate: float,
         momentum: float = 0.0,
         nesterov: bool = False,
+        schedule: Schedule | None = None,
         batches: Batches | None = None,
     ) -> None:
-        super().__init__(objective, theta_bkp, batches)
-        self._learning_rate = learning_rate
+        super().__init__(objective, theta_bkp, learning_rate, schedule, batches)
         self._momentum = theta_bkp.new_tensor(momentum)  # as a tensor: a Python number costs more than the product
         self._has_momentum = momentum > 0
         self._nesterov = nesterov
@@ -83,7 +99,8 @@ class Sgd(_FirstOrder):
 class Adam(_FirstOrder):
     """theta <- theta - learning_rate m̂ / (sqrt(v̂) + epsilon), with bias-corrected running means of g and g².
 
-    Kingma and Ba 2015, in torch.optim.Adam's form.
+    Kingma and Ba 2015, in torch.optim.Adam's form. With a weight decay (Loshchilov and Hutter 2019, AdamW) coefficients
+    first lose that share of themselves, times the learning rate; the intercept does not.
     """
 
     def __init__(
@@ -95,17 +112,21 @@ class Adam(_FirstOrder):
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        schedule: Schedule | None = None,
         batches: Batches | None = None,
     ) -> None:
-        super().__init__(objective, theta_bkp, batches)
-        self._learning_rate = learning_rate
+        super().__init__(objective, theta_bkp, learning_rate, schedule, batches)
         self._beta1, self._beta2 = beta1, beta2
         self._epsilon = epsilon
+        self._weight_decay = weight_decay
         self._mean_bkp = torch.zeros_like(theta_bkp)
         self._square_bkp = torch.zeros_like(theta_bkp)
 
     def step(self) -> None:
         gradient_bkp = self._next_gradient()
+        if self._weight_decay:
+            self.theta_bkp[:, :, : self._objective.problem.d].mul_(1 - self._learning_rate * self._weight_decay)
         self._mean_bkp.lerp_(gradient_bkp, 1 - self._beta1)
         self._square_bkp.mul_(self._beta2).addcmul_(gradient_bkp, gradient_bkp, value=1 - self._beta2)
         step_size = self._learning_rate / (1 - self._beta1**self.n_steps)

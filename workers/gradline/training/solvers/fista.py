@@ -7,6 +7,7 @@ Beck and Teboulle 2009, algorithm with backtracking; momentum starts anew where 
 import torch
 from torch import Tensor
 
+from gradline.training.bounds import Gap
 from gradline.training.objective import Objective
 from gradline.training.solvers.base import State
 
@@ -35,6 +36,9 @@ class Fista:
         if not bool((self._residual_b <= tolerance).all()):
             return False
         return bool((self._objective.stationarity(self.theta_bkp) <= tolerance).all())
+
+    def gap(self) -> Gap | None:
+        return None
 
     def step(self) -> None:
         ahead_bkp = self._ahead_bkp

@@ -16,14 +16,13 @@ from torch import Tensor
 from gradline.training.bounds import NEWTON, Gap, gap_of, newton_bound
 from gradline.training.factor import Factor, factorise
 from gradline.training.family import Family
-from gradline.training.loss import Derivatives
+from gradline.training.loss import Derivatives, Want
 from gradline.training.objective import Objective
 from gradline.training.outcome import Outcome
 from gradline.training.reach import Reach
+from gradline.training.solvers.backtracking import backtrack
 from gradline.training.solvers.base import State
 
-SUFFICIENT_DECREASE = 1e-4
-MAX_HALVINGS = 40
 MAX_IDLE_STEPS = 3
 """Steps in a row that neither halve the decrement nor lower F by more than rounding: nothing is left to gain."""
 MAX_UNBOUNDED_STEPS = 5
@@ -62,7 +61,7 @@ class Newton:
         self.theta_bkp = theta_bkp
         self.ending: Outcome | None = None
         self.n_passes = 0
-        self._objective = objective
+        self.objective = objective
         share_nb = objective.problem.share_nb
         self._separated_below_b = torch.where(share_nb > 0, share_nb, torch.inf).amin(0) * math.log(2)
         """No loss as low as this has a row on the wrong side: its own share of it would be more."""
@@ -104,9 +103,9 @@ class Newton:
 
     def _evaluate(self) -> Look:
         self.n_passes += 1
-        derivatives = self._objective.derivatives(self.theta_bkp)
+        derivatives = self.objective.derivatives(self.theta_bkp, Want.HESSIAN)
         assert derivatives.hessian_bqq is not None  # noqa: S101  asked for
-        return look_at(derivatives, factorise(self._objective.without_gauge(derivatives.hessian_bqq)))
+        return look_at(derivatives, factorise(self.objective.without_gauge(derivatives.hessian_bqq)))
 
     def first_value(self) -> Tensor:
         """F where the fit started."""
@@ -123,7 +122,7 @@ class Newton:
         before = self.look()
         self._search(before)
         after = self.look()
-        is_lower_b = after.value_b < before.value_b - self._objective.rounding * before.value_b.abs()
+        is_lower_b = after.value_b < before.value_b - self.objective.rounding * before.value_b.abs()
         has_moved = bool((is_lower_b | (after.decrement_b <= before.decrement_b / 2)).any())
         self._n_idle_steps = 0 if has_moved else self._n_idle_steps + 1
         if self._n_idle_steps >= MAX_IDLE_STEPS:
@@ -133,28 +132,22 @@ class Newton:
             self.ending = Outcome.SEPARATED
 
     def _search(self, look: Look) -> None:
-        """The longest of 1, 1/2, 1/4, ... that lowers F enough; 0 for members that none does."""
-        origin_bkp, step_bkp = self.theta_bkp.clone(), look.step_bq.view(self.theta_bkp.shape).to(self.theta_bkp.dtype)
-        limit_b = look.value_b + self._objective.rounding * look.value_b.abs()
-        slope_b = SUFFICIENT_DECREASE * look.decrement_b.square()
-        length_b = torch.ones_like(look.value_b)
-        torch.add(origin_bkp, step_bkp, out=self.theta_bkp)
-        self._look = self._evaluate()
-        value_b = self._look.value_b
-        for halving in range(MAX_HALVINGS + 1):
-            is_short_b = value_b <= limit_b - length_b * slope_b
-            if bool(is_short_b.all()):
-                break
-            length_b = torch.where(is_short_b, length_b, length_b / 2 if halving < MAX_HALVINGS else 0.0)
-            torch.addcmul(origin_bkp, step_bkp, length_b.view(-1, 1, 1).to(step_bkp.dtype), out=self.theta_bkp)
+        def evaluate_all() -> Tensor:
+            self._look = self._evaluate()
+            return self._look.value_b
+
+        def evaluate() -> Tensor:
             self._look = None
             self.n_passes += 1
-            value_b = self._objective.smooth_value(self.theta_bkp)
+            return self.objective.smooth_value(self.theta_bkp)
+
+        slope_b, rounding = look.decrement_b.square(), self.objective.rounding
+        backtrack(self.theta_bkp, look.step_bq, look.value_b, slope_b, rounding, evaluate_all, evaluate)
 
     def _is_separated(self, look: Look) -> bool:
         """Whether a member has no minimum: without a penalty its loss falls for ever on the way to infinity."""
-        problem = self._objective.problem
-        is_free_b = self._objective.l2_b == 0
+        problem = self.objective.problem
+        is_free_b = self.objective.l2_b == 0
         if problem.family == Family.GAUSSIAN or not bool(is_free_b.any()):
             return False
         if problem.family.is_classification and bool((is_free_b & (look.value_b < self._separated_below_b)).any()):

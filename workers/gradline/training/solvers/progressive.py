@@ -6,47 +6,26 @@ steps keep the factor as long as it serves: a pass for the gradient costs a frac
 curvatures can have moved since is known from the rows' linear predictors.
 """
 
-import torch
 from torch import Tensor
 
 from gradline.training.factor import Factor, factorise
+from gradline.training.loss import Want
 from gradline.training.objective import Objective
-from gradline.training.sampling import sample_rows
 from gradline.training.solvers.base import State
 from gradline.training.solvers.newton import Look, Newton, look_at
+from gradline.training.solvers.sample import fit_sample
 
-ROWS_PER_PARAMETER = 20
-LEAST_ROWS = 20_000
-MAX_SAMPLE_STEPS = 30
-SAMPLE_TOLERANCE = 1e-4
-"""Relative gap on the sample: below what the sample knows about all rows."""
 CONTRACTION = 0.25
 """A step with an old factor that leaves more than this of the decrement asks for a new one."""
 MAX_DRIFT = 1.0
 
 
-def sample_size(q: int) -> int:
-    return max(ROWS_PER_PARAMETER * q, LEAST_ROWS)
-
-
-def fit_sample(objective: Objective, theta_bkp: Tensor, n_rows: int) -> Newton | None:
-    """Newton's method at the minimum of a sample of the rows; None where the sample has none, or is hard to fit."""
-    sample = objective.on_rows(sample_rows(objective.problem, n_rows))
-    newton = Newton(sample, theta_bkp.clone())
-    for _ in range(MAX_SAMPLE_STEPS):
-        if newton.is_within(SAMPLE_TOLERANCE):
-            return newton
-        newton.step()
-        if newton.ending is not None:
-            return None
-    return None
-
-
 class ProgressiveNewton(Newton):
     """For many rows and few parameters."""
 
-    def __init__(self, objective: Objective, theta_bkp: Tensor) -> None:
+    def __init__(self, objective: Objective, theta_bkp: Tensor, *, n_rows: int) -> None:
         super().__init__(objective, theta_bkp)
+        self._n_rows = n_rows
         self._has_started = False
         self._factor: Factor | None = None
         self._curved_at_bkp: Tensor | None = None
@@ -70,21 +49,21 @@ class ProgressiveNewton(Newton):
 
     def _start(self) -> None:
         self._has_started = True
-        sample = fit_sample(self._objective, self.theta_bkp, sample_size(self.theta_bkp[0].numel()))
+        sample = fit_sample(self.objective, self.theta_bkp, self._n_rows)
         if sample is None:
             return
         origin_bkp = self.theta_bkp.clone()
-        self.theta_bkp.copy_(sample.theta_bkp)
-        if not bool((self.look().value_b <= sample.first_value()).all()):
+        self.theta_bkp.copy_(sample.newton.theta_bkp)
+        if not bool((self.look().value_b <= sample.newton.first_value()).all()):
             self.theta_bkp.copy_(origin_bkp)
             self._factor = self._look = None
 
     def _evaluate(self) -> Look:
         self.n_passes += 1
-        with_hessian = self._factor is None
-        derivatives = self._objective.derivatives(self.theta_bkp, with_hessian=with_hessian, follow_drift=True)
+        want = Want.HESSIAN if self._factor is None else Want.GRADIENT
+        derivatives = self.objective.derivatives(self.theta_bkp, want, follow_drift=True)
         if derivatives.hessian_bqq is not None:
-            self._factor = factorise(self._objective.without_gauge(derivatives.hessian_bqq))
+            self._factor = factorise(self.objective.without_gauge(derivatives.hessian_bqq))
             self._curved_at_bkp = self.theta_bkp.clone()
         assert self._factor is not None  # noqa: S101  this one or an older
         return look_at(derivatives, self._factor)

@@ -1,0 +1,102 @@
+"""What can be said for sure about the parameters that a fit ended with, whatever solver found them."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.training.bounds import Gap
+from gradline.training.factor import Factor
+from gradline.training.objective import Objective
+from gradline.training.solvers import Lbfgs, Newton, Solver
+
+MAX_HESSIAN_COST = 2e9
+"""n q^2 up to which a Hessian is made for the certificate alone."""
+MAX_SPECTRUM = 1000
+"""Parameters up to which a Hessian's eigenvalues are computed."""
+MAX_REFERENCE_COST = 1e8
+MAX_REFERENCE_STEPS = 50
+
+
+class Reference(NamedTuple):
+    """A second fit: Newton's method in float64, to the last digits."""
+
+    objective: float
+    relative_gap: float
+    """(F - F_reference) / F_reference."""
+    largest_difference: float
+    """Of any parameter, as a share of the largest one."""
+
+
+class Certificate(NamedTuple):
+    gap: Gap | None
+    """None where nothing bounds it."""
+    gradient_max_norm: float
+    relative_gradient_norm: float
+    """As a share of that at parameters of zero."""
+    condition_number: float | None
+    """Of the Hessian of the smooth part; None where it is too large to look at."""
+    reference: Reference | None
+    """None where a second fit would not be cheap."""
+
+
+def certify(objective: Objective, theta_bkp: Tensor, solver: Solver | None) -> Certificate:
+    """For one member. `solver` is the one that stands at theta, if it still does."""
+    theta_bkp = theta_bkp.double()
+    newton = _newton_at(objective, theta_bkp, solver)
+    norm = objective.stationarity(theta_bkp).item()
+    first_norm = objective.stationarity(torch.zeros_like(theta_bkp)).item()
+    return Certificate(
+        _gap(objective, theta_bkp, solver, newton),
+        norm,
+        norm / first_norm if first_norm > 0 else 0.0,
+        None if newton is None else condition_number(newton.look().factor),
+        _reference(objective, theta_bkp, newton),
+    )
+
+
+def _newton_at(objective: Objective, theta_bkp: Tensor, solver: Solver | None) -> Newton | None:
+    """Newton's method about to step from theta; None where its Hessian is too dear."""
+    if isinstance(solver, Newton):
+        return solver
+    cost = objective.problem.n * theta_bkp[0].numel() ** 2
+    is_possible = not objective.has_l1 and cost <= MAX_HESSIAN_COST and bool(theta_bkp.isfinite().all())
+    return Newton(objective, theta_bkp.clone()) if is_possible else None
+
+
+def _gap(objective: Objective, theta_bkp: Tensor, solver: Solver | None, newton: Newton | None) -> Gap | None:
+    """The smallest of the bounds at hand."""
+    gaps = [solver.gap()] if solver is not None else []
+    if newton is not None and newton is not solver:
+        gaps.append(newton.gap())
+    if objective.has_l2 and not objective.has_l1:
+        gaps.append(Lbfgs(objective, theta_bkp.clone()).gap())
+    known = [gap for gap in gaps if gap is not None and bool(gap.bound_b.isfinite())]
+    return min(known, key=lambda gap: gap.bound_b.item(), default=None)
+
+
+def condition_number(factor: Factor) -> float | None:
+    """Largest over smallest eigenvalue; inf where columns are collinear."""
+    if factor.scale_bq.shape[1] > MAX_SPECTRUM:
+        return None
+    if bool(factor.is_singular_b):
+        return math.inf
+    spectrum_q = torch.linalg.eigvalsh(factor.hessian()[0])
+    return float(spectrum_q[-1] / spectrum_q[0].clamp(min=0.0))
+
+
+def _reference(objective: Objective, theta_bkp: Tensor, newton: Newton | None) -> Reference | None:
+    cost = objective.problem.n * theta_bkp[0].numel() ** 2
+    if newton is None or cost > MAX_REFERENCE_COST:
+        return None
+    second = Newton(objective.in_float64(), torch.zeros_like(theta_bkp), is_polished=True)
+    for _ in range(MAX_REFERENCE_STEPS):
+        if second.is_converged(1e-10):
+            break
+        second.step()
+        if second.ending is not None:
+            return None
+    value, least = second.objective.smooth_value(theta_bkp).item(), second.look().value_b.item()
+    difference = (theta_bkp - second.theta_bkp).abs().amax() / second.theta_bkp.abs().amax()
+    return Reference(least, (value - least) / least if least > 0 else 0.0, difference.nan_to_num(nan=0.0).item())

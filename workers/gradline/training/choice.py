@@ -1,0 +1,73 @@
+"""Which solver suits a problem: what `auto` stands for, and which form of a named one.
+
+The numbers are where times cross, measured with benchmarks/fit_peers.py. n rows, q = k * p parameters.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from gradline.training.objective import Objective
+from gradline.training.problem import Problem
+from gradline.training.solvers import Fista, Newton, NewtonCg, ProgressiveNewton, SampledLbfgs, Solver
+
+MAX_FACTOR_PARAMETERS = 2000
+"""Factors of more take longer than many passes over the rows."""
+MAX_HESSIAN_PARAMETERS = 128
+"""Up to here a Hessian of all rows costs no more than a few passes over them."""
+MAX_POLISHED_COST = 2e8
+"""n q^2 up to which a Newton step takes milliseconds, so that small fits go on to the last digits."""
+MAX_NEWTON_COST = 2e10
+"""n q^2 up to which a few Hessians of all rows take a second or so."""
+ROWS_PER_PARAMETER = 20
+LEAST_SAMPLE = 20_000
+LEAST_RATIO = 2
+"""All rows must be this many times the sample, or it saves nothing."""
+
+
+class Choice(NamedTuple):
+    name: str
+    """As a spec names it."""
+    reason: str
+    """One sentence."""
+    solver: Solver
+
+
+def choose(objective: Objective, theta_bkp: Tensor) -> Choice:
+    """The solver for this objective, about to take its first step from theta."""
+    problem, q = objective.problem, theta_bkp[0].numel()
+    size = f"{problem.n:,} rows and {q:,} parameters"
+    if objective.has_l1:
+        return Choice("fista", f"the l1 penalty on {size} needs proximal steps.", Fista(objective, theta_bkp))
+    if q > MAX_FACTOR_PARAMETERS or (problem.is_sparse and q > MAX_HESSIAN_PARAMETERS):
+        why = "of sparse features " if problem.is_sparse else ""
+        reason = f"{size} {why}are too many for a Hessian: conjugate gradients need only products with it."
+        return Choice("newton-cg", reason, NewtonCg(objective, theta_bkp))
+    if _suits_sample_as_hessian(problem, q) and len(theta_bkp) == 1:
+        reason = f"{size}: the Hessian of a sample of the rows makes few passes over all of them enough."
+        return Choice("lbfgs", reason, SampledLbfgs(objective, theta_bkp, n_rows=sample_size(problem, q)))
+    solver = newton_for(objective, theta_bkp)
+    how = ", started on a sample of the rows" if isinstance(solver, ProgressiveNewton) else ""
+    return Choice("newton", f"{size}: a Hessian is cheap, and Newton's steps{how} are the fewest.", solver)
+
+
+def newton_for(objective: Objective, theta_bkp: Tensor) -> Newton:
+    """Newton's method in the form that suits the number of rows."""
+    problem, q = objective.problem, theta_bkp[0].numel()
+    if problem.n >= LEAST_RATIO * sample_size(problem, q) and not problem.is_sparse:
+        return ProgressiveNewton(objective, theta_bkp, n_rows=sample_size(problem, q))
+    return Newton(objective, theta_bkp, is_polished=problem.n * q * q <= MAX_POLISHED_COST)
+
+
+def sample_size(problem: Problem, q: int) -> int:
+    """For multinomial a row tells about all classes at once, and its part of a Hessian is dearer."""
+    if q <= MAX_HESSIAN_PARAMETERS:
+        return max(ROWS_PER_PARAMETER * q, LEAST_SAMPLE)
+    if problem.k == 1:
+        return ROWS_PER_PARAMETER * q
+    return max(ROWS_PER_PARAMETER * q // 4, ROWS_PER_PARAMETER * problem.p)
+
+
+def _suits_sample_as_hessian(problem: Problem, q: int) -> bool:
+    is_costly = problem.n * q * q > MAX_NEWTON_COST
+    return q > MAX_HESSIAN_PARAMETERS and is_costly and problem.n >= LEAST_RATIO * sample_size(problem, q)

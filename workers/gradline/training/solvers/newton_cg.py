@@ -1,0 +1,196 @@
+"""Truncated Newton: steps from preconditioned conjugate gradients, which need products with the Hessian only.
+
+    H s = -g to a residual of at most eta |g|, eta = min(1/4, sqrt(|g| / |g_0|)), then a backtracking line search
+
+Dembo, Eisenstat and Steihaug 1982; Nocedal and Wright 2006, algorithms 5.3 and 7.1. The preconditioner is a diagonal:
+the mean curvature of the rows times the columns' mean squares, plus the penalty. Norms are those of its inverse.
+
+With an l2 penalty it stops on the duality gap, and the last system is solved no further than that needs. Without one
+nothing is known but the decrement that the system at theta gives: an estimate, and called so.
+Shapes: b members, q = k * p parameters.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.training.bounds import DUALITY, ESTIMATE, Gap, duality_bound, gap_of
+from gradline.training.loss import Want
+from gradline.training.objective import Objective
+from gradline.training.outcome import Outcome
+from gradline.training.solvers.backtracking import backtrack
+from gradline.training.solvers.base import State
+
+MAX_PRODUCTS = 500
+"""In one step."""
+COARSEST = 0.25
+SAFETY = 0.5
+"""The last residual is this share of what the duality gap allows."""
+MAX_IDLE_STEPS = 3
+"""Steps in a row that neither lower F by more than rounding nor shrink the gradient: nothing is left to gain."""
+FLATTER = 0.9
+
+
+class Look(NamedTuple):
+    """The objective at theta."""
+
+    value_b: Tensor
+    gradient_bq: Tensor
+    weights: Any
+    diagonal_bq: Tensor
+    """Of the Hessian, nearly."""
+
+    def norm(self, g_bq: Tensor) -> Tensor:
+        return (g_bq.square() / self.diagonal_bq).sum(1).sqrt()
+
+
+class Step(NamedTuple):
+    step_bq: Tensor
+    decrement_b: Tensor
+    residual_b: Tensor
+    """As a share of the gradient."""
+
+
+class NewtonCg:
+    """For smooth objectives of many parameters."""
+
+    def __init__(self, objective: Objective, theta_bkp: Tensor) -> None:
+        if objective.has_l1:
+            raise ValueError("newton-cg needs a smooth objective: use fista for an l1 penalty")
+        self.theta_bkp = theta_bkp
+        self.ending: Outcome | None = None
+        self.n_passes = 0
+        self._objective = objective
+        share_n1 = objective.problem.share_nb[:, :1].contiguous()
+        self._square_p = objective.problem.products.squares(share_n1)
+        self._has_l2 = bool((objective.l2_b > 0).all())
+        self._look: Look | None = None
+        self._solved: Step | None = None
+        self._first_value_b: Tensor | None = None
+        self._first_norm_b: Tensor | None = None
+        self._n_idle_steps = 0
+        self._tolerance = 0.0
+
+    # --- how far from the minimum
+
+    def is_converged(self, tolerance: float) -> bool:
+        self._tolerance = tolerance
+        look = self._looked()
+        least_b = self._least_gap() if self._has_l2 else self.gap().bound_b
+        if not bool((least_b <= tolerance * torch.maximum(look.value_b, self._floor())).all()):
+            return False
+        return bool((self.gap().relative_b <= tolerance).all())
+
+    def _least_gap(self) -> Tensor:
+        """What the duality gap cannot be below; costs nothing."""
+        gradient_bkp = self._looked().gradient_bq.view(self.theta_bkp.shape)
+        w_bkd = gradient_bkp[:, :, : self._objective.problem.d]
+        return w_bkd.square().sum((1, 2)) / (2 * self._objective.l2_b.double())
+
+    def gap(self) -> Gap:
+        look = self._looked()
+        if not self._has_l2:
+            solved = self._solve()
+            estimate_b = solved.decrement_b.square() / 2 / (1 - solved.residual_b.clamp(max=0.9))
+            return gap_of(ESTIMATE, look.value_b, estimate_b, self._floor())
+        intercept_bkk = self._objective.intercept_curvature(self.theta_bkp)
+        radius = 0.0 if intercept_bkk is None else self._objective.problem.radius
+        gradient_bkp = look.gradient_bq.view(self.theta_bkp.shape)
+        bound_b = duality_bound(gradient_bkp, self._objective.l2_b.double(), intercept_bkk, radius)
+        return gap_of(DUALITY, look.value_b, bound_b, self._floor())
+
+    def _looked(self) -> Look:
+        if self._look is None:
+            self._look = self._evaluate()
+            if self._first_value_b is None:
+                self._first_value_b, self._first_norm_b = self._look.value_b, self._look.norm(self._look.gradient_bq)
+        return self._look
+
+    def _evaluate(self) -> Look:
+        self.n_passes += 1
+        found = self._objective.derivatives(self.theta_bkp, Want.PRODUCTS)
+        curvature_bk = self._objective.mean_curvature(found.weights)
+        diagonal_bq = (curvature_bk.unsqueeze(2) * self._square_p).flatten(1) + self._objective.l2_diagonal()
+        diagonal_bq = diagonal_bq.clamp(min=torch.finfo(torch.float64).tiny)
+        return Look(found.value_b, found.gradient_bkp.flatten(1), found.weights, diagonal_bq)
+
+    def _floor(self) -> Tensor:
+        assert self._first_value_b is not None  # noqa: S101  every caller has looked
+        return self._first_value_b * torch.finfo(torch.float64).eps
+
+    # --- a step
+
+    def step(self) -> None:
+        before, solved = self._looked(), self._solve()
+        self._look = self._solved = None
+
+        def evaluate() -> Tensor:
+            self._look = self._evaluate()
+            return self._look.value_b
+
+        def shorten() -> Tensor:
+            self._look = None
+            self.n_passes += 1
+            return self._objective.smooth_value(self.theta_bkp)
+
+        slope_b = solved.decrement_b.square()
+        backtrack(self.theta_bkp, solved.step_bq, before.value_b, slope_b, self._objective.rounding, evaluate, shorten)
+        after = self._looked()
+        is_lower_b = after.value_b < before.value_b - self._objective.rounding * before.value_b.abs()
+        is_flatter_b = after.norm(after.gradient_bq) < FLATTER * before.norm(before.gradient_bq)
+        self._n_idle_steps = 0 if bool((is_lower_b | is_flatter_b).any()) else self._n_idle_steps + 1
+        if self._n_idle_steps >= MAX_IDLE_STEPS:
+            self.ending = Outcome.STALLED
+
+    def _solve(self) -> Step:
+        """Of H s = -g, by preconditioned conjugate gradients from 0; members end together."""
+        if self._solved is None:
+            self._solved = self._conjugate_gradients(self._looked())
+        return self._solved
+
+    def _conjugate_gradients(self, look: Look) -> Step:
+        step_bq, residual_bq = torch.zeros_like(look.gradient_bq), -look.gradient_bq
+        scaled_bq = residual_bq / look.diagonal_bq
+        direction_bq, slope_b = scaled_bq.clone(), (residual_bq * scaled_bq).sum(1)
+        norm_b = slope_b.sqrt()
+        enough_b = self._enough(look, norm_b)
+        for _ in range(MAX_PRODUCTS):
+            if bool((slope_b.sqrt() <= enough_b).all()):
+                break
+            self.n_passes += 1
+            curved_bq = self._objective.hessian_product(look.weights, direction_bq.view(self.theta_bkp.shape)).flatten(
+                1
+            )
+            curvature_b = (direction_bq * curved_bq).sum(1)
+            length_b1 = torch.where(curvature_b > 0, slope_b / curvature_b, 0.0).unsqueeze(1)
+            step_bq.addcmul_(direction_bq, length_b1)
+            residual_bq.addcmul_(curved_bq, length_b1, value=-1)
+            scaled_bq = residual_bq / look.diagonal_bq
+            last_b, slope_b = slope_b, (residual_bq * scaled_bq).sum(1)
+            turn_b1 = torch.where(last_b > 0, slope_b / last_b, 0.0).unsqueeze(1)
+            direction_bq = scaled_bq.addcmul_(direction_bq, turn_b1)
+        decrement_b = -(look.gradient_bq * step_bq).sum(1)
+        return Step(step_bq, decrement_b.clamp(min=0).sqrt(), torch.where(norm_b > 0, slope_b.sqrt() / norm_b, 0.0))
+
+    def _enough(self, look: Look, norm_b: Tensor) -> Tensor:
+        assert self._first_norm_b is not None  # noqa: S101  every caller has looked
+        enough_b = norm_b * (norm_b / self._first_norm_b).sqrt().clamp(max=COARSEST)
+        if not self._has_l2:
+            return enough_b
+        aim_b = (2 * self._objective.l2_b.double() * self._tolerance * look.value_b).sqrt()  # of |g|
+        gradient_b = look.gradient_bq.norm(dim=1)
+        return torch.maximum(enough_b, SAFETY * norm_b * aim_b / gradient_b).nan_to_num(nan=0.0)
+
+    # --- written down and taken up again
+
+    def state(self) -> State:
+        pairs = {"first_value": self._first_value_b, "first_norm": self._first_norm_b}
+        tensors = {name: tensor.clone() for name, tensor in pairs.items() if tensor is not None}
+        n_passes = self.n_passes - (self._look is not None)  # the look is taken again
+        return State(tensors, {"n_passes": n_passes, "n_idle_steps": self._n_idle_steps})
+
+    def load(self, state: State) -> None:
+        self._look = self._solved = None
+        self._first_value_b, self._first_norm_b = state.tensors.get("first_value"), state.tensors.get("first_norm")
+        self.n_passes, self._n_idle_steps = state.numbers["n_passes"], state.numbers["n_idle_steps"]

@@ -1,0 +1,58 @@
+"""A fit of a growing sample of the rows: what can be learnt from it need not be learnt from all of them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradline.training.objective import Objective
+from gradline.training.problem import Problem
+from gradline.training.solvers.newton import Newton
+
+SEED = 20
+GROWTH = 4
+"""The sample is fitted after a part of it this much smaller."""
+MAX_STEPS = 30
+TOLERANCE = 1e-4
+"""Relative gap on the sample: below what the sample knows about all rows."""
+
+
+def sample_rows(problem: Problem, n_rows: int) -> Tensor:
+    """Indices in order: one at random of each of `n_rows` equal ranges, so that sorted rows are covered evenly."""
+    generator = torch.Generator().manual_seed(SEED)
+    start_r = torch.arange(n_rows + 1) * problem.n // n_rows
+    jitter_r = torch.rand(n_rows, generator=generator, dtype=torch.float64) * (start_r[1:] - start_r[:-1])
+    return (start_r[:-1] + jitter_r.long()).to(problem.y_nk.device)
+
+
+class Sample(NamedTuple):
+    """Newton's method at the minimum of a sample of the rows."""
+
+    newton: Newton
+    share_b: Tensor
+    """Of the whole weight."""
+
+
+def take_sample(objective: Objective, theta_bkp: Tensor, n_rows: int) -> Sample:
+    index_r = sample_rows(objective.problem, n_rows)
+    share_b = objective.problem.share_nb[index_r].sum(0, dtype=torch.float64).expand(len(theta_bkp))
+    return Sample(Newton(objective.on_rows(index_r), theta_bkp.clone()), share_b)
+
+
+def fit_sample(objective: Objective, theta_bkp: Tensor, n_rows: int) -> Sample | None:
+    """The minimum of a sample; None where it has none, or is hard to find."""
+    sample = take_sample(objective, theta_bkp, n_rows)
+    part = take_sample(sample.newton.objective, theta_bkp, n_rows // GROWTH)
+    if _minimise(part.newton):
+        sample.newton.theta_bkp.copy_(part.newton.theta_bkp)
+    return sample if _minimise(sample.newton) else None
+
+
+def _minimise(newton: Newton) -> bool:
+    for _ in range(MAX_STEPS):
+        if newton.is_within(TOLERANCE):
+            return True
+        newton.step()
+        if newton.ending is not None:
+            return False
+    return False

@@ -1,0 +1,108 @@
+"""L-BFGS for mid-sized problems, from the fit of a sample of the rows and with the sample's Hessian as its first.
+
+One Hessian of all rows would cost more than all the passes that this takes. The stop rule needs none either: rows
+outside the sample S only add to F's growth away from theta, so with shares of the whole weight
+
+    F(theta + v) >= F + g'v + the growth of the rows in S + l2 / 2 |v|^2,
+
+and the Newton bound (see `bounds`) holds with exp(-drift) times the Hessian of S, plus l2, in the place of H. It is up
+to n / m times what the decrement itself says, which is a step or two of work.
+
+Shapes: q = k * p parameters.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gradline.training.bounds import NEWTON, Gap, gap_of, newton_bound
+from gradline.training.factor import Factor, factorise
+from gradline.training.model import linear_predictor
+from gradline.training.objective import Objective
+from gradline.training.reach import Reach
+from gradline.training.solvers.base import State
+from gradline.training.solvers.lbfgs import Lbfgs
+from gradline.training.solvers.newton import Newton
+from gradline.training.solvers.sample import Sample, fit_sample, take_sample
+
+
+class SampledLbfgs(Lbfgs):
+    """For smooth objectives and one member. The first step is the fit of the sample; it stops on the objective gap."""
+
+    def __init__(self, objective: Objective, theta_bkp: Tensor, *, n_rows: int, memory: int = 10) -> None:
+        super().__init__(objective, theta_bkp, memory=memory, stops_on_gap=True)
+        self._n_rows = n_rows
+        self._has_started = False
+        self._sample: Sample | None = None
+
+    def is_converged(self, tolerance: float) -> bool:
+        return self._has_started and super().is_converged(tolerance)
+
+    def step(self) -> None:
+        if self._has_started:
+            super().step()
+            return
+        self._has_started = True
+        self._sample = fit_sample(self._objective, self.theta_bkp, self._n_rows)
+        if self._sample is not None:
+            self.theta_bkp.copy_(self._sample.newton.theta_bkp)
+
+    # --- the sample's Hessian as the first one
+
+    def _first_inverse(self, direction_q: Tensor) -> Tensor:
+        if self._sample is None:
+            return super()._first_inverse(direction_q)
+        factor = self._sample.newton.look().factor
+        return factor.solve(direction_q.double().unsqueeze(0))[0].to(direction_q.dtype)
+
+    def _first_length(self) -> float:
+        return super()._first_length() if self._sample is None else 1.0
+
+    # --- and as a bound of all rows'
+
+    def _least_gap(self) -> float:
+        if self._sample is None:
+            return super()._least_gap()
+        gradient_1q = self._gradient_q.double().unsqueeze(0)
+        by_sample = (gradient_1q * self._sample.newton.look().factor.solve(gradient_1q)).sum() / 2
+        return min(float(by_sample), super()._least_gap())
+
+    def gap(self) -> Gap:
+        by_penalty = super().gap()
+        if self._sample is None:
+            return by_penalty
+        newton, gradient_1q = self._sample.newton, self._gradient_q.double().unsqueeze(0)
+        factor = self._bounding_factor(newton, self._sample.share_b)
+        decrement_b = (gradient_1q * factor.solve(gradient_1q)).sum(1).clamp(min=0.0).sqrt()
+        reach = Reach(newton.objective.problem)
+        bound_b = newton_bound(decrement_b, reach.by_columns(factor))
+        if bool(bound_b > decrement_b.square()):
+            bound_b = newton_bound(decrement_b, reach.by_rows(factor))
+        by_sample = gap_of(NEWTON, by_penalty.value_b, bound_b, self._floor())
+        return by_sample if bool(by_sample.bound_b < by_penalty.bound_b) else by_penalty
+
+    def _bounding_factor(self, newton: Newton, share_b: Tensor) -> Factor:
+        """Of a matrix that is at most the Hessian, here and along any line, but for what `reach` accounts for."""
+        l2_bq, problem = newton.objective.l2_diagonal(), newton.objective.problem
+        moved_nk = linear_predictor(replace(problem, offset_n1=None), self.theta_bkp - newton.theta_bkp).double()
+        drift = moved_nk.abs().amax() if problem.k == 1 else (moved_nk.amax(1) - moved_nk.amin(1)).amax()
+        hessian_bqq = newton.look().factor.hessian()
+        hessian_bqq.diagonal(dim1=1, dim2=2).sub_(l2_bq)
+        hessian_bqq.mul_((share_b * torch.exp(-drift)).view(-1, 1, 1))
+        hessian_bqq.diagonal(dim1=1, dim2=2).add_(l2_bq)
+        return factorise(hessian_bqq)
+
+    # --- written down and taken up again
+
+    def state(self) -> State:
+        tensors, numbers = super().state()
+        if self._sample is not None:
+            tensors["sample_theta"] = self._sample.newton.theta_bkp.clone()
+        return State(tensors, numbers | {"has_started": self._has_started})
+
+    def load(self, state: State) -> None:
+        super().load(state)
+        self._has_started = state.numbers["has_started"]
+        theta_bkp = state.tensors.get("sample_theta")
+        self._sample = None if theta_bkp is None else take_sample(self._objective, theta_bkp, self._n_rows)
