@@ -23,9 +23,9 @@ OPERATORS = {
     "Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "FloorDiv": "//", "Mod": "%", "Pow": "**", "MatMult": "@",
     "BitAnd": "&", "BitOr": "|", "BitXor": "^", "USub": "-", "UAdd": "+", "Invert": "~", "Not": "not", "Eq": "==",
     "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "Is": "is", "IsNot": "is not", "In": "in",
-    "NotIn": "not in",
+    "NotIn": "not in", "LShift": "<<", "RShift": ">>",
 }  # fmt: skip
-"""Every operator by the name of Python's node; shifts are left out: nothing differentiable needs them."""
+"""Every operator by the name of Python's node."""
 
 _BEHIND = re.compile(r"(\.\w+|\([^()]*\))*")
 
@@ -40,8 +40,6 @@ class ExpressionReader(Pointer):
     def __init__(self, source: Source, scope: Scope) -> None:
         super().__init__(source)
         self.scope = scope
-        self.contexts: set[str] = set()
-        """Names of the `ctx` parameters in scope: their attributes are the program's own."""
         self._depth = 0
 
     def expression(self, node: ast.expr | None) -> s.Expression:
@@ -49,6 +47,8 @@ class ExpressionReader(Pointer):
         read = _READERS.get(type(node).__name__)
         if read is None:
             return self.unavailable(node)
+        if node is not None and self.is_ignored(node):
+            return self._ignored(node)
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise TooDeep(node)
@@ -72,25 +72,43 @@ class ExpressionReader(Pointer):
             if node.id.startswith("__"):
                 return self.fault(node, f"`{node.id}` cannot be assigned; use a name without leading underscores")
             return s.Name(self.span(node), node.id, None)
-        if isinstance(node, ast.Attribute) and not self._is_own_attribute(node):
-            allowed = ASSIGNABLE["tensor"]
-            if node.attr not in allowed:
-                names = ", ".join(f"`.{name}`" for name in sorted(allowed))
-                return self.fault(node, f"`.{node.attr}` cannot be assigned; what can: {names}")
         if isinstance(node, ast.Starred):
             return s.Star(self.span(node), self.target(node.value))
-        return self.expression(node)
+        if not isinstance(node, ast.Attribute):
+            return self.expression(node)
+        is_known = node.attr in ASSIGNABLE["tensor"] or node.attr in self.scope.own
+        made = self.expression(node) if is_known else None
+        if not isinstance(made, s.Attribute):
+            names = ", ".join(f"`.{name}`" for name in sorted(ASSIGNABLE["tensor"]))
+            return self.fault(node, f"`.{node.attr}` cannot be assigned; what can: {names}")
+        return made
+
+    def is_ignored(self, node: ast.expr) -> bool:
+        """Whether it is a use of something that draws or reports."""
+        if not isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+            return False
+        while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+            node = node.func if isinstance(node, ast.Call) else node.value
+        return isinstance(node, ast.Name) and node.id in self.scope.ignored
+
+    def _ignored(self, node: ast.expr) -> s.Expression:
+        arguments: list[s.Expression] = []
+        span = self.span(node)
+        while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+            if isinstance(node, ast.Call):
+                values = [*node.args, *(keyword.value for keyword in node.keywords)]
+                arguments.extend(
+                    self.expression(v.value if isinstance(v, ast.Starred) else _as_list(v)) for v in values
+                )
+            node = node.func if isinstance(node, ast.Call) else node.value
+        return s.Ignored(span, tuple(arguments))
 
     def parameters(self, node: ast.arguments) -> s.Parameters:
-        for odd in [*node.kwonlyargs, *([node.kwarg] if node.kwarg else [])]:
-            self.fault(odd, f"`{odd.arg}` can only be passed by name; use ordinary parameters")
         names = tuple(a.arg for a in [*node.posonlyargs, *node.args])
         defaults = tuple(self.expression(d) for d in node.defaults)
-        return s.Parameters(names, defaults, node.vararg.arg if node.vararg else None)
-
-    def _is_own_attribute(self, node: ast.Attribute) -> bool:
-        """An attribute that the program gave its `ctx`."""
-        return isinstance(node.value, ast.Name) and node.value.id in self.contexts and not node.attr.startswith("_")
+        by_name = tuple((a.arg, self.optional(d)) for a, d in zip(node.kwonlyargs, node.kw_defaults, strict=True))
+        rest, more = node.vararg, node.kwarg
+        return s.Parameters(names, defaults, rest.arg if rest else None, by_name, more.arg if more else None)
 
     def _constant(self, node: ast.Constant) -> s.Expression:
         if node.value is Ellipsis:
@@ -102,6 +120,8 @@ class ExpressionReader(Pointer):
         return s.Constant(self.span(node), node.value)
 
     def _name(self, node: ast.Name) -> s.Expression:
+        if node.id in self.scope.ignored:
+            return s.Ignored(self.span(node), ())
         fallback = self.scope.fallback(node.id)
         if node.id in self.scope.assigned:
             return s.Name(self.span(node), node.id, fallback)
@@ -132,7 +152,10 @@ class ExpressionReader(Pointer):
             if module.split(".")[0] in ABSENT_MODULES:
                 return self.fault(node, self._module_alone(path[0], module))
             return self._entry(node, [module, *path[1:]])
-        if node.attr not in MEMBERS and not self._is_own_attribute(node):
+        if node.attr == "__name__" and isinstance(node.value, ast.Attribute) and node.value.attr == "__class__":
+            kind = s.Call(self.span(node), s.Entry(self.span(node), "type"), (self.expression(node.value.value),), ())
+            return s.Attribute(self.span(node), kind, "__name__")
+        if node.attr not in MEMBERS and node.attr not in self.scope.own:
             self.expression(node.value)
             return self.fault(node, unknown_member(node.attr))
         return s.Attribute(self.span(node), self.expression(node.value), node.attr)
@@ -147,20 +170,22 @@ class ExpressionReader(Pointer):
 
     def _members(self, node: ast.Attribute, value: s.Expression, names: list[str]) -> s.Expression:
         for name in names:
-            if name not in MEMBERS:
+            if name not in MEMBERS and name not in self.scope.own:
                 return self.fault(node, unknown_member(name))
             value = s.Attribute(self.span(node), value, name)
         return value
 
     def _call(self, node: ast.Call) -> s.Expression:
+        if isinstance(node.func, ast.Name) and node.func.id in _BY_NAME and node.func.id not in self.scope.assigned:
+            return _BY_NAME[node.func.id](self, node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "__init__":
+            return self._base_init(node, node.func)
         self._check_format(node)
         function = self.expression(node.func)
         arguments = tuple(self.expression(_as_list(a) if len(node.args) == 1 else a) for a in node.args)
         keywords = tuple((k.arg or "", self.expression(k.value)) for k in node.keywords)
         for keyword in node.keywords:
-            if keyword.arg is None:
-                self.fault(keyword.value, "`**` is not available in a call; name each argument")
-            elif reason := self._bad_keyword(function, keyword.arg):
+            if keyword.arg is not None and (reason := self._bad_keyword(function, keyword.arg)):
                 self.fault(keyword, reason)
         return s.Call(self.span(node), function, arguments, keywords)
 
@@ -169,11 +194,34 @@ class ExpressionReader(Pointer):
         name = ""
         if isinstance(function, s.Entry):
             name, allowed = function.name, FUNCTIONS.get(function.name)
-        elif isinstance(function, s.Attribute):
+        elif isinstance(function, s.Attribute) and function.name not in self.scope.own:
             name, allowed = f".{function.name}", MEMBER_KEYWORDS.get(function.name)
         if allowed is None or keyword in allowed or "*" in allowed:
             return None
         return unknown_keyword(name, keyword, allowed)
+
+    def _super(self, node: ast.Call) -> s.Expression:
+        """`super()` and `super(Net, self)` are the same here."""
+        return s.Super(self.span(node))
+
+    def _base_init(self, node: ast.Call, function: ast.Attribute) -> s.Expression:
+        """`super().__init__(...)`, and `nn.Module.__init__(self, ...)`, which says the same."""
+        arguments = [self.expression(a) for a in node.args]
+        if not isinstance(self.expression(function.value), s.Super):
+            arguments = arguments[1:]
+        keywords = tuple((k.arg or "", self.expression(k.value)) for k in node.keywords)
+        init = s.Attribute(self.span(function), s.Super(self.span(function.value)), "__init__")
+        return s.Call(self.span(node), init, tuple(arguments), keywords)
+
+    def _by_name(self, node: ast.Call) -> s.Expression:
+        """`getattr(x, "name")` with the name written out, and its like, under the same checks as `x.name`."""
+        function = cast(ast.Name, node.func).id
+        if len(node.args) < 2 or node.keywords or not _is_identifier(node.args[1]):
+            return self.fault(node, f"`{function}` takes a value and a name written out, as in `{function}(x, 'grad')`")
+        name = cast(str, cast(ast.Constant, node.args[1]).value)
+        self.expression(ast.copy_location(ast.Attribute(node.args[0], name, ast.Load()), node))
+        entry = s.Entry(self.span(node), function)
+        return s.Call(self.span(node), entry, tuple(self.expression(a) for a in node.args), ())
 
     def _check_format(self, node: ast.Call) -> None:
         func = node.func
@@ -183,14 +231,12 @@ class ExpressionReader(Pointer):
             except ValueError as error:
                 self.fault(func.value, str(error))
 
-    def _sequence(self, node: ast.Tuple | ast.List) -> s.Expression:
-        kind: Literal["list", "tuple"] = "tuple" if isinstance(node, ast.Tuple) else "list"
+    def _sequence(self, node: ast.Tuple | ast.List | ast.Set) -> s.Expression:
+        kind = cast(Literal["list", "tuple", "set"], type(node).__name__.lower())
         return s.Sequence(self.span(node), kind, tuple(self.expression(item) for item in node.elts))
 
     def _mapping(self, node: ast.Dict) -> s.Expression:
-        if any(key is None for key in node.keys):
-            return self.fault(node, "`**` is not available in a dict; write the entries out")
-        items = tuple((self.expression(k), self.expression(v)) for k, v in zip(node.keys, node.values, strict=True))
+        items = tuple((self.optional(k), self.expression(v)) for k, v in zip(node.keys, node.values, strict=True))
         return s.Mapping(self.span(node), items)
 
     def _star(self, node: ast.Starred) -> s.Expression:
@@ -203,9 +249,7 @@ class ExpressionReader(Pointer):
         return s.Slice(self.span(node), *(self.optional(part) for part in (node.lower, node.upper, node.step)))
 
     def _binary(self, node: ast.BinOp) -> s.Expression:
-        operator = OPERATORS.get(type(node.op).__name__)
-        if operator is None:
-            return self.fault(node, "shifts of integers are not available")
+        operator = OPERATORS[type(node.op).__name__]
         if operator == "%" and isinstance(node.left, ast.Constant) and isinstance(node.left.value, str):
             try:
                 check_percent(node.left.value)
@@ -252,7 +296,10 @@ class ExpressionReader(Pointer):
             self.span(node), self.expression(node.value), conversion, cast("s.Text | None", self.optional(spec))
         )
 
-    def _comprehension(self, node: ast.ListComp | ast.DictComp) -> s.Expression:
+    def _walrus(self, node: ast.NamedExpr) -> s.Expression:
+        return s.Walrus(self.span(node), self.target(node.target), self.expression(node.value))
+
+    def _comprehension(self, node: ast.ListComp | ast.DictComp | ast.SetComp | ast.GeneratorExp) -> s.Expression:
         if any(generator.is_async for generator in node.generators):
             return self.fault(node, "`async` is not available")
         generators = tuple(
@@ -264,10 +311,8 @@ class ExpressionReader(Pointer):
         if isinstance(node, ast.DictComp):
             key, value = self.expression(node.key), self.expression(node.value)
             return s.Comprehension(self.span(node), "dict", key, value, generators)
-        return s.Comprehension(self.span(node), "list", None, self.expression(node.elt), generators)
-
-    def _generator(self, node: ast.GeneratorExp) -> s.Expression:
-        return self.fault(node, "a generator may only be the one argument of a call; use a list")
+        kind = _KINDS[type(node)]
+        return s.Comprehension(self.span(node), kind, None, self.expression(node.elt), generators)
 
 
 def _as_list(node: ast.expr) -> ast.expr:
@@ -286,11 +331,23 @@ def _path(node: ast.expr) -> list[str]:
     return [node.id, *reversed(names)] if isinstance(node, ast.Name) else []
 
 
+def _is_identifier(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier()
+
+
+_KINDS: dict[type, Literal["list", "set", "iterator"]] = {
+    ast.ListComp: "list", ast.SetComp: "set", ast.GeneratorExp: "iterator",
+}  # fmt: skip
 _R = ExpressionReader
+_BY_NAME: dict[str, Callable[[ExpressionReader, ast.Call], s.Expression]] = {
+    "super": _R._super, "getattr": _R._by_name, "hasattr": _R._by_name, "setattr": _R._by_name,
+}  # fmt: skip
+"""Calls whose arguments are names."""
 _READERS: dict[str, Callable[[ExpressionReader, Any], s.Expression]] = {
     "Constant": _R._constant, "Name": _R._name, "Attribute": _R._attribute, "Call": _R._call, "Tuple": _R._sequence,
     "List": _R._sequence, "Dict": _R._mapping, "Starred": _R._star, "Subscript": _R._subscript, "Slice": _R._slice,
     "BinOp": _R._binary, "UnaryOp": _R._unary, "Compare": _R._compare, "BoolOp": _R._logical, "IfExp": _R._conditional,
     "Lambda": _R._lambda, "JoinedStr": _R._text, "FormattedValue": _R._field, "ListComp": _R._comprehension,
-    "DictComp": _R._comprehension, "GeneratorExp": _R._generator,
+    "DictComp": _R._comprehension, "SetComp": _R._comprehension, "GeneratorExp": _R._comprehension, "Set": _R._sequence,
+    "NamedExpr": _R._walrus,
 }  # fmt: skip

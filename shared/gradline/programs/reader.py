@@ -1,21 +1,19 @@
 """Python's statements read into ours."""
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from gradline.programs import statements as s
 from gradline.programs.allowed import MODULES
-from gradline.programs.expressions import OPERATORS, ExpressionReader, TooDeep
+from gradline.programs.classes import ClassReader
+from gradline.programs.expressions import OPERATORS, TooDeep
 from gradline.programs.limits import MAX_DEPTH
-from gradline.programs.refused import ABSENT_MODULES
+from gradline.programs.refused import ABSENT_MODULES, IGNORED_MODULES
 from gradline.programs.scope import entry_of, unknown_entry
 
-_DECORATORS = {"torch.no_grad", "torch.enable_grad", "torch.inference_mode", "torch.autograd.no_grad"}
-_METHODS = {"forward", "backward", "setup_context"}
 
-
-class StatementReader(ExpressionReader):
+class StatementReader(ClassReader):
     """Reads a whole program."""
 
     _block_depth = 0
@@ -27,6 +25,7 @@ class StatementReader(ExpressionReader):
         for node in nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._import(node)
+        self.scope.follow_ignored()
         return self.block(tree.body)
 
     def block(self, nodes: Sequence[ast.stmt]) -> s.Block:
@@ -65,17 +64,21 @@ class StatementReader(ExpressionReader):
 
     def _import_path(self, node: ast.stmt, alias: ast.alias, path: str) -> None:
         root = path.split(".", maxsplit=1)[0]
-        if path in MODULES or root in ABSENT_MODULES or entry_of(path) or root in ("__future__", "typing"):
+        if path.startswith(IGNORED_MODULES):
+            self.scope.ignored.add(alias.asname or alias.name)
+        elif path in MODULES or root in ABSENT_MODULES or entry_of(path) or root in ("__future__", "typing"):
             self.scope.imported[alias.asname or alias.name] = path
         elif alias.name == "*":
             self.fault(node, "`import *` is not available; name what you need")
-        elif root in ("torch", "math"):
+        elif root in _ROOTS:
             self.scope.absent[alias.asname or alias.name] = unknown_entry(path)
         else:
-            self.fault(node, f"the module `{root}` is not available; a program may import torch and math")
+            self.fault(node, f"the module `{root}` is not available; a program may import {', '.join(sorted(_ROOTS))}")
 
     def _assign(self, node: ast.Assign) -> s.Statement:
         value = self.expression(node.value)
+        if all(self.is_ignored(target) or self.scope.is_ignored(target) for target in node.targets):
+            return s.Evaluate(self.span(node), value)
         return s.Assign(self.span(node), tuple(self.target(t) for t in node.targets), value)
 
     def _annotated(self, node: ast.AnnAssign) -> s.Statement | None:
@@ -85,12 +88,12 @@ class StatementReader(ExpressionReader):
         return s.Assign(self.span(node), (self.target(node.target),), self.expression(node.value))
 
     def _augment(self, node: ast.AugAssign) -> s.Statement:
-        operator = OPERATORS.get(type(node.op).__name__)
-        if operator is None:
-            self.fault(node, "shifts of integers are not available")
-        return s.Augment(self.span(node), self.target(node.target), operator or "", self.expression(node.value))
+        operator = OPERATORS[type(node.op).__name__]
+        return s.Augment(self.span(node), self.target(node.target), operator, self.expression(node.value))
 
     def _evaluate(self, node: ast.Expr) -> s.Statement:
+        if isinstance(node.value, ast.Yield) and self._n_functions:
+            return s.Yield(self.span(node), self.optional(node.value.value))
         return s.Evaluate(self.span(node), self.expression(node.value))
 
     def _for(self, node: ast.For) -> s.Statement:
@@ -109,11 +112,11 @@ class StatementReader(ExpressionReader):
         return s.If(self.span(node), self.expression(node.test), self.block(node.body), self.block(node.orelse))
 
     def _with(self, node: ast.With) -> s.Statement:
-        contexts = tuple(
-            (self.expression(item.context_expr), self.target(item.optional_vars) if item.optional_vars else None)
-            for item in node.items
-        )
+        contexts = tuple((self.expression(item.context_expr), self._entered(item.optional_vars)) for item in node.items)
         return s.With(self.span(node), contexts, self.block(node.body))
+
+    def _entered(self, node: ast.expr | None) -> s.Expression | None:
+        return None if node is None or self.scope.is_ignored(node) else self.target(node)
 
     def _try(self, node: ast.Try) -> s.Statement:
         handlers = tuple(
@@ -124,46 +127,28 @@ class StatementReader(ExpressionReader):
         )
 
     def _define(self, node: ast.FunctionDef) -> s.Statement:
-        decorators = tuple(self.expression(d) for d in node.decorator_list)
-        for decorator, read in zip(node.decorator_list, decorators, strict=True):
-            function = read.function if isinstance(read, s.Call) else read
-            if not isinstance(function, s.Entry) or function.name not in _DECORATORS:
-                self.fault(decorator, "only `@torch.no_grad()` and `@torch.enable_grad()` may stand over a function")
-        return self._function(node, decorators)
+        return self.function(node, self.decorators(node.decorator_list))
 
-    def _function(self, node: ast.FunctionDef, decorators: tuple[s.Expression, ...]) -> s.Define:
-        names = frozenset(n for part in ast.walk(node) if isinstance(part, ast.Global) for n in part.names)
+    def function(self, node: ast.FunctionDef, decorators: tuple[s.Expression, ...], binding: str = "") -> s.Define:
+        """A `def`, of the program or of a class."""
+        own = list(_own_nodes(node))
         parameters = self.parameters(node.args)
         outer, self._n_loops = self._n_loops, 0
         self._n_functions += 1
         body = self.block(node.body)
         self._n_functions -= 1
         self._n_loops = outer
-        return s.Define(self.span(node), node.name, parameters, body, decorators, names)
-
-    def _class(self, node: ast.ClassDef) -> s.Statement | None:
-        """A subclass of torch.autograd.Function: the one class that teaches autograd."""
-        bases = [self.expression(base) for base in node.bases]
-        names = [base.name for base in bases if isinstance(base, s.Entry)]
-        if names != ["torch.autograd.Function"] or len(bases) > 1 or node.keywords:
-            if not self.faults:
-                self.unavailable(node)
-            return None
-        methods = [self._method(part) for part in node.body if not _is_silent(part)]
-        return s.DefineFunction(self.span(node), node.name, tuple(m for m in methods if m is not None))
-
-    def _method(self, node: ast.stmt) -> s.Define | None:
-        if not isinstance(node, ast.FunctionDef) or node.name not in _METHODS:
-            self.fault(node, "a Function has the static methods `forward`, `backward` and `setup_context`, and no more")
-            return None
-        names = [d.id for d in node.decorator_list if isinstance(d, ast.Name)]
-        if names != ["staticmethod"] or len(node.decorator_list) != 1:
-            self.fault(node, f"`{node.name}` needs `@staticmethod` over it")
-        before = set(self.contexts)
-        self.contexts |= {a.arg for a in node.args.args[:1]}
-        method = self._function(node, ())
-        self.contexts = before
-        return method
+        return s.Define(
+            self.span(node),
+            node.name,
+            parameters,
+            body,
+            decorators,
+            frozenset(name for part in own if isinstance(part, ast.Global) for name in part.names),
+            frozenset(name for part in own if isinstance(part, ast.Nonlocal) for name in part.names),
+            any(isinstance(part, ast.Yield) for part in own),
+            binding,  # type: ignore[arg-type]
+        )
 
     def _return(self, node: ast.Return) -> s.Statement:
         if self._n_functions == 0:
@@ -198,14 +183,25 @@ class StatementReader(ExpressionReader):
 def _is_silent(node: ast.stmt) -> bool:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
         return True
-    return isinstance(node, ast.Import | ast.ImportFrom | ast.Global)
+    return isinstance(node, ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal)
+
+
+def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node of a function but those of functions within it."""
+    for part in ast.iter_child_nodes(node):
+        yield part
+        if not isinstance(part, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+            yield from _own_nodes(part)
+
+
+_ROOTS = {path.split(".")[0] for path in MODULES} - {"__future__", "typing"}
 
 
 _R = StatementReader
 _READERS: dict[str, Callable[[StatementReader, Any], s.Statement | None]] = {
     "Assign": _R._assign, "AnnAssign": _R._annotated, "AugAssign": _R._augment, "Expr": _R._evaluate, "For": _R._for,
     "While": _R._while, "If": _R._if, "With": _R._with, "Try": _R._try, "FunctionDef": _R._define,
-    "ClassDef": _R._class, "Return": _R._return, "Break": _R._jump, "Continue": _R._jump, "Pass": _R._jump,
+    "ClassDef": _R.class_, "Return": _R._return, "Break": _R._jump, "Continue": _R._jump, "Pass": _R._jump,
     "Delete": _R._delete,
     "Assert": _R._assert, "Raise": _R._raise,
 }  # fmt: skip

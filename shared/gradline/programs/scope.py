@@ -1,6 +1,7 @@
 """What names in a program stand for: entries of the table, modules, variables; and what was meant by an unknown one."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -8,6 +9,7 @@ from difflib import get_close_matches
 from gradline.programs.allowed import (
     ALIASES,
     ENTRIES,
+    EQUIVALENT,
     FUNCTIONS,
     IMPLIED,
     MEMBERS,
@@ -18,6 +20,7 @@ from gradline.programs.refused import ABSENT_MODULES, REFUSED
 
 def entry_of(path: str) -> str | None:
     """The table's full name of a dotted path, also where torch keeps it under a second module."""
+    path = EQUIVALENT.get(path, path)
     if path in ENTRIES:
         return path
     for prefix, other in ALIASES.items():
@@ -34,7 +37,27 @@ class Scope:
         self.imported: dict[str, str] = {}
         self.absent: dict[str, str] = {}
         """Imported names of torch that a program may not use, with the reason."""
+        self.ignored: set[str] = set() if "plt" in self.assigned else {"plt"}
+        """Names of what draws or reports, such as matplotlib's: their calls do nothing."""
+        self.own = frozenset(name for name in _own_members(nodes) if not name.startswith("__"))
+        """Attributes and methods that the program itself gives its objects."""
         self._nodes = nodes
+
+    def follow_ignored(self) -> None:
+        """Adds the names that are only ever assigned from what an ignored module gave: `fig, ax = plt.subplots()`."""
+        assigned: dict[str, list[str]] = {}
+        for target, value in _bindings(self._nodes):
+            for name in _names_of(target):
+                assigned.setdefault(name, []).append(_root_of(value))
+        n_before = -1
+        while len(self.ignored) > n_before:
+            n_before = len(self.ignored)
+            self.ignored |= {name for name, roots in assigned.items() if self.ignored.issuperset(roots)}
+
+    def is_ignored(self, target: ast.expr) -> bool:
+        """Whether a target has only names of what draws or reports."""
+        names = frozenset(_names_of(target))
+        return bool(names) and names <= self.ignored
 
     def module(self, name: str) -> str | None:
         """The module that a name stands for, with or without its import."""
@@ -109,6 +132,64 @@ def _assigned(nodes: list[ast.AST]) -> Iterator[str]:
             yield node.arg
         elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler) and node.name:
             yield node.name
+
+
+def _own_members(nodes: list[ast.AST]) -> Iterator[str]:
+    """What a program names itself: members of its classes, attributes of a method's first parameter, and names in text.
+
+    Text may name a member too: `register_buffer("mean", ...)`, `OrderedDict([("fc1", ...)])`.
+    """
+    for node in nodes:
+        if isinstance(node, ast.ClassDef):
+            for part in node.body:
+                yield from _members_of(part)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _NAME.fullmatch(node.value):
+            yield node.value
+
+
+def _members_of(part: ast.stmt) -> Iterator[str]:
+    if isinstance(part, ast.FunctionDef):
+        yield part.name
+        first = next(iter([*part.args.posonlyargs, *part.args.args]), None)
+        for node in ast.walk(part):
+            if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Store) or first is None:
+                continue
+            if isinstance(node.value, ast.Name) and node.value.id == first.arg:
+                yield node.attr
+    elif isinstance(part, ast.Assign | ast.AnnAssign):
+        for target in part.targets if isinstance(part, ast.Assign) else [part.target]:
+            yield from _names_of(target)
+
+
+def _bindings(nodes: list[ast.AST]) -> Iterator[tuple[ast.expr, ast.expr | None]]:
+    """Every target with what it is assigned; None where that is not an expression of its own."""
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            yield from ((target, node.value) for target in node.targets)
+        elif isinstance(node, ast.For | ast.comprehension):
+            yield node.target, node.iter
+        elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+            yield node.optional_vars, node.context_expr
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign | ast.NamedExpr):
+            yield node.target, node.value
+
+
+def _names_of(target: ast.AST) -> Iterator[str]:
+    if isinstance(target, ast.Name):
+        yield target.id
+    elif isinstance(target, ast.Tuple | ast.List):
+        for item in target.elts:
+            yield from _names_of(item)
+
+
+def _root_of(node: ast.expr | None) -> str:
+    """The name at which a chain of attributes, calls and indices starts; empty where there is none."""
+    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+_NAME = re.compile(r"[A-Za-z]\w{0,40}")
 
 
 def _requiring_grad(nodes: list[ast.AST]) -> Iterator[str]:

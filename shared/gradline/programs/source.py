@@ -14,6 +14,10 @@ _FENCE = re.compile(r"^\s*(```|~~~)")
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2007\u2009\u202f\u3000", " "))
 _INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _COMMENT_OR_BLANK = re.compile(r"^\s*(#.*)?$")
+_NOTEBOOK = re.compile(
+    r"^\s*(!\s*\w.*|%{1,2}(matplotlib|load_ext|reload_ext|autoreload|config|pip|conda|time|timeit|capture)\b.*)$"
+)
+"""Commands of a notebook that change nothing of what a program computes."""
 _OPENS_BLOCK = re.compile(r":\s*(#.*)?$|[\[({,\\]\s*(#.*)?$")
 
 
@@ -35,10 +39,14 @@ def clean(text: str) -> Source:
     _refuse_invisible(raw)
     lines = [line.translate(_SPACES) for line in raw]
     is_transcript = any(_PROMPT.match(line) for line in lines)
-    kept = _strip_prompts(lines) if is_transcript else ["" if _FENCE.match(line) else line for line in lines]
+    kept = _strip_prompts(lines) if is_transcript else ["" if _is_outside(line) else line for line in lines]
     kept = _dedent(kept)
     shifts = tuple(_shift(line, clean) for line, clean in zip(lines, kept, strict=True))
     return Source(tuple(kept), shifts, is_transcript)
+
+
+def _is_outside(line: str) -> bool:
+    return _FENCE.match(line) is not None or _NOTEBOOK.match(line) is not None
 
 
 def _refuse_invisible(lines: list[str]) -> None:

@@ -58,7 +58,8 @@ class Sequence(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Mapping(Expression):
-    items: tuple[tuple[Expression, Expression], ...]
+    items: tuple[tuple[Expression | None, Expression], ...]
+    """Keys with values; `**other` has no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,19 @@ class Call(Expression):
     function: Expression
     arguments: tuple[Expression, ...]
     keywords: tuple[tuple[str, Expression], ...]
+    """By name; `**more` has the empty name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Super(Expression):
+    """`super()` in a method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored(Expression):
+    """A call of a module that draws or reports, such as matplotlib: its arguments are evaluated, nothing is done."""
+
+    arguments: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +145,14 @@ class Conditional(Expression):
 
 
 @dataclass(frozen=True, slots=True)
+class Walrus(Expression):
+    """`(name := value)`."""
+
+    target: Expression
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class Field(Expression):
     """`{value!r:spec}` in an f-string."""
 
@@ -155,9 +177,9 @@ class Generator(Node):
 
 @dataclass(frozen=True, slots=True)
 class Comprehension(Expression):
-    """A list, or dict (with `key`), built by loops; a generator argument is built as a list."""
+    """A list, set or dict (with `key`) built by loops; a generator expression is built at once, too."""
 
-    kind: Literal["list", "dict"]
+    kind: Literal["list", "dict", "set", "iterator"]
     key: Expression | None
     value: Expression
     generators: tuple[Generator, ...]
@@ -170,6 +192,10 @@ class Parameters:
     """Of the last parameters."""
     rest: str | None
     """The name behind `*`."""
+    by_name: tuple[tuple[str, Expression | None], ...] = ()
+    """Parameters that are only passed by name, with their defaults."""
+    more: str | None = None
+    """The name behind `**`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +283,28 @@ class Define(Statement):
     body: Block
     decorators: tuple[Expression, ...]
     globals: frozenset[str]
+    nonlocals: frozenset[str] = frozenset()
+    is_generator: bool = False
+    binding: Literal["", "staticmethod", "classmethod", "property"] = ""
+    """How it becomes a member of the class it is defined in."""
 
 
 @dataclass(frozen=True, slots=True)
-class DefineFunction(Statement):
-    """`class Name(torch.autograd.Function)` with static methods."""
+class DefineClass(Statement):
+    """`class Name(base)`; the body holds methods and assignments."""
 
     name: str
-    methods: tuple[Define, ...]
+    base: Expression | None
+    body: Block
+    fields: tuple[str, ...] | None
+    """Of a dataclass, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yield(Statement):
+    """`yield value` on a line of its own."""
+
+    value: Expression | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from gradline.specs.base import Spec
 class ProgramLimits(Spec):
     """Bounds on the run; past one the job fails with code `limit_reached` and the limit's name."""
 
-    statements: int = Field(20_000, ge=1, le=200_000)
+    statements: int = Field(200_000, ge=1, le=1_000_000)
     """Statements executed, loop turns and calls included."""
     tensor_elements: int = Field(1_000_000, ge=1, le=10_000_000)
     """Of one tensor."""
     memory_mib: int = Field(1_024, ge=64, le=8_192)
     """By which the worker may grow."""
-    seconds: float = Field(20.0, gt=0.0, le=600.0)
+    seconds: float = Field(60.0, gt=0.0, le=600.0)
 
 
 class AutogradSpec(Spec):

@@ -1,6 +1,8 @@
 """What operators, calls and attributes do, by the kind of value they are used on."""
 
-from collections.abc import Iterable, Sequence, Sized
+import random
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,15 +21,30 @@ from gradline.autograd.library import (
     Operation,
 )
 from gradline.autograd.limits import Budget
-from gradline.autograd.plain import PLAIN_METHODS, bound_plain
+from gradline.autograd.objects import (
+    MISSING,
+    BoundMethod,
+    Instance,
+    Parent,
+    ProgramModule,
+    UserClass,
+    member,
+    operate,
+    operate_in_place,
+    type_name,
+)
+from gradline.autograd.plain import PLAIN_METHODS, bound_plain, check_shown, check_whole, length_of
 from gradline.autograd.precision import double, doubled
 from gradline.autograd.record.recorder import Recorder
 from gradline.autograd.registry import SPECIAL_FUNCTIONS, SPECIAL_METHODS
 from gradline.autograd.sizes import SizeGuard
 from gradline.autograd.values import Context, FunctionClass, Method, Native, UserFunction, kind_of
-from gradline.programs.allowed import METHODS
+from gradline.programs.allowed import FUNCTIONS, METHODS
 
-_ITERABLE = (list, tuple, dict, str, range, torch.Size)
+_ITERABLE = (
+    list, tuple, dict, str, range, set, Iterator, Instance, torch.nn.Sequential, torch.nn.ModuleList,
+    torch.nn.ModuleDict, torch.nn.ParameterList, torch.utils.data.DataLoader, torch.utils.data.Dataset,
+)  # fmt: skip
 
 
 class Dispatch:
@@ -39,6 +56,10 @@ class Dispatch:
         self.recorder = recorder
         self.is_double = False
         """Whether everything is computed in float64, for comparing with finite differences."""
+        self.has_ended = False
+        """Whether what is run now is not the program any more, but a piece of it again."""
+        self.random = random.Random()  # noqa: S311  the program's own draws
+        self.numpy_random = np.random.RandomState()
 
     def apply(self, operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The result of an operation, within the limits and on record."""
@@ -46,28 +67,40 @@ class Dispatch:
             check_device(kwargs["device"])
         if self.is_double:
             args, kwargs = doubled(args), {name: double(value) for name, value in kwargs.items()}
-        self.guard.check(operation.name, operation.function, args, kwargs)
-        if operation.mutates:
+        if operation.mutates:  # nothing grows in place
             self.recorder.before_mutation(args)
+        elif not operation.is_bounded:
+            self.guard.check(operation.name, operation.function, args, kwargs)
         made = operation.function(*args, **kwargs)
         self.recorder.operation(operation, args, kwargs, made)
         return made
 
     def binary(self, sign: str, left: Any, right: Any) -> Any:
         """`left sign right`."""
+        if sign in ("in", "not in"):
+            return self._contains(right, left) == (sign == "in")
         if isinstance(left, Tensor) or isinstance(right, Tensor):
             return self.apply(BINARY[sign], (left, right), {})
-        if sign in ("in", "not in"):
-            found = left in self.iterable(right)
-            return found if sign == "in" else not found
+        if isinstance(left, Instance) or isinstance(right, Instance):
+            return operate(sign, left, right)
         bound_plain(self.budget, sign, left, right)
         return BINARY[sign].function(left, right)
+
+    def _contains(self, container: Any, item: Any) -> bool:
+        if isinstance(container, Tensor):
+            return bool(self.binary("==", container, item).any())
+        if isinstance(container, range) and not isinstance(item, int):
+            self.budget.check_items(length_of(container))
+        check_whole(self.budget, item, container)
+        return item in self.iterable(container)
 
     def in_place(self, sign: str, left: Any, right: Any) -> Any:
         """`left sign= right`: changes a tensor or a list, gives a new value for the rest."""
         if isinstance(left, Tensor):
             return self.apply(IN_PLACE[sign], (left, right), {})
-        if isinstance(left, list) and sign in "+*":
+        if isinstance(left, Instance):
+            return operate_in_place(sign, left, right)
+        if isinstance(left, list | np.ndarray | set) and sign in IN_PLACE:
             bound_plain(self.budget, sign, left, right)
             return IN_PLACE[sign].function(left, right)
         return self.binary(sign, left, right)
@@ -82,61 +115,102 @@ class Dispatch:
         if isinstance(value, np.ndarray):
             return list(value)
         if not isinstance(value, _ITERABLE):
-            raise TypeError(f"'{type(value).__name__}' object is not iterable")
+            raise TypeError(f"'{type_name(value)}' object is not iterable")
         return value
 
     def items(self, value: Any) -> list[Any]:
         """All of an iterable at once, bounded."""
         iterable = self.iterable(value)
         if isinstance(iterable, Sized):
-            self.budget.check_items(len(iterable))
-        return list(iterable)
+            self.budget.check_items(length_of(iterable))
+        made = list(islice(iterable, self.budget.limits.list_items + 1))
+        self.budget.check_items(len(made))
+        return made
+
+    def key(self, value: Any) -> Any:
+        """A value as a key of a dict: Python walks through all of a tuple for that."""
+        if isinstance(value, tuple):
+            check_whole(self.budget, value)
+        return value
 
     def get_item(self, receiver: Any, index: Any) -> Any:
         if isinstance(receiver, Tensor):
             return self.apply(GET_ITEM, (receiver, index), {})
-        if isinstance(receiver, list | tuple | dict | str | range | np.ndarray | torch.nn.Sequential):
-            return receiver[index]
-        raise TypeError(f"'{type(receiver).__name__}' object is not subscriptable")
+        if isinstance(receiver, _INDEXED):
+            return receiver[self.key(index)]
+        raise TypeError(f"'{type_name(receiver)}' object is not subscriptable")
 
     def entry(self, name: str) -> Any:
         """A function or constant of the table as a value."""
-        if name in SPECIAL_FUNCTIONS:
-            special = SPECIAL_FUNCTIONS[name]
-            return _TYPES.get(name) or Native(name, lambda *args, **kwargs: special(self, list(args), kwargs))
-        if name in OPERATIONS:
-            operation = OPERATIONS[name]
-            return Native(operation.name, lambda *args, **kwargs: self.apply(operation, args, kwargs))
+        if name in _TYPES:
+            return _TYPES[name]
+        if name in SPECIAL_FUNCTIONS or name in OPERATIONS:
+            shown = name if name in SPECIAL_FUNCTIONS else OPERATIONS[name].name
+            return Native(shown, lambda *args, **kwargs: self.call_entry(name, list(args), kwargs))
         return double(VALUES[name]) if self.is_double else VALUES[name]
 
     def call_entry(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if kwargs and name in FUNCTIONS:
+            check_keywords(name, FUNCTIONS[name], kwargs)
         special = SPECIAL_FUNCTIONS.get(name)
         if special is not None:
             return special(self, args, kwargs)
         operation = OPERATIONS.get(name)
         if operation is not None:
-            return self.apply(operation, args, kwargs)
+            return self.apply(operation, args, kwargs) if "out" not in kwargs else self._into(operation, args, kwargs)
         if name.startswith("math."):
             return VALUES[name](*args, **kwargs)
         return self.call_value(VALUES[name], args, kwargs)
 
+    def _into(self, operation: Operation, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """`out=`: the result is written into a tensor that is there."""
+        out = kwargs.pop("out")
+        if torch.is_grad_enabled() and any(isinstance(value, Tensor) and value.requires_grad for value in [*args, out]):
+            operation.function(*args, **kwargs, out=out)  # says that it cannot be differentiated
+        return self.apply(TENSOR_METHODS["copy_"], (out, self.apply(operation, args, kwargs)), {})
+
     def call_value(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Calls what a name or an expression stands for, if it is one of ours to call."""
-        if isinstance(function, UserFunction | Native):
+        if isinstance(function, UserFunction | Native | BoundMethod):
             return function(*args, **kwargs)
+        if isinstance(function, UserClass):
+            return self.instance(function, args, kwargs)
+        if isinstance(function, Instance):
+            return self.call_method(function, "__call__", args, kwargs)
         if isinstance(function, torch.nn.Module):
             return SPECIAL_METHODS["module"]["forward"](self, [function, *args], kwargs)
         if isinstance(function, Method):
             return self.call_method(function.receiver, function.name, args, kwargs)
-        for name, kind in _TYPES.items():
-            if function is kind:
-                return self.call_entry(name, args, kwargs)
+        if isinstance(function, type) and function in _ENTRY_OF:
+            return self.call_entry(_ENTRY_OF[function], args, kwargs)
         if isinstance(function, type) and issubclass(function, Exception):
+            check_shown(self.budget, *args)
             return function(*args)
-        raise TypeError(f"'{type(function).__name__}' object is not callable")
+        raise TypeError(f"'{type_name(function)}' object is not callable")
+
+    def instance(self, kind: UserClass, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A new object of a class of the program."""
+        made = ProgramModule(kind) if kind.root is torch.nn.Module else Instance(kind)
+        init = kind.find("__init__")
+        if init is not MISSING:
+            init(made, *args, **kwargs)
+        elif kind.fields is not None:
+            fill_fields(made, kind, args, kwargs)
+        elif isinstance(made, ProgramModule):
+            made.is_ready = True
+        elif args or kwargs:
+            raise TypeError(f"{kind.name}() takes no arguments")
+        return made
+
+    def set_attribute(self, receiver: Any, name: str, value: Any) -> None:
+        raise NotImplementedError
 
     def call_method(self, receiver: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         kind = kind_of(receiver)
+        if kind in _OBJECTS and (own := member(receiver, name)) is not MISSING:
+            return self.call_value(own, args, kwargs)
+        if kwargs and name in METHODS.get(kind, {}):
+            check_keywords(f".{name}", METHODS[kind][name], kwargs)
         special = SPECIAL_METHODS.get(kind, {}).get(name)
         if special is not None:
             return special(self, [receiver, *args], kwargs)
@@ -144,24 +218,31 @@ class Dispatch:
             return self.apply(TENSOR_METHODS[name], (receiver, *args), kwargs)
         if name in METHODS.get(kind, {}):
             return self._plain_method(kind, receiver, name, args, kwargs)
-        if kind == "context" or name in READERS.get(kind, {}):
+        if kind in ("context", "super") or name in READERS.get(kind, {}):
             return self.call_value(self.attribute(receiver, name), args, kwargs)
         raise _no_attribute(receiver, name)
 
     def _plain_method(self, kind: str, receiver: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of Python's own types; those that could grow without bound are bounded."""
-        if kind == "list" and name == "extend":
-            self.budget.check_items(len(receiver) + len(self.items(args[0])))
+        if name in ("index", "count"):
+            check_whole(self.budget, receiver, *args)
+        if kind in ("list", "set", "dict") and name in ("extend", "update") and args:
+            args = [args[0] if isinstance(args[0], dict) else self.items(args[0]), *args[1:]]
+            self.budget.check_items(len(receiver) + len(args[0]))
         if kind == "str":
             self.budget.check_items(
                 len(receiver) + sum(a if isinstance(a, int) else len(str(a)) for a in args), "a text"
             )
         made = PLAIN_METHODS[kind][name](receiver, *args, **kwargs)
-        return list(made) if name in ("items", "keys", "values", "parameters", "named_parameters") else made
+        return list(made) if name in _LISTED else made
 
     def attribute(self, receiver: Any, name: str) -> Any:
         """An attribute out of the table, by the kind of value that it is asked of."""
         kind = kind_of(receiver)
+        if kind in _OBJECTS and (own := member(receiver, name)) is not MISSING:
+            return double(own) if self.is_double else own
+        if isinstance(receiver, Parent):
+            return self._of_parent(receiver, name)
         if kind == "tensor" and name in DERIVED:
             if name == "data":
                 self.recorder.cut(".data", receiver)
@@ -173,11 +254,49 @@ class Dispatch:
             if name == "grad":
                 self.recorder.grad_read(receiver)
             return reader(receiver)
-        if isinstance(receiver, UserFunction) and name == "__name__":
+        if isinstance(receiver, UserFunction | UserClass) and name == "__name__":
             return receiver.name
         if name in METHODS.get(kind, {}):
             return Method(receiver, name)
         raise _no_attribute(receiver, name)
+
+    def _of_parent(self, parent: Parent, name: str) -> Any:
+        """`super().name` where the class above is not the program's own."""
+        receiver = parent.receiver
+        if name == "__init__":
+            return Native("__init__", lambda *_args, **_kwargs: _mark_ready(receiver))
+        if isinstance(receiver, torch.nn.Module) and name in METHODS["module"]:
+            special = SPECIAL_METHODS["module"].get(name)
+            plain = PLAIN_METHODS["module"].get(name)
+            call = special or (lambda _it, args, kwargs: plain(*args, **kwargs) if plain is not None else None)
+            return Native(name, lambda *args, **kwargs: call(self, [receiver, *args], kwargs))
+        raise AttributeError(f"'super' object has no attribute '{name}'")
+
+
+def _mark_ready(receiver: Any) -> None:
+    if isinstance(receiver, ProgramModule):
+        receiver.is_ready = True
+
+
+def fill_fields(made: Any, kind: UserClass, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """What the `__init__` of a dataclass does."""
+    fields = kind.fields or ()
+    given = dict(zip(fields, args, strict=False)) | kwargs
+    if len(args) > len(fields) or not set(given) <= set(fields):
+        raise TypeError(f"{kind.name}.__init__() takes the fields {', '.join(fields)}")
+    for name in fields:
+        value = given.get(name, kind.members.get(name, MISSING))
+        if value is MISSING:
+            raise TypeError(f"{kind.name}.__init__() missing 1 required positional argument: '{name}'")
+        made.attributes[name] = value
+    if kind.find("__post_init__") is not MISSING:
+        kind.find("__post_init__")(made)
+
+
+def check_keywords(name: str, allowed: frozenset[str], kwargs: dict[str, Any]) -> None:
+    """Only the table's keyword arguments, also where a call names them by `**` or through a variable."""
+    if "*" not in allowed and (unknown := next((key for key in kwargs if key not in allowed), None)):
+        raise TypeError(f"{name.lstrip('.')}() got an unexpected keyword argument '{unknown}'")
 
 
 def check_device(device: Any) -> None:
@@ -188,10 +307,10 @@ def check_device(device: Any) -> None:
 
 
 def _no_attribute(receiver: Any, name: str) -> AttributeError:
-    kind = type(receiver)
-    if isinstance(receiver, FunctionClass | type):
-        return AttributeError(f"type object '{getattr(receiver, 'name', kind.__name__)}' has no attribute '{name}'")
-    return AttributeError(f"'{kind.__name__}' object has no attribute '{name}'")
+    if isinstance(receiver, FunctionClass | UserClass | type):
+        of = receiver.__name__ if isinstance(receiver, type) else receiver.name
+        return AttributeError(f"type object '{of}' has no attribute '{name}'")
+    return AttributeError(f"'{type_name(receiver)}' object has no attribute '{name}'")
 
 
 def _context_attribute(context: Context, name: str) -> Any:
@@ -204,9 +323,31 @@ def _context_attribute(context: Context, name: str) -> Any:
     raise AttributeError(f"'FunctionCtx' object has no attribute '{name}'")
 
 
+_CLASSES = ("torch.nn.", "torch.optim.", "torch.utils.", "torch.autograd.Function")
 _TYPES: dict[str, Any] = {
     "int": int, "float": float, "bool": bool, "str": str, "list": list, "tuple": tuple, "dict": dict, "range": range,
     "type": type, "torch.device": torch.device, "torch.Size": torch.Size, "torch.nn.Parameter": torch.nn.Parameter,
-    "torch.Tensor": torch.Tensor, "torch.FloatTensor": torch.FloatTensor,
+    "torch.Tensor": torch.Tensor, "torch.FloatTensor": torch.FloatTensor, "set": set, "object": object,
+    "torch.Generator": torch.Generator,
+    **{
+        name: operation.function
+        for name, operation in OPERATIONS.items()
+        if isinstance(operation.function, type) and name.startswith(_CLASSES)
+    },
 }  # fmt: skip
 """Entries that are types: they can be compared and passed to `isinstance`."""
+_ENTRY_OF = {kind: name for name, kind in _TYPES.items()}
+_OBJECTS = frozenset({"module", "instance", "class", "super"})
+"""Kinds of value whose attributes are the program's own."""
+_INDEXED = (
+    list, tuple, dict, str, range, np.ndarray, torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict,
+    torch.nn.ParameterList, torch.nn.ParameterDict, torch.utils.data.Dataset, Instance,
+)  # fmt: skip
+_HOLDING = (list, tuple, dict, str, range, set, torch.nn.ModuleDict)
+_LISTED = frozenset(
+    [
+        *("items", "keys", "values", "parameters", "named_parameters", "buffers", "named_buffers"),
+        *("modules", "named_modules", "children", "named_children"),
+    ]
+)
+"""Methods whose views and iterators are given as lists."""

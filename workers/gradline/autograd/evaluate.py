@@ -8,10 +8,11 @@ from torch import Tensor
 from gradline.autograd.dispatch import Dispatch
 from gradline.autograd.library import BINARY, UNARY
 from gradline.autograd.limits import Budget
-from gradline.autograd.plain import CONVERSIONS
+from gradline.autograd.objects import Instance, Parent, negative
+from gradline.autograd.plain import CONVERSIONS, check_shown
 from gradline.autograd.precision import double
 from gradline.autograd.record.recorder import Recorder
-from gradline.autograd.values import Frame, UserFunction
+from gradline.autograd.values import UNSET, Frame, UserFunction
 from gradline.programs import statements as s
 from gradline.programs.formats import check_spec
 
@@ -47,7 +48,21 @@ class Evaluator(Dispatch):
                 args.extend(self.items(self.value(argument.value)))
             else:
                 args.append(self.value(argument))
-        return args, {name: self.value(value) for name, value in node.keywords} if node.keywords else {}
+        kwargs: dict[str, Any] = {}
+        for name, value in node.keywords:
+            if name:
+                kwargs[name] = self.value(value)
+            else:
+                kwargs.update(self._more(self.value(value), kwargs))
+        return args, kwargs
+
+    def _more(self, value: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """What `**value` adds to the arguments of a call."""
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+            raise TypeError("argument after ** must be a mapping of names")
+        if twice := next((name for name in value if name in kwargs), None):
+            raise TypeError(f"got multiple values for keyword argument '{twice}'")
+        return value
 
     def _constant(self, node: s.Constant) -> Any:
         return node.value
@@ -87,10 +102,35 @@ class Evaluator(Dispatch):
                 items.extend(self.items(self.value(item.value)))
             else:
                 items.append(self.value(item))
-        return items if node.kind == "list" else tuple(items)
+        return items if node.kind == "list" else tuple(items) if node.kind == "tuple" else set(items)
 
     def _mapping(self, node: s.Mapping) -> Any:
-        return {self.value(key): self.value(value) for key, value in node.items}
+        made: dict[Any, Any] = {}
+        for key, value in node.items:
+            made.update(self.value(value) if key is None else {self.key(self.value(key)): self.value(value)})
+        return made
+
+    def _super(self, _node: s.Super) -> Parent:
+        frame: Frame | None = self.frame
+        while frame is not None and (frame.function is None or frame.function.owner is None):
+            frame = frame.parent
+        if frame is None or frame.function is None or not frame.function.parameters.names:
+            raise RuntimeError("super(): no arguments")
+        return Parent(frame.names[frame.function.parameters.names[0]], frame.function.owner.base)
+
+    def _ignored(self, node: s.Ignored) -> Any:
+        """Nothing is drawn; a tensor of the graph is refused as matplotlib refuses it, through numpy."""
+        for argument in node.arguments:
+            value = self.value(argument)
+            if isinstance(value, Tensor) and value.requires_grad:
+                self.spot = node
+                value.numpy()
+        return ()
+
+    def _walrus(self, node: s.Walrus) -> Any:
+        value = self.value(node.value)
+        self.assign(node.target, value)
+        return value
 
     def _subscript(self, node: s.Subscript) -> Any:
         receiver, index = self.value(node.object), self.value(node.index)
@@ -112,6 +152,8 @@ class Evaluator(Dispatch):
             return not self.truth(operand)
         if isinstance(operand, Tensor):
             return self.apply(UNARY[node.operator], (operand,), {})
+        if isinstance(operand, Instance):
+            return negative(operand)
         return UNARY[node.operator].function(operand)
 
     def _compare(self, node: s.Compare) -> Any:
@@ -149,6 +191,7 @@ class Evaluator(Dispatch):
 
     def _field(self, node: s.Field) -> str:
         value = self.value(node.value)
+        check_shown(self.budget, value)
         if node.conversion:
             value = CONVERSIONS[node.conversion](value)
         return format(value, check_spec(self._text(node.spec)) if node.spec else "")
@@ -160,10 +203,11 @@ class Evaluator(Dispatch):
         try:
             for _ in self._turns(node.generators):
                 self.budget.check_items(len(made))
-                made.append((self.value(node.key) if node.key else None, self.value(node.value)))
+                made.append((self.key(self.value(node.key)) if node.key else None, self.value(node.value)))
         finally:
             self.frame = outer
-        return dict(made) if node.kind == "dict" else [value for _, value in made]
+        values = [value for _, value in made]
+        return dict(made) if node.kind == "dict" else _COLLECT[node.kind](values)
 
     def _turns(self, generators: tuple[s.Generator, ...]) -> Iterable[None]:
         """Every turn of nested comprehension loops."""
@@ -182,17 +226,19 @@ class Evaluator(Dispatch):
 
     def function(self, name: str, parameters: s.Parameters, body: s.Block | s.Expression, **more: Any) -> UserFunction:
         defaults = tuple(self.value(default) for default in parameters.defaults)
-        return UserFunction(name, parameters, defaults, body, self.frame, self.call_function, **more)
+        by_name = tuple((key, UNSET if value is None else self.value(value)) for key, value in parameters.by_name)
+        return UserFunction(name, parameters, defaults, body, self.frame, self.call_function, by_name, **more)
 
     def call_function(self, function: UserFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
 
 
+_COLLECT: dict[str, Callable[[list[Any]], Any]] = {"list": list, "set": set, "iterator": iter}
 _E = Evaluator
 _EVALUATE: dict[type, Callable[[Evaluator, Any], Any]] = {
     s.Constant: _E._constant, s.Name: _E._name, s.Entry: _E._entry, s.Call: _E._call, s.Attribute: _E._attribute,
     s.Sequence: _E._sequence, s.Mapping: _E._mapping, s.Subscript: _E._subscript, s.Slice: _E._slice,
     s.Binary: _E._binary, s.Unary: _E._unary, s.Compare: _E._compare, s.Logical: _E._logical,
     s.Conditional: _E._conditional, s.Lambda: _E._lambda, s.Text: _E._text, s.Field: _E._field,
-    s.Comprehension: _E._comprehension,
+    s.Comprehension: _E._comprehension, s.Super: _E._super, s.Ignored: _E._ignored, s.Walrus: _E._walrus,
 }  # fmt: skip

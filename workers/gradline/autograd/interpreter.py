@@ -1,32 +1,35 @@
 """Executes the language's statements."""
 
+import gc
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from gradline.autograd import calls
-from gradline.autograd.evaluate import Evaluator
+from gradline.autograd.generators import Generators, Signal
 from gradline.autograd.library import SET_DATA, SET_ITEM
 from gradline.autograd.limits import Budget, LimitReached
+from gradline.autograd.objects import Instance, UserClass, set_member
 from gradline.autograd.record.recorder import Recorder
-from gradline.autograd.values import Context, Frame, FunctionClass, UserFunction, kind_of
+from gradline.autograd.values import Context, Frame, UserFunction, kind_of
 from gradline.errors import GradlineError
 from gradline.programs import statements as s
-
-Signal = Literal["break", "continue", "return"] | None
-"""How a statement hands control on; None is to the next one."""
 
 UNCATCHABLE = (LimitReached, GradlineError)
 """What no `except` of a program catches."""
 
 
+OBJECTS = (Instance, UserClass, torch.nn.Module)
+
 _COMPOUND = (s.For, s.While, s.If, s.With, s.Try)
 """Statements whose parts are recorded one by one."""
 
 
-class Interpreter(Evaluator):
+class Interpreter(Generators):
     """Runs one program. After an error, `failed_at` holds the statement and the piece of it that failed."""
 
     def __init__(self, program: s.Program, budget: Budget, recorder: Recorder) -> None:
@@ -37,8 +40,19 @@ class Interpreter(Evaluator):
         self._returned: Any = None
 
     def run(self) -> None:
-        """Runs the program to its end or its error."""
-        self._block(self.program.body)
+        """Runs the program to its end or its error.
+
+        Python's collector rests meanwhile: a trace only ever grows, and looking through it costs a tenth of the time.
+        Where memory runs short, the budget calls it.
+        """
+        was_collecting = gc.isenabled()
+        gc.disable()
+        try:
+            self.block(self.program.body)
+        finally:
+            self.has_ended = True
+            if was_collecting:
+                gc.enable()
 
     def release(self) -> None:
         """Lets go of every tensor: a hook of the program makes a cycle through torch that is never collected."""
@@ -63,7 +77,7 @@ class Interpreter(Evaluator):
             self.recorder.end(event, self.frame)
         return signal
 
-    def _block(self, block: s.Block) -> Signal:
+    def block(self, block: s.Block) -> Signal:
         for statement in block:
             signal = self.execute(statement)
             if signal is not None:
@@ -73,15 +87,28 @@ class Interpreter(Evaluator):
     def assign(self, target: s.Expression, value: Any) -> None:
         """Binds a name, unpacks, or changes an attribute or an element."""
         if isinstance(target, s.Name):
-            frame = self.frame.root() if target.name in self.frame.globals else self.frame
-            frame.names[target.name] = value
+            self._frame_of(target.name).names[target.name] = value
             self.recorder.assigned(target.name, value)
         elif isinstance(target, s.Sequence):
             self._unpack(target.items, self.items(value))
         elif isinstance(target, s.Subscript):
             self._set_item(self.value(target.object), self.value(target.index), value)
         elif isinstance(target, s.Attribute):
-            self._set_attribute(self.value(target.object), target.name, value)
+            self.set_attribute(self.value(target.object), target.name, value)
+            if isinstance(target.object, s.Name):
+                self.recorder.assigned(f"{target.object.name}.{target.name}", value)
+
+    def _frame_of(self, name: str) -> Frame:
+        """Where a name is bound: here, unless `global` or `nonlocal` says otherwise."""
+        frame = self.frame
+        if name in frame.globals:
+            return frame.root()
+        if frame.function is not None and name in frame.function.nonlocals:
+            while frame.parent is not None:
+                frame = frame.parent
+                if name in frame.names:
+                    return frame
+        return self.frame
 
     def _unpack(self, targets: tuple[s.Expression, ...], values: list[Any]) -> None:
         star = next((i for i, target in enumerate(targets) if isinstance(target, s.Star)), None)
@@ -99,16 +126,23 @@ class Interpreter(Evaluator):
     def _set_item(self, receiver: Any, index: Any, value: Any) -> None:
         if isinstance(receiver, Tensor):
             self.apply(SET_ITEM, (receiver, index, value), {})
+        elif isinstance(receiver, np.ndarray | torch.nn.Sequential | torch.nn.ModuleList | torch.nn.ModuleDict):
+            receiver[index] = value
+        elif isinstance(receiver, Instance):
+            self.call_method(receiver, "__setitem__", [index, value], {})
         elif isinstance(receiver, list | dict):
             if isinstance(index, slice):
                 self.budget.check_items(len(receiver) + len(self.items(value)))
-            receiver[index] = value
+            receiver[self.key(index)] = value
         else:
             raise TypeError(f"'{type(receiver).__name__}' object does not support item assignment")
 
-    def _set_attribute(self, receiver: Any, name: str, value: Any) -> None:
+    def set_attribute(self, receiver: Any, name: str, value: Any) -> None:
         if isinstance(receiver, Context):
             receiver.attributes[name] = value
+        elif isinstance(receiver, OBJECTS):
+            set_member(receiver, name, value)
+            self.recorder.changed()
         elif kind_of(receiver) != "tensor":
             raise AttributeError(f"'{type(receiver).__name__}' object has no attribute '{name}'")
         elif name == "grad":
@@ -119,6 +153,8 @@ class Interpreter(Evaluator):
             self.recorder.changed()
         elif name == "data":
             self.apply(SET_DATA, (receiver, value), {})
+        else:
+            raise AttributeError(f"'Tensor' object has no attribute '{name}'")
 
     def _assign(self, node: s.Assign) -> Signal:
         value = self.value(node.value)
@@ -134,7 +170,7 @@ class Interpreter(Evaluator):
             self._set_item(receiver, index, changed)
         elif isinstance(target, s.Attribute):
             receiver = self.value(target.object)
-            self._set_attribute(receiver, target.name, self._augmented(node, self.attribute(receiver, target.name)))
+            self.set_attribute(receiver, target.name, self._augmented(node, self.attribute(receiver, target.name)))
         else:
             self.assign(target, self._augmented(node, self.value(target)))
         return None
@@ -147,7 +183,7 @@ class Interpreter(Evaluator):
     def _evaluate(self, node: s.Evaluate) -> Signal:
         value = self.value(node.value)
         if self.program.is_transcript and value is not None and self.frame.parent is None:
-            calls.write(self, f"{value!r}\n")
+            calls.show(self, value)
         return None
 
     def _for(self, node: s.For) -> Signal:
@@ -156,25 +192,25 @@ class Interpreter(Evaluator):
             event = self.recorder.begin(node.span.line)
             self.assign(node.target, item)
             self.recorder.end(event, self.frame)
-            signal = self._block(node.body)
+            signal = self.block(node.body)
             if signal == "break":
                 return None
             if signal == "return":
                 return signal
-        return self._block(node.otherwise)
+        return self.block(node.otherwise)
 
     def _while(self, node: s.While) -> Signal:
         while self._condition(node):
             self.budget.step()
-            signal = self._block(node.body)
+            signal = self.block(node.body)
             if signal == "break":
                 return None
             if signal == "return":
                 return signal
-        return self._block(node.otherwise)
+        return self.block(node.otherwise)
 
     def _if(self, node: s.If) -> Signal:
-        return self._block(node.body if self._condition(node) else node.otherwise)
+        return self.block(node.body if self._condition(node) else node.otherwise)
 
     def _condition(self, node: s.If | s.While) -> bool:
         event = self.recorder.begin(node.span.line)
@@ -189,14 +225,14 @@ class Interpreter(Evaluator):
                 entered = stack.enter_context(calls.as_context(self.value(expression)))
                 if target is not None:
                     self.assign(target, entered)
-            return self._block(node.body)
+            return self.block(node.body)
 
     def _try(self, node: s.Try) -> Signal:
         frame = self.frame
         try:
-            signal = self._block(node.body)
+            signal = self.block(node.body)
             if signal is None:
-                signal = self._block(node.otherwise)
+                signal = self.block(node.otherwise)
         except UNCATCHABLE:
             raise
         except Exception as error:
@@ -208,7 +244,7 @@ class Interpreter(Evaluator):
             self.failed_at = None
             signal = self._handle(handler, error)
         finally:
-            final = self._block(node.final) if node.final else None
+            final = self.block(node.final) if node.final else None
         return final or signal
 
     def _handles(self, handler: s.Handler, error: Exception) -> bool:
@@ -221,26 +257,47 @@ class Interpreter(Evaluator):
         if handler.name is not None:
             self.frame.names[handler.name] = error
         try:
-            return self._block(handler.body)
+            return self.block(handler.body)
         finally:
             if handler.name is not None:
                 self.frame.names.pop(handler.name, None)
 
     def _define(self, node: s.Define) -> Signal:
         decorators = tuple(calls.decorator(self.value(decorator)) for decorator in node.decorators)
-        made = self.function(node.name, node.parameters, node.body, globals=node.globals, decorators=decorators)
-        self.frame.names[node.name] = made
+        self._frame_of(node.name).names[node.name] = self.function(
+            node.name,
+            node.parameters,
+            node.body,
+            globals=node.globals,
+            decorators=decorators,
+            nonlocals=node.nonlocals,
+            is_generator=node.is_generator,
+            binding=node.binding,
+        )
         return None
 
-    def _define_function(self, node: s.DefineFunction) -> Signal:
-        methods = {m.name: self.function(m.name, m.parameters, m.body, globals=m.globals) for m in node.methods}
-        self.frame.names[node.name] = FunctionClass(node.name, calls.function_class(node.name, methods))
+    def _define_class(self, node: s.DefineClass) -> Signal:
+        """Runs the body in a frame of its own, whose names become the members; methods do not see that frame."""
+        base = object if node.base is None else self.value(node.base)
+        outer, self.frame = self.frame, Frame({}, self.frame)
+        try:
+            for statement in node.body:
+                self.execute(statement)
+            members = self.frame.names
+        finally:
+            self.frame = outer
+        for function in members.values():
+            if isinstance(function, UserFunction) and function.frame.names is members:
+                function.frame = outer
+        outer.names[node.name] = calls.make_class(node, base, members)
         return None
 
     def call_function(self, function: UserFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls a `def` or `lambda` in a frame of its own."""
-        names = calls.bind(function, args, kwargs)
-        outer, self.frame = self.frame, Frame(names, function.frame, function.globals)
+        frame = Frame(calls.bind(function, args, kwargs), function.frame, function.globals, function)
+        if function.is_generator:
+            return self.generate(function, frame)
+        outer, self.frame = self.frame, frame
         self.call_depth += 1
         self.budget.step()
         try:
@@ -257,13 +314,16 @@ class Interpreter(Evaluator):
     def _body(self, body: s.Block | s.Expression) -> Any:
         if not isinstance(body, tuple):
             return self.value(body)
-        signal = self._block(body)
+        signal = self.block(body)
         value, self._returned = self._returned, None
         return value if signal == "return" else None
 
     def _return(self, node: s.Return) -> Signal:
         self._returned = None if node.value is None else self.value(node.value)
         return "return"
+
+    def _yield(self, _node: s.Yield) -> Signal:
+        raise RuntimeError("`yield` may not stand in a `try` of a program")
 
     def _jump(self, node: s.Jump) -> Signal:
         return None if node.kind == "pass" else node.kind
@@ -279,7 +339,7 @@ class Interpreter(Evaluator):
 
     def _assert(self, node: s.Assert) -> Signal:
         if not self.truth(self.value(node.test)):
-            raise AssertionError(*([] if node.message is None else [self.value(node.message)]))
+            raise self.call_value(AssertionError, [] if node.message is None else [self.value(node.message)], {})
         return None
 
     def _raise(self, node: s.Raise) -> Signal:
@@ -292,6 +352,7 @@ class Interpreter(Evaluator):
 _I = Interpreter
 _EXECUTE: dict[type, Callable[[Interpreter, Any], Signal]] = {
     s.Assign: _I._assign, s.Augment: _I._augment, s.Evaluate: _I._evaluate, s.For: _I._for, s.While: _I._while,
-    s.If: _I._if, s.With: _I._with, s.Try: _I._try, s.Define: _I._define, s.DefineFunction: _I._define_function,
+    s.If: _I._if, s.With: _I._with, s.Try: _I._try, s.Define: _I._define, s.DefineClass: _I._define_class,
+    s.Yield: _I._yield,
     s.Return: _I._return, s.Jump: _I._jump, s.Delete: _I._delete, s.Assert: _I._assert, s.Raise: _I._raise,
 }  # fmt: skip

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
-from gradline.autograd.checks.gradients import checks_of
+from gradline.autograd.checks.gradients import NO_CHECKS, checks_of
 from gradline.autograd.diagnoses.diagnosis import explain
 from gradline.autograd.diagnoses.hints import hints_of
 from gradline.autograd.interpreter import Interpreter
@@ -52,7 +53,7 @@ def _told(interpreter: Interpreter, trace: Trace, wishes: Wishes, error: Excepti
     result: dict[str, Any] = {"outcome": "completed" if error is None else "raised"}
     result["n_statements"] = interpreter.budget.statements
     result |= result_of(program, trace, interpreter.frame)
-    result["gradient_checks"] = checks_of(trace, interpreter) if wishes.checks else []
+    result |= checks_of(trace, interpreter) if wishes.checks else NO_CHECKS
     if wishes.symbolic and (symbolic := symbolic_of(trace)):
         result["symbolic"] = symbolic
     result["hints"] = hints_of(program, trace, result)
@@ -81,13 +82,16 @@ def torch_as_found(seed: int) -> Iterator[None]:
     """Inside, a program may seed torch and change its defaults; outside nothing shows of it."""
     dtype, grad_mode = torch.get_default_dtype(), torch.is_grad_enabled()
     anomaly, print_options = torch.is_anomaly_enabled(), vars(torch._tensor_str.PRINT_OPTS).copy()
-    generator = torch.get_rng_state()
+    generator, arrays = torch.get_rng_state(), np.get_printoptions()
     with warnings.catch_warnings(action="ignore"):
         torch.default_generator.manual_seed(seed)
         try:
             yield
         finally:
+            if torch.get_default_device().type != "cpu":
+                torch.set_default_device(None)
             torch.set_rng_state(generator)
+            np.set_printoptions(**arrays)
             torch.set_default_dtype(dtype)
             torch.set_grad_enabled(grad_mode)
             torch.autograd.set_detect_anomaly(anomaly)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from gradline.programs.allowed import ATTRIBUTES, CONSTANTS, EXCEPTIONS, FUNCTIONS, METHODS
@@ -28,6 +29,9 @@ _RANDOM = frozenset(
         "random_",
         "bernoulli_",
         "exponential_",
+        "multinomial",
+        "gumbel_softmax",
+        "Dropout",
     ]
 )
 
@@ -45,6 +49,8 @@ class Operation:
     mutates: bool = False
     """Changes its first argument in place."""
     is_random: bool = False
+    is_bounded: bool = False
+    """Whether the size of its result is known to be within the limits before it is called."""
 
     def __repr__(self) -> str:
         return repr(self.function)
@@ -74,8 +80,10 @@ BINARY = {
     for sign, function in {
         "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
         "%": operator.mod, "**": operator.pow, "@": operator.matmul, "&": operator.and_, "|": operator.or_,
-        "^": operator.xor, "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
-        ">": operator.gt, ">=": operator.ge, "is": operator.is_, "is not": operator.is_not,
+        "^": operator.xor,
+        "<<": operator.lshift, ">>": operator.rshift, "==": operator.eq, "!=": operator.ne,
+        "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+        "is": operator.is_, "is not": operator.is_not,
     }.items()
 }  # fmt: skip
 
@@ -90,7 +98,7 @@ IN_PLACE = {
     for sign, function in {
         "+": operator.iadd, "-": operator.isub, "*": operator.imul, "/": operator.itruediv, "//": operator.ifloordiv,
         "%": operator.imod, "**": operator.ipow, "@": operator.imatmul, "&": operator.iand, "|": operator.ior,
-        "^": operator.ixor,
+        "^": operator.ixor, "<<": operator.ilshift, ">>": operator.irshift,
     }.items()
 }  # fmt: skip
 
@@ -98,12 +106,13 @@ GET_ITEM = Operation("[]", operator.getitem)
 SET_ITEM = Operation("[]=", operator.setitem, mutates=True)
 SET_DATA = Operation(".data=", lambda tensor, value: setattr(tensor, "data", value), mutates=True)
 
-_BUILTIN_VALUES = {"__name__": "__main__", "torch.__version__": torch.__version__, "...": ...}
+_BUILTIN_VALUES = {"__name__": "__main__", "torch.__version__": torch.__version__, "...": ..., "numpy.newaxis": None}
 
 VALUES: dict[str, Any] = {
     **{name: getattr(math, name[5:]) for name in [*FUNCTIONS, *CONSTANTS] if name.startswith("math.")},
     **{name: _in_torch(name) for name in CONSTANTS if name.startswith("torch.")},
     **{name: getattr(builtins, name) for name in EXCEPTIONS},
+    **{name: getattr(np, name[6:]) for name in CONSTANTS if name.startswith("numpy.")},
     **_BUILTIN_VALUES,
 }
 """Constants, dtypes, kinds of error, and the functions of `math`, by full name."""

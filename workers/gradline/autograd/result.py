@@ -12,8 +12,8 @@ from gradline.autograd.record.watching import grad_of, named_tensors
 from gradline.autograd.values import Frame
 from gradline.programs.statements import Program
 
-MAX_LINES = 2_000
-"""Executed lines in the result."""
+MAX_PASSES = 500
+"""Backward passes in the result."""
 MAX_TENSORS = 200
 
 
@@ -24,7 +24,7 @@ def printed_of(trace: Trace) -> list[dict[str, Any]]:
 
 def lines_of(program: Program, trace: Trace) -> list[dict[str, Any]]:
     """Every executed line in order, repeated as often as it ran."""
-    return [_line(program, event) for event in trace.events[:MAX_LINES]]
+    return [_line(program, event) for event in trace.events]
 
 
 def tensors_of(frame: Frame) -> dict[str, Any]:
@@ -35,14 +35,14 @@ def tensors_of(frame: Frame) -> dict[str, Any]:
 
 def result_of(program: Program, trace: Trace, frame: Frame) -> dict[str, Any]:
     """The parts that need nothing but the record."""
-    n_more = max(trace.n_events - MAX_LINES, 0)
+    n_more = max(trace.n_events - len(trace.events), 0)
     return {
         "printed": printed_of(trace),
         "lines": lines_of(program, trace),
         "n_lines_left_out": n_more,
         "tensors": tensors_of(frame),
         "graph": graph_of(trace),
-        "passes": [_pass(one, trace) for one in trace.passes if one.is_done],
+        "passes": [_pass(one, trace) for one in trace.passes[:MAX_PASSES] if one.is_done],
     }
 
 

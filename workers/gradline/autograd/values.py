@@ -10,6 +10,9 @@ import torch
 
 from gradline.programs import statements as s
 
+UNSET = object()
+"""Stands for a default that a parameter does not have."""
+
 
 @dataclass(slots=True)
 class Frame:
@@ -18,6 +21,8 @@ class Frame:
     names: dict[str, Any]
     parent: "Frame | None" = None
     globals: frozenset[str] = frozenset()
+    function: "UserFunction | None" = None
+    """Whose call it is."""
 
     def root(self) -> "Frame":
         frame = self
@@ -36,8 +41,19 @@ class UserFunction:
     body: s.Block | s.Expression
     frame: Frame
     call: Callable[["UserFunction", tuple[Any, ...], dict[str, Any]], Any]
+    by_name: tuple[tuple[str, Any], ...] = ()
+    """Parameters only passed by name, with their defaults or UNSET."""
     globals: frozenset[str] = frozenset()
     decorators: tuple[Callable[[], Any], ...] = ()
+    nonlocals: frozenset[str] = frozenset()
+    is_generator: bool = False
+    binding: str = ""
+    """How it is a member of its class: `staticmethod`, `classmethod`, `property`, or as a method."""
+    owner: Any = None
+    """The class it is defined in."""
+
+    def __deepcopy__(self, _memo: Any) -> "UserFunction":
+        return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.call(self, args, kwargs)
@@ -87,7 +103,7 @@ class Context:
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
-_KINDS: dict[type, str] = {
+KINDS: dict[type, str] = {
     torch.Tensor: "tensor",
     torch.nn.Parameter: "tensor",
     torch.Size: "size",
@@ -102,6 +118,8 @@ _KINDS: dict[type, str] = {
     torch.dtype: "dtype",
     Context: "context",
     FunctionClass: "function class",
+    set: "set",
+    torch.Generator: "generator",
     UserFunction: "function",
     np.ndarray: "array",
 }
@@ -111,7 +129,10 @@ _FAMILIES: tuple[tuple[type, str], ...] = (
     (torch.autograd.graph.Node, "node"),
     (torch.nn.Module, "module"),
     (torch.optim.Optimizer, "optimizer"),
+    (torch.optim.lr_scheduler.LRScheduler, "scheduler"),
     (torch.utils.hooks.RemovableHandle, "handle"),
+    (np.random.Generator, "numpy generator"),
+    (dict, "dict"),
     (BaseException, "error"),
     (type, "type"),
     (np.generic, "array"),
@@ -120,7 +141,7 @@ _FAMILIES: tuple[tuple[type, str], ...] = (
 
 def kind_of(value: Any) -> str:
     """The kind of value under which the table keeps its methods and attributes; empty where it has none."""
-    kind = _KINDS.get(type(value))
+    kind = KINDS.get(type(value))
     if kind is not None:
         return kind
     if (isinstance(value, tuple) and hasattr(value, "_fields")) or type(value).__module__ == "torch.return_types":

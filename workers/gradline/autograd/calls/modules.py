@@ -2,6 +2,8 @@
 """Modules and optimizers."""
 
 import builtins
+from collections.abc import Iterable, Iterator
+from math import prod
 from typing import Any
 
 import torch
@@ -9,7 +11,8 @@ from torch import Tensor
 
 from gradline.autograd.dispatch import Dispatch
 from gradline.autograd.library import OPERATIONS, Operation
-from gradline.autograd.registry import SPECIAL_FUNCTIONS, SPECIAL_METHODS, Special, method
+from gradline.autograd.objects import RESERVED, ProgramModule
+from gradline.autograd.registry import SPECIAL_FUNCTIONS, SPECIAL_METHODS, Special, by_name, method
 
 
 class ModuleCall:
@@ -31,8 +34,95 @@ class ModuleCall:
 @method("module", "forward")
 def _module_forward(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
     module, *inputs = args
+    if type(module) is torch.nn.Sequential or has_program_module(module):
+        return _run_parts(it, module, inputs, kwargs)
+    bound_module(it, module, inputs)
     call = ModuleCall(module)
-    return it.apply(Operation(type(module).__name__, call), (call.own, *inputs), kwargs)
+    return it.apply(Operation(type(module).__name__, call, is_bounded=True), (call.own, *inputs), kwargs)
+
+
+def bound_module(it: Dispatch, module: torch.nn.Module, inputs: list[Any]) -> None:
+    """Refuses a call whose result would be too large; most modules give as many elements as they take."""
+    tensors = [value for value in inputs if isinstance(value, Tensor)]
+    n = float(max((tensor.numel() for tensor in tensors), default=1))
+    for part in module.modules():
+        numbers = [
+            abs(value)
+            for name in _GROWING
+            for value in _flat([part.__dict__.get(name)])
+            if isinstance(value, int) and not isinstance(value, bool)
+        ]
+        spread = prod(1.0 + 2.0 * value for value in _flat([part.__dict__.get("padding")]) if isinstance(value, int))
+        n *= max(max(numbers, default=1), 1) * spread / max(_taken(part), 1)
+    it.guard.check_elements(n)
+
+
+_GROWING = ("out_features", "out_channels", "embedding_dim", "hidden_size", "scale_factor")
+
+
+def _taken(part: torch.nn.Module) -> int:
+    """How many elements of its input one output of a module uses up at least."""
+    return int(part.__dict__.get("in_features") or part.__dict__.get("in_channels") or 1)
+
+
+def has_program_module(module: torch.nn.Module) -> bool:
+    """Whether some of it is a class of the program, whose operations are recorded one by one."""
+    return any(isinstance(part, ProgramModule) for part in module.modules())
+
+
+def _run_parts(it: Dispatch, module: torch.nn.Module, inputs: list[Any], kwargs: dict[str, Any]) -> Any:
+    has_hooks = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    if isinstance(module, torch.nn.Sequential) and not has_hooks and not kwargs:
+        for part in module:
+            inputs = [it.call_value(part, inputs, {})]
+        return inputs[0]
+    return module(*inputs, **kwargs)
+
+
+def _hooking(name: str) -> Special:
+    register = getattr(torch.nn.Module, name)
+
+    def hook(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        module, function = args
+
+        def call(*got: Any) -> Any:
+            return None if it.has_ended else it.call_value(function, list(got), {})
+
+        return register(module, call)
+
+    return hook
+
+
+SPECIAL_METHODS["module"].update(
+    {
+        name: _hooking(name)
+        for name in ("register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook")
+    }
+)
+
+
+def _registering(name: str) -> Special:
+    register = getattr(torch.nn.Module, name)
+
+    def call(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        key = args[1] if len(args) > 1 else kwargs.get("name")
+        if key in RESERVED or str(key).startswith("_"):
+            raise KeyError(f"attribute '{key}' already exists")
+        it.recorder.changed()
+        return register(*args, **kwargs)
+
+    return call
+
+
+SPECIAL_METHODS["module"].update(
+    {name: _registering(name) for name in ("register_buffer", "register_parameter", "add_module", "register_module")}
+)
+
+
+@method("module", "apply")
+def _apply(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    it.recorder.changed()
+    return args[0].apply(lambda module: it.call_value(args[1], [module], {}))
 
 
 @method("module", "zero_grad")
@@ -52,16 +142,16 @@ def _changing(name: str) -> Special:
 
 
 SPECIAL_METHODS["module"].update(
-    {name: _changing(name) for name in ("requires_grad_", "train", "eval", "double", "float")}
+    {name: _changing(name) for name in ("requires_grad_", "train", "eval", "double", "float", "load_state_dict")}
 )
 
 
 def _making_module(real: type[torch.nn.Module]) -> Special:
     def make(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        n = 1.0
-        for value in [*args, *kwargs.values()]:
-            n *= abs(value) or 1 if isinstance(value, int) else 1
-        it.budget.check_elements(n)
+        numbers = [abs(value) or 1 for value in _flat([*args, *kwargs.values()]) if isinstance(value, int)]
+        if 8.0 * prod(map(float, numbers)) * max(numbers, default=1) > it.budget.limits.tensor_elements:
+            with torch.device("meta"):
+                it.budget.check_elements(sum(p.numel() for p in real(*args, **kwargs).parameters()))
         made = real(*args, **kwargs)
         return made.double() if it.is_double else made
 
@@ -77,6 +167,14 @@ SPECIAL_FUNCTIONS.update(
 )
 
 
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _flat(value)
+        else:
+            yield value
+
+
 def _making_optimizer(real: type[torch.optim.Optimizer]) -> Special:
     def make(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return real(*args, **kwargs)
@@ -88,7 +186,7 @@ SPECIAL_FUNCTIONS.update(
     {
         name: _making_optimizer(operation.function)  # type: ignore[arg-type]
         for name, operation in OPERATIONS.items()
-        if name.startswith("torch.optim.")
+        if name.startswith("torch.optim.") and "lr_scheduler" not in name
     }
 )
 
@@ -97,9 +195,11 @@ _STEP = Operation("optimizer.step", lambda parameters, step: step(), mutates=Tru
 
 @method("optimizer", "step")
 def _step(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    optimizer = args[0]
+    given = by_name(args, kwargs, "self", "closure")
+    optimizer, closure = given["self"], given["closure"]
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    return it.apply(_STEP, (parameters, optimizer.step), {})
+    step = optimizer.step if closure is None else lambda: optimizer.step(lambda: it.call_value(closure, [], {}))
+    return it.apply(_STEP, (parameters, step), {})
 
 
 @method("optimizer", "zero_grad")

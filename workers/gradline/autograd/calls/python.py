@@ -1,28 +1,37 @@
 # ruff: noqa: ARG001, ARG005  every special function has the one signature of the registry
 """Python's own functions and methods: printing, conversions, sequences, text."""
 
-from collections.abc import Callable
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Sized
+from functools import reduce
 from typing import Any
 
 from torch import Tensor
 
 from gradline.autograd.dispatch import Dispatch
 from gradline.autograd.library import OPERATIONS
-from gradline.autograd.plain import CONVERSIONS
+from gradline.autograd.objects import MISSING, Instance, ProgramModule, UserClass
+from gradline.autograd.plain import CONVERSIONS, ROOM, check_shown, length_of
 from gradline.autograd.registry import SPECIAL_FUNCTIONS, Special, function, method
+from gradline.autograd.values import Native
 from gradline.programs.formats import fields_of
 
 
-def write(it: Dispatch, text: str) -> None:
-    """Prints, within the limit."""
-    it.budget.check_printed(len(text))
-    it.recorder.printed(text)
+def show(it: Dispatch, value: Any) -> None:
+    """What an interactive session shows of an expression."""
+    check_shown(it.budget, value)
+    shown = f"{value!r}\n"
+    it.budget.check_printed(len(shown))
+    it.recorder.printed(shown)
 
 
 @function("print")
 def _print(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
     separator, end = (" " if kwargs.get("sep") is None else kwargs["sep"]), kwargs.get("end", "\n")
-    write(it, str(separator).join(str(arg) for arg in args) + ("\n" if end is None else str(end)))
+    check_shown(it.budget, separator, end, args)
+    parts = [str(arg) for arg in args]
+    it.budget.check_printed(sum(map(len, parts)) + len(parts) * len(str(separator)))
+    it.recorder.printed(str(separator).join(parts) + ("\n" if end is None else str(end)))
 
 
 @function("len")
@@ -44,32 +53,103 @@ def _converter(kind: type) -> Special:
     return convert
 
 
+def _walking(call: Callable[..., Any], takes_items: bool = False) -> Special:
+    """A function of Python's own that walks through all of its arguments."""
+
+    def walk(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        given = [it.items(args[0]), *args[1:]] if takes_items and len(args) == 1 else args
+        check_shown(it.budget, given)
+        return call(*given, **kwargs)
+
+    return walk
+
+
+def _columns(it: Dispatch, args: list[Any]) -> list[Any]:
+    columns = list(map(it.iterable, args))
+    it.budget.check_items(sum(length_of(one) for one in columns if isinstance(one, Sized)) // ROOM, "columns")
+    return columns
+
+
+def _rows(it: Dispatch, columns: list[Any]) -> list[tuple[Any, ...]]:
+    items: list[list[Any]] = []
+    for column in columns:
+        items.append(it.items(column))
+        it.budget.check_items(sum(map(len, items)), "rows")
+    return list(zip(*items, strict=False))
+
+
 SPECIAL_FUNCTIONS.update({kind.__name__: _converter(kind) for kind in (float, int, bool)})
+SPECIAL_FUNCTIONS.update({call.__name__: _walking(call) for call in (str, repr)})
+SPECIAL_FUNCTIONS.update({call.__name__: _walking(call, takes_items=True) for call in (max, min)})
 SPECIAL_FUNCTIONS.update(
     {
         "id": lambda it, args, kwargs: id(*args, **kwargs),
-        "type": lambda it, args, kwargs: (
-            type(*args, **kwargs) if len(args) == 1 else _refuse("type() takes 1 argument")
+        "type": lambda it, args, kwargs: _type_of(*args) if len(args) == 1 else _refuse("type() takes 1 argument"),
+        "isinstance": _walking(lambda *args: _is_instance(*args)),  # noqa: PLW0108  defined below
+        "callable": lambda it, args, kwargs: callable(args[0]),
+        "set": lambda it, args, kwargs: set(it.items(args[0])) if args else set(),
+        "object": lambda it, args, kwargs: Instance(UserClass("object", object)),
+        "iter": lambda it, args, kwargs: iter(it.iterable(args[0])),
+        "next": lambda it, args, kwargs: next(*args),
+        "filter": lambda it, args, kwargs: [
+            item for item in it.items(args[1]) if it.truth(it.call_value(args[0], [item], {}) if args[0] else item)
+        ],
+        "getattr": lambda it, args, kwargs: _attribute(it, *args),
+        "hasattr": lambda it, args, kwargs: _attribute(it, args[0], args[1], MISSING) is not MISSING,
+        "setattr": lambda it, args, kwargs: it.set_attribute(*args),
+        "functools.partial": lambda it, args, kwargs: _partial(it, args[0], args[1:], kwargs),
+        "functools.reduce": lambda it, args, kwargs: reduce(
+            lambda a, b: it.call_value(args[0], [a, b], {}), it.items(args[1]), *args[2:]
         ),
-        "str": lambda it, args, kwargs: str(*args, **kwargs),
-        "repr": lambda it, args, kwargs: repr(*args, **kwargs),
-        "isinstance": lambda it, args, kwargs: isinstance(*args, **kwargs),
+        "collections.OrderedDict": lambda it, args, kwargs: OrderedDict(*args, **kwargs),
+        "collections.defaultdict": lambda it, args, kwargs: defaultdict(
+            *[lambda: it.call_value(args[0], [], {})][: len(args)], *args[1:], **kwargs
+        ),
+        "dataclasses.dataclass": lambda it, args, kwargs: args[0],
+        "tqdm.tqdm": lambda it, args, kwargs: it.iterable(args[0]),
+        "tqdm.trange": lambda it, args, kwargs: range(*args),
+        "torch.autograd.function.once_differentiable": lambda it, args, kwargs: args[0],
         "list": lambda it, args, kwargs: it.items(args[0]) if args else [],
         "tuple": lambda it, args, kwargs: tuple(it.items(args[0])) if args else (),
-        "dict": lambda it, args, kwargs: dict(it.items(args[0])) if args else dict(**kwargs),
+        "dict": lambda it, args, kwargs: dict(
+            *[args[0] if isinstance(args[0], dict) else it.items(args[0])] if args else [], **kwargs
+        ),
         "reversed": lambda it, args, kwargs: it.items(args[0])[::-1],
-        "zip": lambda it, args, kwargs: list(zip(*map(it.items, args), strict=False)),
-        "map": lambda it, args, kwargs: [
-            it.call_value(args[0], list(row), {}) for row in zip(*map(it.items, args[1:]), strict=False)
-        ],
-        "enumerate": lambda it, args, kwargs: list(enumerate(it.items(args[0]), *args[1:], **kwargs)),
-        "sorted": lambda it, args, kwargs: sorted(it.items(args[0]), **kwargs),
+        "zip": lambda it, args, kwargs: zip(*_columns(it, args), strict=bool(kwargs.get("strict"))),
+        "map": lambda it, args, kwargs: [it.call_value(args[0], list(row), {}) for row in _rows(it, args[1:])],
+        "enumerate": lambda it, args, kwargs: enumerate(it.iterable(args[0]), *args[1:], **kwargs),
+        "sorted": _walking(sorted, takes_items=True),
         "any": lambda it, args, kwargs: any(map(it.truth, it.items(args[0]))),
         "all": lambda it, args, kwargs: all(map(it.truth, it.items(args[0]))),
         "divmod": lambda it, args, kwargs: divmod(args[0], args[1]),
         "pow": lambda it, args, kwargs: it.binary("**", *args),
     }
 )
+
+
+def _type_of(value: Any) -> Any:
+    return value.user_class if isinstance(value, Instance | ProgramModule) else type(value)
+
+
+def _is_instance(value: Any, kinds: Any) -> bool:
+    if isinstance(kinds, tuple):
+        return any(_is_instance(value, kind) for kind in kinds)
+    if isinstance(kinds, UserClass):
+        return isinstance(value, Instance | ProgramModule) and value.user_class.derives_from(kinds)
+    return isinstance(value, kinds)
+
+
+def _attribute(it: Dispatch, value: Any, name: str, *default: Any) -> Any:
+    try:
+        return it.attribute(value, name)
+    except AttributeError:
+        if default:
+            return default[0]
+        raise
+
+
+def _partial(it: Dispatch, function: Any, first: list[Any], named: dict[str, Any]) -> Native:
+    return Native("partial", lambda *args, **kwargs: it.call_value(function, [*first, *args], named | kwargs))
 
 
 def _refuse(message: str) -> Any:
@@ -94,24 +174,16 @@ def _round(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if isinstance(args[0], Tensor):
         decimals = {"decimals": args[1]} if len(args) > 1 else {}
         return it.apply(OPERATIONS["torch.round"], args[:1], decimals)
+    it.budget.check_integer(sum(abs(n) for n in [*args[1:], *kwargs.values()] if isinstance(n, int)))
     return round(*args, **kwargs)
-
-
-def _chooser(choose: Callable[..., Any]) -> Special:
-    def extreme(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        return choose(*([it.items(args[0])] if len(args) == 1 else args), **kwargs)
-
-    return extreme
-
-
-SPECIAL_FUNCTIONS.update({"max": _chooser(max), "min": _chooser(min)})
 
 
 @method("str", "format")
 def _format(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> str:
     """`str.format` with plain fields, filled by us."""
     text, *values = args
-    pieces, n_used = [], 0
+    check_shown(it.budget, values, kwargs)
+    pieces, n_used, n_characters = [], 0, 0
     for literal, name, conversion, spec in fields_of(text):
         pieces.append(literal)
         if name is None:
@@ -120,9 +192,9 @@ def _format(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> str:
         n_used += name == ""
         value = CONVERSIONS[conversion](value)
         pieces.append(format(value, spec))
-    made = "".join(pieces)
-    it.budget.check_items(len(made), "a text")
-    return made
+        n_characters += len(literal) + len(pieces[-1])
+        it.budget.check_items(n_characters, "a text")
+    return "".join(pieces)
 
 
 @method("str", "join")

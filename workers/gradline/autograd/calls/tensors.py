@@ -9,12 +9,15 @@ from torch import Tensor
 
 from gradline.autograd.dispatch import Dispatch, check_device
 from gradline.autograd.library import OPERATIONS, TENSOR_METHODS, Operation
+from gradline.autograd.limits import LARGE
 from gradline.autograd.registry import SPECIAL_METHODS, Special, by_name, function, method
 
 
 def _cutting(name: str) -> Special:
     def cut(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
         it.recorder.cut(f".{name}()", args[0])
+        if args[0].numel() > LARGE:
+            it.budget.check_memory()
         if name == "detach":
             return it.apply(TENSOR_METHODS["detach"], args, kwargs)
         return TENSOR_METHODS[name].function(*args, **kwargs)
@@ -57,7 +60,10 @@ def _device(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> torch.devi
 def _flagging(name: str) -> Special:
     def flag(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
         it.recorder.changed()
-        return TENSOR_METHODS[name].function(*args, **kwargs)
+        made = TENSOR_METHODS[name].function(*args, **kwargs)
+        if name == "retain_grad":
+            it.recorder.retained(args[0])
+        return made
 
     return flag
 
@@ -97,9 +103,9 @@ def _remove(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
 
 @function("torch.Tensor", "torch.FloatTensor")
 def _tensor_class(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
-    """`torch.Tensor([1., 2.])`; with sizes it would show whatever was in memory."""
-    if len(args) != 1 or kwargs or not isinstance(args[0], list | tuple | Tensor | np.ndarray):
-        raise TypeError("torch.Tensor with sizes shows whatever was in memory: use torch.zeros")
+    """`torch.Tensor([1., 2.])`; with sizes it holds zeros, not whatever was in memory."""
+    if all(isinstance(arg, int) for arg in args):
+        return it.apply(OPERATIONS["torch.zeros"], args or [0], kwargs)
     return it.apply(_OLD_TENSOR, args, kwargs)
 
 
@@ -107,6 +113,36 @@ _OLD_TENSOR = Operation("Tensor", torch.Tensor)
 
 
 # --- random numbers ---
+
+
+@function("torch.cuda.manual_seed", "torch.cuda.manual_seed_all", "torch.cuda.synchronize", "torch.cuda.empty_cache")
+def _nothing_here(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """`torch.manual_seed` seeds every device; the rest is done at the end of a program."""
+
+
+@function("torch.set_default_device")
+def _default_device(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """The processor is the default already."""
+    device = by_name(args, kwargs, "device")["device"]
+    check_device(device)
+    if device is not None and torch.device(device).type != "cpu":
+        torch.set_default_device(device)
+
+
+@function("torch.set_num_threads", "torch.use_deterministic_algorithms")
+def _as_it_is(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """Programs run deterministically, on one thread."""
+
+
+_PRINT_LIMITS = {"precision": 30, "threshold": 10_000, "edgeitems": 100, "linewidth": 1_000}
+
+
+@function("torch.set_printoptions")
+def _set_printoptions(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """As torch does it, as far as it can be printed."""
+    given = by_name(args, kwargs, *_PRINT_LIMITS)
+    bounded = {name: min(value, _PRINT_LIMITS.get(name, value)) for name, value in given.items() if value is not None}
+    torch.set_printoptions(**bounded)
 
 
 @function("torch.manual_seed")

@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 
 from gradline.autograd.dispatch import Dispatch
+from gradline.autograd.limits import LimitReached
 from gradline.autograd.record.recorder import Transform
 from gradline.autograd.registry import SPECIAL_FUNCTIONS, Special, as_list, by_name, function
 from gradline.autograd.values import Native
 
+MAX_ORDER = 6
+"""Transforms within one another: each may multiply the work by as much as the function has operations."""
 MAX_TRANSFORMED = 1_024
 """Elements that a Jacobian, Hessian or batch transform is taken by."""
 
@@ -25,10 +28,10 @@ def _transforming(name: str, make: Callable[..., Any], multiplies: bool) -> Spec
         real = make(_callback(it, function), *args[1:], **kwargs)
 
         def call(*given: Any, **named: Any) -> Any:
-            with _inside(it, given if multiplies else ()):
+            by = argnums if isinstance(argnums, tuple) else (argnums,)
+            with _inside(it, tuple(given[i] for i in by if i < len(given)) if multiplies else (), 1 + (name == "hessian")):
                 made = real(*given, **named)
             gradient = made[0] if kwargs.get("has_aux") or name == "grad_and_value" else made
-            by = argnums if isinstance(argnums, tuple) else (argnums,)
             if not named and not kwargs.get("has_aux"):
                 it.recorder.transform(Transform(name, _callback(it, function), given, by, None, gradient))
             return made
@@ -98,7 +101,7 @@ def _functional(name: str) -> Special:
         function, inputs = _callback(it, given["func"]), given["inputs"]
         primals = tuple(as_list(inputs))
         more = {key: value for key, value in kwargs.items() if key not in ("func", "inputs")}
-        with _inside(it, primals if name in ("jacobian", "hessian") else ()):
+        with _inside(it, primals if name in ("jacobian", "hessian") else (), 1 + name.startswith("h")):
             made = real(function, inputs, *args[2:], **more)
         directions = tuple(as_list(given["v"])) if given["v"] is not None else None
         gradient = made if name in ("jacobian", "hessian") else made[1]
@@ -140,14 +143,18 @@ def _callback(it: Dispatch, function: Any) -> Callable[..., Any]:
 
 
 @contextmanager
-def _inside(it: Dispatch, batch: tuple[Any, ...] = ()) -> Iterator[None]:
+def _inside(it: Dispatch, batch: tuple[Any, ...] = (), order: int = 1) -> Iterator[None]:
     """Inside a transform: nothing is recorded, and tensors may be as many at once as `batch` has elements."""
     n = max((value.numel() for value in batch if isinstance(value, Tensor)), default=1)
     if n > MAX_TRANSFORMED:
         it.budget.check_elements(float(n) * it.budget.limits.tensor_elements / MAX_TRANSFORMED)
     outer, it.guard.share = it.guard.share, max(it.guard.share * n, 1)
+    it.guard.depth += order
     try:
+        if it.guard.depth > MAX_ORDER:
+            raise LimitReached("transforms", f"transforms of functions more than {MAX_ORDER} within one another")
         with it.recorder.suspended():
             yield
     finally:
         it.guard.share = outer
+        it.guard.depth -= order

@@ -1,12 +1,12 @@
 """Autograd's own graph as far as the program has reached it: nodes, what they saved, when that was freed."""
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradline.autograd.record.snapshots import is_leaf, keeps_gradient
 from gradline.autograd.record.tape import Entry
 
 MAX_NODES = 20_000
@@ -83,11 +83,6 @@ class Network:
             if self.known[node].saved is None:
                 self.known[node].saved = saved_by(node)
 
-    def retaining(self) -> list[Tensor]:
-        """Tensors inside the graph that keep their gradient."""
-        outputs = [k.output for k in self.known.values() if k.output is not None]
-        return [output for output in outputs if not is_leaf(output) and keeps_gradient(output)]
-
     def freed(self, nodes: Iterable[Any], one: Any) -> int:
         """Marks what these nodes saved as freed; how many tensors that were."""
         n = 0
@@ -115,8 +110,20 @@ class Network:
         return list(order)
 
 
+LOOKING = threading.local()
+"""Whether what a node saved is being read by us, and not by the program or its backward pass."""
+
+
 def saved_by(node: Any) -> list[Saved]:
     """What a node keeps for its backward; nothing once it is freed."""
+    LOOKING.now = True
+    try:
+        return _saved_by(node)
+    finally:
+        LOOKING.now = False
+
+
+def _saved_by(node: Any) -> list[Saved]:
     found = []
     for name in _saved_names(type(node)):
         try:
@@ -125,8 +132,10 @@ def saved_by(node: Any) -> list[Saved]:
             if "modified by an inplace operation" in str(error):
                 found.append(Saved(name, None))
             continue
-        values = value if isinstance(value, tuple) else (value,)
-        found.extend(Saved(name, item) for item in values if isinstance(item, Tensor))
+        if isinstance(value, Tensor):
+            found.append(Saved(name, value))
+        elif isinstance(value, tuple):
+            found += [Saved(name, item) for item in value if isinstance(item, Tensor)]
     return found
 
 

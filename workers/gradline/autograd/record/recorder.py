@@ -93,6 +93,9 @@ class Recorder:
         """Runs the call; what it returns."""
         return backward.call()
 
+    def retained(self, tensor: Tensor) -> None:
+        """`retain_grad` was called on a tensor."""
+
     def transform(self, transform: Transform) -> None:
         """A transform gave a gradient."""
 

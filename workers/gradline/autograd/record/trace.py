@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gradline.autograd.library import Operation
+from gradline.autograd.limits import LimitReached
 from gradline.autograd.record.events import Event, Pass
 from gradline.autograd.record.network import Network
 from gradline.autograd.record.recorder import Backward, Recorder, Transform
@@ -16,7 +17,10 @@ from gradline.autograd.record.tape import Tape
 from gradline.autograd.record.watching import State, differences, grad_of, named_tensors, tensors_inside
 from gradline.autograd.values import Frame
 
-MAX_EVENTS = 20_000
+MAX_EVENTS = 2_000
+"""Executed lines written down; what a long loop does after them is computed, and no longer watched."""
+MAX_TWICE = 5_000
+"""Operations below a gradient that is to be differentiated again: each order may have several times as many."""
 
 
 class Trace(Recorder):
@@ -44,6 +48,8 @@ class Trace(Recorder):
         self.states: dict[int, State] = {}
         self._event: Event | None = None
         self._n_suspended = 0
+        self._retained: dict[int, Tensor] = {}
+        """Tensors inside the graph that the program told to keep their gradient."""
         self._pass: Pass | None = None
 
     def begin(self, line: int) -> Event | None:
@@ -56,7 +62,7 @@ class Trace(Recorder):
     def end(self, event: Event | None, frame: Frame) -> None:
         if event is None:
             return
-        if event.has_changed:
+        if event.has_changed and not self.is_full:
             self._look_around(event, frame)
             if event.outer is not None:
                 event.outer.has_changed = True
@@ -68,6 +74,14 @@ class Trace(Recorder):
         if event.outer is not None:
             self.line = event.outer.line
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more lines are written down."""
+        return self.n_events >= MAX_EVENTS
+
+    def retained(self, tensor: Tensor) -> None:
+        self._retained[id(tensor)] = tensor
+
     def failed(self, event: Event | None, frame: Frame) -> None:
         if event is not None:
             while self._event is not None and self._event is not event:
@@ -78,6 +92,10 @@ class Trace(Recorder):
     def assigned(self, name: str, value: Any) -> None:
         event = self._event
         if event is None or self._n_suspended:
+            return
+        if self.is_full:
+            if isinstance(value, Tensor):
+                self.names[id(value)] = [(name, event.line, self.n_events)]
             return
         if isinstance(value, Tensor):
             shot = snapshot(value)
@@ -152,6 +170,7 @@ class Trace(Recorder):
         for kept in (self.passes, self.transforms, self.cuts, self.grad_reads, self.kept, self.caught_errors):
             kept.clear()
         self.states.clear()
+        self._retained.clear()
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
@@ -167,8 +186,12 @@ class Trace(Recorder):
         one = Pass(len(self.passes), backward, self.line, self.n_events, len(self.tape.entries))
         self.passes.append(one)
         order = self.network.discover(backward.roots, self._arrived)
+        if backward.creates_graph and len(order) > MAX_TWICE:
+            raise LimitReached(
+                "graph_nodes", f"a gradient to differentiate again through more than {MAX_TWICE} operations"
+            )
         leaves = [node.variable for node in order if hasattr(node, "variable")]
-        watched = {id(t): t for t in [*leaves, *(backward.inputs or []), *self.network.retaining()]}
+        watched = {id(t): t for t in [*leaves, *(backward.inputs or []), *self._retained.values()]}
         one.before = {key: _copy(grad_of(tensor)) for key, tensor in watched.items()} if backward.accumulates else {}
         outer, self._pass = self._pass, one
         self.changed()
@@ -202,7 +225,8 @@ class Trace(Recorder):
 
     def _arrived(self, node: Any, gradients: tuple[Tensor | None, ...]) -> None:
         if self._pass is not None:
-            self._pass.arrived.append((node, [None if g is None else values_of(g) for g in gradients]))
+            values = [] if self.is_full else [None if g is None else values_of(g) for g in gradients]
+            self._pass.arrived.append((node, values))
 
     def _look_around(self, event: Event, frame: Frame) -> None:
         """Notes every named tensor that is no longer as it was last seen."""
@@ -211,7 +235,10 @@ class Trace(Recorder):
             if id(tensor) in seen:
                 continue
             seen.add(id(tensor))
-            state, shot = self.states.get(id(tensor)), snapshot(tensor)
+            state = self.states.get(id(tensor))
+            if state is not None and state.still_holds():
+                continue
+            shot = snapshot(tensor)
             now = State(tensor, shot)
             self.states[id(tensor)] = now
             if state is not None:
