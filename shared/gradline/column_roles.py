@@ -46,7 +46,8 @@ def _unknown(
     asked |= {f"types.{name}": name for name in data.types}
     for field, name in asked.items():
         if name not in by_name:
-            yield InputFault(f"spec.data.{field}", name, f"no such column; the columns are: {', '.join(map(repr, by_name))}")
+            known = ", ".join(map(repr, by_name))
+            yield InputFault(f"spec.data.{field}", name, f"no such column; the columns are: {known}")
     for i, pair in enumerate(pairs):
         for name in pair:
             if name not in features:
