@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradline.column_roles import find_level
+from gradline.data.gathering import plain_values
 from gradline.data.sample import Roles
 from gradline.data.targets import check_numbers, on_scale_of_fit
 from gradline.specs.logistic_regression import Dataset
@@ -31,20 +32,25 @@ def roles_of(table: pa.Table, data: Dataset, family: str) -> Roles:
 
 def _classes(column: pa.ChunkedArray, positive: Any) -> tuple[list[Any], Tensor]:
     """Classes in sorted order, except that a positive one named by the spec comes last."""
-    classes = sorted(pc.unique(column).to_pylist())
+    classes, code_n = _coded(column)
     if positive is not None and (at := find_level(positive, classes)) is not None:
         classes.append(classes.pop(at))
-    code = pc.index_in(column, value_set=pa.array(classes, column.type))
-    return classes, _tensor(code).long()
+        order_c = torch.arange(len(classes))
+        order_c[at:] -= 1
+        order_c[at] = len(classes) - 1
+        code_n = order_c[code_n]
+    return classes, code_n
 
 
 def _codes(table: pa.Table, name: str | None) -> Tensor | None:
-    """A number for each value, from 0, in sorted order."""
-    if name is None:
-        return None
-    column = table.column(name)
+    return None if name is None else _coded(table.column(name))[1]
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[list[Any], Tensor]:
+    """The values in sorted order, and which of them each row has."""
     values = pc.unique(column)
-    return _tensor(pc.index_in(column, value_set=values.take(pc.sort_indices(values)))).long()
+    values = values.take(pc.sort_indices(values))
+    return values.to_pylist(), _tensor(pc.index_in(column, value_set=values)).long()
 
 
 def _numbers(table: pa.Table, name: str | None) -> Tensor | None:
@@ -52,4 +58,4 @@ def _numbers(table: pa.Table, name: str | None) -> Tensor | None:
 
 
 def _tensor(column: pa.ChunkedArray) -> Tensor:
-    return torch.from_numpy(np.array(column.to_numpy()))
+    return torch.from_numpy(np.concatenate([plain_values(chunk) for chunk in column.chunks]))

@@ -10,7 +10,7 @@ from torch import Tensor
 from gradline.data.matrix import ROWS_AT_ONCE
 
 CONSTANT = 1e-12
-"""A column whose deviation is smaller than this share of its largest value is constant; in float32 its rounding."""
+"""A feature whose deviation is smaller than this share of its mean is constant; or than what rounding leaves."""
 
 
 def moments(x_np: Tensor, d: int, share_n: Tensor) -> tuple[Tensor, Tensor]:
@@ -19,19 +19,17 @@ def moments(x_np: Tensor, d: int, share_n: Tensor) -> tuple[Tensor, Tensor]:
         return _sparse_moments(x_np, d, share_n)
     first_d = x_np[:ROWS_AT_ONCE, :d].mean(0)
     sum_d, square_d = torch.zeros(2, d, dtype=torch.float64)
-    largest_d = torch.zeros(d, dtype=x_np.dtype)
-    is_uniform, share_n = share_n.stride() == (0,), share_n.to(x_np.dtype)
+    # Shares would leave float32's range: of a row in a billion, squared. Weights relative to the mean row do not.
+    weight_n = (share_n * len(x_np)).to(x_np.dtype)
     for start in range(0, len(x_np), ROWS_AT_ONCE):
-        x_rd, share_r = x_np[start : start + ROWS_AT_ONCE, :d], share_n[start : start + ROWS_AT_ONCE]
-        largest_d = torch.maximum(largest_d, x_rd.abs().amax(0))
-        x_rd = x_rd - first_d
-        sum_d += x_rd.sum(0) if is_uniform else share_r @ x_rd
-        square_d += x_rd.square_().sum(0) if is_uniform else share_r @ x_rd.square_()
-    if is_uniform:
-        sum_d, square_d = sum_d / len(x_np), square_d / len(x_np)
-    deviation_d = (square_d - sum_d.square()).clamp_(min=0).sqrt()
-    threshold = max(CONSTANT, torch.finfo(x_np.dtype).eps) * largest_d.double()
-    return first_d.double() + sum_d, torch.where(deviation_d <= threshold, 0.0, deviation_d)
+        weight_r, x_rd = weight_n[start : start + ROWS_AT_ONCE], x_np[start : start + ROWS_AT_ONCE, :d] - first_d
+        sum_d += weight_r @ x_rd
+        square_d += weight_r @ x_rd.square_()
+    shift_d, square_d = sum_d / len(x_np), square_d / len(x_np)
+    mean_d = first_d.double() + shift_d
+    deviation_d = (square_d - shift_d.square()).clamp_(min=0).sqrt()
+    least_d = max(CONSTANT, 8 * torch.finfo(x_np.dtype).eps) * mean_d.abs()
+    return mean_d, torch.where(deviation_d <= least_d, 0.0, deviation_d)
 
 
 def _sparse_moments(x_np: Tensor, d: int, share_n: Tensor) -> tuple[Tensor, Tensor]:

@@ -65,7 +65,9 @@ def certificate_of(objective: Objective, theta_bkp: Tensor, outcome: Outcome, to
 
 
 def separates(problem: Problem, theta_bkp: Tensor) -> bool:
-    """Whether every row is strictly on the side of its own class."""
+    """Whether every row is strictly on the side of its own class; numbers have no sides."""
+    if not problem.family.is_classification:
+        return False
     z_nk = linear_predictor(problem, theta_bkp)
     if problem.k == 1:
         return bool((z_nk * (problem.y_nk * 2 - 1) > 0).all())
