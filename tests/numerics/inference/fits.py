@@ -25,6 +25,10 @@ class Fitted(NamedTuple):
     def theta_q(self) -> Tensor:
         return self.minimum.theta_bq[0]
 
+    @property
+    def value(self) -> float:
+        return float(self.minimum.evaluation.value_b)
+
     def table(self, kind: str = "hessian", *, is_contrast: bool = False, confidence: float = 0.95) -> Table:
         inverse = inverse_of(self.minimum.evaluation.information_bqq[0])
         variance = dispersion(self.likelihood, float(self.minimum.evaluation.value_b), len(self.theta_q))

@@ -37,7 +37,7 @@ def test_a_binomial_fit_tells_what_logit_tells(name):
     x, y = logit_data(name)
     ours, theirs = fit(x, y, Family.BINOMIAL), sm.Logit(y, sm.add_constant(x)).fit(disp=0, tol=1e-12, method="newton")
     same_table(ours.table(), theirs)
-    summary = summarise(ours.problem, ours.theta_q, len(ours.theta_q))
+    summary = summarise(ours.likelihood, ours.theta_q, ours.value, len(ours.theta_q))
     same(
         [summary.log_likelihood, summary.null_log_likelihood, summary.aic, summary.bic, summary.mcfadden_r_squared],
         [theirs.llf, theirs.llnull, theirs.aic, theirs.bic, theirs.prsquared],
@@ -76,7 +76,7 @@ def test_a_multinomial_fit_tells_what_mnlogit_tells_of_each_class_against_the_fi
         (table.p_value_m, theirs.pvalues),
     ):
         same(ours_m.view(k - 1, -1).T, rotated(theirs_pk))
-    summary = summarise(ours.problem, ours.theta_q, len(ours.theta_q))
+    summary = summarise(ours.likelihood, ours.theta_q, ours.value, len(ours.theta_q))
     same(
         [summary.log_likelihood, summary.null_log_likelihood, summary.aic, summary.bic, summary.df_model],
         [theirs.llf, theirs.llnull, theirs.aic, theirs.bic, theirs.df_model],
@@ -99,7 +99,7 @@ def test_a_poisson_fit_tells_what_glm_tells(name):
     theirs = sm.GLM(y, sm.add_constant(x), family=sm.families.Poisson()).fit(tol=1e-14, tol_criterion="params")
     ours = fit(x, y, Family.POISSON)
     same_table(ours.table(), theirs)
-    summary = summarise(ours.problem, ours.theta_q, len(ours.theta_q))
+    summary = summarise(ours.likelihood, ours.theta_q, ours.value, len(ours.theta_q))
     same(
         [summary.log_likelihood, summary.deviance, summary.null_deviance, summary.pearson_chi2, summary.aic],
         [theirs.llf, theirs.deviance, theirs.null_deviance, theirs.pearson_chi2, theirs.aic],
@@ -113,7 +113,7 @@ def test_a_poisson_fit_takes_exposure_as_an_offset():
     theirs = sm.GLM(y, sm.add_constant(x), family=sm.families.Poisson(), exposure=exposure).fit(tol=1e-14)
     ours = fit(x, y, Family.POISSON, offset_n=torch.as_tensor(np.log(exposure)))
     same_table(ours.table(), theirs)
-    summary = summarise(ours.problem, ours.theta_q, len(ours.theta_q))
+    summary = summarise(ours.likelihood, ours.theta_q, ours.value, len(ours.theta_q))
     same([summary.deviance, summary.null_deviance], [theirs.deviance, theirs.null_deviance])
 
 
@@ -133,7 +133,7 @@ def test_a_gaussian_fit_tells_what_ols_tells(kind):
 def test_the_summary_of_a_gaussian_fit_is_that_of_ols():
     x, y = least_squares()
     theirs, ours = sm.OLS(y, sm.add_constant(x)).fit(), fit(x, y, Family.GAUSSIAN)
-    summary = summarise(ours.problem, ours.theta_q, len(ours.theta_q))
+    summary = summarise(ours.likelihood, ours.theta_q, ours.value, len(ours.theta_q))
     squares = summary.least_squares
     assert squares is not None
     same(
@@ -150,7 +150,7 @@ def test_without_an_intercept_a_gaussian_fit_is_that_of_ols():
     x, y = least_squares()
     theirs, ours = sm.OLS(y, x).fit(), fit(x, y, Family.GAUSSIAN, has_intercept=False)
     same(ours.table().std_error_m, theirs.bse)
-    summary = summarise(ours.problem, ours.theta_q, len(ours.theta_q))
+    summary = summarise(ours.likelihood, ours.theta_q, ours.value, len(ours.theta_q))
     assert summary.least_squares is not None
     same(summary.least_squares.r_squared, theirs.rsquared)
 
@@ -187,7 +187,7 @@ def test_longley_has_the_values_that_nist_certifies():
     table = ours.table()
     np.testing.assert_allclose(table.estimate_m, LONGLEY_CERTIFIED["estimate"], rtol=1e-9)
     np.testing.assert_allclose(table.std_error_m, LONGLEY_CERTIFIED["std_error"], rtol=1e-9)
-    squares = summarise(ours.problem, ours.theta_q, 7).least_squares
+    squares = summarise(ours.likelihood, ours.theta_q, ours.value, 7).least_squares
     assert squares is not None
     np.testing.assert_allclose(
         [squares.sigma, squares.r_squared, squares.f_statistic],

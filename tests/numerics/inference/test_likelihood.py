@@ -9,7 +9,7 @@ from torch.autograd.functional import hessian, jacobian
 
 from gradline.inference.likelihood import Likelihood
 from gradline.inference.parameters import all_parameters, free_parameters
-from gradline.inference.penalised import FirthLikelihood, RidgeLikelihood
+from gradline.inference.penalised import FirthLikelihood, RidgeLikelihood, ridge_matrix
 from gradline.training import Family, Objective, Problem, make_problem
 
 FAMILIES = list(Family)
@@ -112,5 +112,9 @@ def test_ridge_is_the_penalty_of_training(family, has_intercept):
     told = RidgeLikelihood(likelihood, 0.7).evaluate(theta_bq)
     value_b = Objective(problem, l2=0.7).smooth_value(all_parameters(problem, theta_bq))
     torch.testing.assert_close(told.value_b, value_b * likelihood.n_weighed)
-    value = lambda t_q: RidgeLikelihood(likelihood, 0.7).evaluate(t_q.unsqueeze(0)).value_b[0]  # noqa: E731
+
+    def value(theta_q: torch.Tensor) -> torch.Tensor:
+        ridge = theta_q @ ridge_matrix(problem) @ theta_q
+        return likelihood.value(theta_q.unsqueeze(0))[0] + likelihood.n_weighed * 0.35 * ridge
+
     torch.testing.assert_close(told.gradient_bq[0], jacobian(value, theta_bq[0]))

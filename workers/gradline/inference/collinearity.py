@@ -20,6 +20,10 @@ _DEPENDENT = 1e-11
 precision rounds at 4e-15 of the variance, so that a copy in that precision is found."""
 
 
+_CLEAR = 1e3
+"""Inflation below which single precision is enough."""
+
+
 class DependentSet(NamedTuple):
     """A feature that is a linear combination of others (and the intercept)."""
 
@@ -39,7 +43,26 @@ class Collinearity(NamedTuple):
 
 
 def examine_collinearity(problem: Problem) -> Collinearity:
-    correlation_dd, is_constant_d = _correlations(problem)
+    """From training's own products where they say enough, else exactly."""
+    return _at_a_glance(problem) or _exactly(*_correlations(problem))
+
+
+def _at_a_glance(problem: Problem) -> Collinearity | None:
+    """None where columns are far from zero, or where there is something to find."""
+    d, gram_pp = problem.d, problem.products.gram(problem.share_nb[:, :1].contiguous())
+    square_d = gram_pp.diagonal()[:d]
+    gram_dd = gram_pp[:d, :d] - torch.outer(gram_pp[d, :d], gram_pp[d, :d]) if problem.has_intercept else gram_pp
+    if bool((gram_dd.diagonal() <= 0.01 * square_d).any()):
+        return None
+    scale_d = gram_dd.diagonal().sqrt()
+    correlation_dd = gram_dd / scale_d / scale_d.unsqueeze(1)
+    factor_dd, fault = torch.linalg.cholesky_ex(correlation_dd)
+    vif_d = torch.cholesky_inverse(factor_dd).diagonal()
+    is_clear = int(fault) == 0 and float(vif_d.max()) < _CLEAR
+    return Collinearity([], [], d, vif_d, _condition(correlation_dd)) if is_clear else None
+
+
+def _exactly(correlation_dd: Tensor, is_constant_d: Tensor) -> Collinearity:
     varying = (~is_constant_d).nonzero().squeeze(1)
     reduced_ss = correlation_dd[varying][:, varying]
     vif_d = torch.full_like(is_constant_d, torch.nan, dtype=torch.float64)
@@ -78,9 +101,8 @@ def _correlations(problem: Problem) -> tuple[Tensor, Tensor]:
         gram_dd += x_rd.T @ x_rd
     if problem.has_intercept:
         gram_dd -= torch.outer(sum_d, sum_d)
-    deviation_d = gram_dd.diagonal().clamp(min=0.0).sqrt()
-    is_constant_d = deviation_d <= 1e-10 * largest_d
-    scale_d = torch.where(is_constant_d, 1.0, deviation_d)
+    is_constant_d = gram_dd.diagonal() <= (1e-10 * largest_d).square()
+    scale_d = torch.where(is_constant_d, 1.0, gram_dd.diagonal().sqrt())
     return gram_dd / scale_d / scale_d.unsqueeze(1), is_constant_d
 
 

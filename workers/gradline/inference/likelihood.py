@@ -4,8 +4,9 @@
     dV       = sum_n w_n x_n (mean_n - y_n)'
     d2V      = sum_n w_n (C_n kron x_n x_n')      C_n: diag(mean) - mean mean' for classes, mean for poisson, else 1
 
-Weights are frequencies: a row of weight 2 is that row twice. Unlike gradline.training, which minimises the mean in the
-dtype of the data, this keeps the sum, drops the reference class, and reads the data in blocks that it turns to float64.
+Weights are frequencies: a row of weight 2 is that row twice. Unlike gradline.training, which minimises the mean over
+rows in the dtype of the data, this keeps the sum, drops the reference class, and reads the data in blocks that it turns
+to float64; only where one member asks for much does it turn to training's own pass.
 
 Shapes: b members, n rows, r rows of a block, p columns of x, f free outputs, q = f * p.
 """
@@ -16,11 +17,13 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from gradline.inference.parameters import n_free_outputs
+from gradline.inference.parameters import all_parameters, n_free_outputs
 from gradline.inference.rows import blocks_of, rows_between
 from gradline.training import Family, Problem
+from gradline.training.loss import Want, make_loss
 
 _MAX_PAIRED_COLUMNS = 64
+_MANY_ROWS = 100_000
 
 
 class Evaluation(NamedTuple):
@@ -96,6 +99,8 @@ class Likelihood:
 
     def evaluate(self, theta_bq: Tensor) -> Evaluation:
         b = len(theta_bq)
+        if b == 1 and self._weight_nb is self.problem.weight_nb and self.suits_training:
+            return self._evaluate_as_training(theta_bq)
         value_b = theta_bq.new_zeros(b)
         gradient_mp = theta_bq.new_zeros(b * self.f, self.p)
         information = _Information(b, self.f, self.p, theta_bq)
@@ -105,6 +110,18 @@ class Likelihood:
             gradient_mp += weighted_rbf.flatten(1).T @ block.x_rp
             information.add(block.x_rp, self.curvature(block) * block.weight_rb[:, :, None, None])
         return Evaluation(value_b, gradient_mp.view(b, self.q), information.matrix())
+
+    @property
+    def suits_training(self) -> bool:
+        """Training's pass is in float64 too, or there are so many rows that no standard error feels the rounding."""
+        return self.problem.y_nk.dtype == torch.float64 or self.problem.n >= _MANY_ROWS
+
+    def _evaluate_as_training(self, theta_1q: Tensor) -> Evaluation:
+        loss = make_loss(self.problem, 1)
+        value_b, gradient_bkp, hessian_bqq, *_ = loss.derivatives(all_parameters(self.problem, theta_1q), Want.HESSIAN)
+        assert hessian_bqq is not None  # noqa: S101  asked for
+        n, first = self.n_weighed, gradient_bkp[0].numel() - self.q
+        return Evaluation(n * value_b, n * gradient_bkp.flatten(1)[:, first:], n * hessian_bqq[:, first:, first:])
 
     def value(self, theta_bq: Tensor) -> Tensor:
         """V alone."""

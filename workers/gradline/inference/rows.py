@@ -5,7 +5,6 @@ Shapes: n rows, r rows of a block, p columns of x with the column of ones.
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
 
 from gradline.training import Problem
@@ -23,16 +22,9 @@ def blocks_of(problem: Problem, width: int) -> Iterator[slice]:
 
 def rows_between(problem: Problem, rows: slice) -> Tensor:
     """x_rp of a block."""
-    if problem.is_sparse:
-        return rows_at(problem, torch.arange(rows.start, rows.stop, device=problem.x_np.device))
-    return _with_ones(problem, problem.x_np[rows].double())
+    return problem.products.block(rows.start, rows.stop).double()
 
 
 def rows_at(problem: Problem, index_r: Tensor) -> Tensor:
     """x_rp of the rows with these indices."""
-    x_rp = problem.rows(index_r).x_np
-    return _with_ones(problem, (x_rp.to_dense() if problem.is_sparse else x_rp).double())
-
-
-def _with_ones(problem: Problem, x_rp: Tensor) -> Tensor:
-    return torch.cat((x_rp, x_rp.new_ones(len(x_rp), 1)), 1) if problem.implies_ones else x_rp
+    return problem.rows(index_r).products.block(0, len(index_r)).double()

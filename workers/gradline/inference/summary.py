@@ -49,11 +49,10 @@ class Summary(NamedTuple):
     least_squares: LeastSquares | None
 
 
-def summarise(problem: Problem, theta_q: Tensor, n_determined: int) -> Summary:
-    """`n_determined`: parameters that the rows determine."""
-    likelihood = Likelihood(problem)
-    n = likelihood.n_weighed
-    value, pearson = _value_and_pearson(likelihood, theta_q)
+def summarise(likelihood: Likelihood, theta_q: Tensor, value: float, n_determined: int) -> Summary:
+    """`value`: V at theta; `n_determined`: parameters that the rows determine."""
+    problem, n = likelihood.problem, likelihood.n_weighed
+    pearson = _pearson(likelihood, theta_q, value)
     null_value = null_value_of(problem)
     log_l, null_log_l = _log_likelihood(likelihood, value), _log_likelihood(likelihood, null_value)
     n_null = likelihood.f if problem.has_intercept else 0
@@ -83,40 +82,41 @@ def null_value_of(problem: Problem) -> float:
     """V of the model without features."""
     # Without an intercept a column of zeros stands in, so that theta does not matter.
     x_n1 = torch.full_like(problem.y_nk[:, :1], float(problem.has_intercept))
-    null = replace(problem, x_np=x_n1, has_intercept=True, implies_ones=False)
-    likelihood, start_1q = Likelihood(null), _null_start(null)
-    if not problem.has_intercept or problem.offset_n1 is None:
-        return float(likelihood.value(start_1q))
-    return float(minimise(likelihood, start_1q).evaluation.value_b)
-
-
-def _null_start(problem: Problem) -> Tensor:
-    """theta_1q that predicts the mean of the target, which without an offset is the minimum."""
+    null = Likelihood(replace(problem, x_np=x_n1, has_intercept=True, implies_ones=False))
     mean_k = (problem.share_nb[:, :1].double() * problem.y_nk.double()).sum(0)
-    if problem.family == Family.MULTINOMIAL:
-        return (mean_k[1:].log() - mean_k[0].log()).clamp(-30.0, 30.0).unsqueeze(0)
-    if problem.family == Family.BINOMIAL:
+    if not problem.has_intercept or problem.offset_n1 is not None:
+        start_1q = _null_start(problem.family, mean_k)
+        if not problem.has_intercept:
+            return float(null.value(start_1q))
+        return float(minimise(null, start_1q).evaluation.value_b)
+    if problem.family.is_classification:
+        share_c = mean_k if len(mean_k) > 1 else torch.cat((1 - mean_k, mean_k))
+        return -null.n_weighed * float(torch.xlogy(share_c, share_c).sum())
+    return float(null.value(_null_start(problem.family, mean_k)))
+
+
+def _null_start(family: Family, mean_k: Tensor) -> Tensor:
+    """theta_1q that predicts the mean of the target, which without an offset is the minimum."""
+    if family == Family.MULTINOMIAL:
+        return mean_k.new_zeros(1, len(mean_k) - 1)
+    if family == Family.BINOMIAL:
         return torch.logit(mean_k, 1e-13).unsqueeze(0)
-    if problem.family == Family.POISSON:
+    if family == Family.POISSON:
         return mean_k.clamp(min=1e-13).log().unsqueeze(0)
     return mean_k.unsqueeze(0)
 
 
-def _value_and_pearson(likelihood: Likelihood, theta_q: Tensor) -> tuple[float, float]:
-    """V, and sum_n w_n (y - mean)' C^- (y - mean)."""
-    value, pearson = 0.0, 0.0
-    family = likelihood.problem.family
+def _pearson(likelihood: Likelihood, theta_q: Tensor, value: float) -> float:
+    """sum_n w_n (y - mean)^2 / C of numbers; classes, whose rows are seen once each, have none that says anything."""
+    if likelihood.problem.family == Family.GAUSSIAN:
+        return 2 * value
+    if likelihood.problem.family != Family.POISSON:
+        return math.nan
+    pearson = 0.0
     for block in likelihood.blocks(theta_q.unsqueeze(0)):
-        value += float((block.loss_rb * block.weight_rb).sum())
-        mean_rf, residual_rf = block.mean_rbf[:, 0], block.residual_rbf[:, 0]
-        share_rf = residual_rf.square() if family == Family.GAUSSIAN else residual_rf.square() / mean_rf
-        if family == Family.BINOMIAL:
-            share_rf = share_rf / block.rest_rbf[:, 0]
-        elif family == Family.MULTINOMIAL:
-            rest_r1 = 1 - mean_rf.sum(1, keepdim=True)
-            share_rf = torch.cat((share_rf, residual_rf.sum(1, keepdim=True).square() / rest_r1), 1)
-        pearson += float((share_rf * block.weight_rb).sum())
-    return value, pearson
+        share_rb = (block.residual_rbf.square() / block.mean_rbf).sum(2)
+        pearson += float((share_rb * block.weight_rb).sum())
+    return pearson
 
 
 def _log_likelihood(likelihood: Likelihood, value: float) -> float:

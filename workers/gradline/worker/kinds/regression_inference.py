@@ -50,7 +50,7 @@ def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination) ->
     told = nothing._replace(replicates=replicates)
     theta_q = free_parameters(prepared.train, fit.theta_bkp[0])
     if withheld is not None or fit.evaluation is None:
-        block = {"withheld": withheld, **_whole(spec, prepared, fit, theta_q, len(theta_q)), **_drawn(replicates)}
+        block = {"withheld": withheld, **_whole(spec, fit, theta_q, len(theta_q)), **_drawn(replicates)}
         return told._replace(block=block)
     inverse = inverse_of(fit.evaluation.information_bqq[0])
     return _estimated(spec, prepared, fit, theta_q, inverse, told)
@@ -109,7 +109,7 @@ def _estimated(
         "confidence": asked.confidence,
         "intervals": None if asked.intervals == "none" else "wald" if told.profile is None else "profile",
         "weights": "frequencies" if spec.model.class_weights is None else "sampling",
-        **_whole(spec, prepared, fit, theta_q, n_determined),
+        **_whole(spec, fit, theta_q, n_determined),
         **_drawn(told.replicates),
     }
     return told._replace(block=block)
@@ -183,16 +183,25 @@ def _percentiles(spec: LogisticRegressionSpec, prepared: Prepared, replicates: R
 # --- the fit as a whole
 
 
-def _whole(
-    spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, theta_q: Tensor, n_determined: int
-) -> dict[str, Any]:
-    summary = summarise(prepared.train, theta_q, n_determined)
+def _whole(spec: LogisticRegressionSpec, fit: Examination, theta_q: Tensor, n_determined: int) -> dict[str, Any]:
+    likelihood = fit.likelihood
+    assert likelihood is not None  # noqa: S101  examined
+    summary = summarise(likelihood, theta_q, _value(likelihood, fit, theta_q), n_determined)
     told = {name: _finite(value) for name, value in summary._asdict().items() if name != "least_squares"}
     is_plain = not is_penalised(fit.objective) and fit.mend is None and spec.model.class_weights is None
     is_plain = is_plain and fit.infinite_m is None
     if not is_plain:  # they are of a maximum of the likelihood
         told |= dict.fromkeys(("aic", "bic", "likelihood_ratio_p_value"))
     return told | _least_squares(summary, is_plain=is_plain)
+
+
+def _value(likelihood: Likelihood, fit: Examination, theta_q: Tensor) -> float:
+    """Minus the log-likelihood, up to what the data alone decide."""
+    if fit.evaluation is not None and fit.mend is None:
+        return float(fit.evaluation.value_b)
+    if likelihood.suits_training:
+        return likelihood.n_weighed * float(fit.objective.fitness(fit.theta_bkp).loss_b)
+    return float(likelihood.value(theta_q.unsqueeze(0)))
 
 
 def _least_squares(summary: Summary, *, is_plain: bool) -> dict[str, Any]:
