@@ -35,6 +35,9 @@ class Prepared:
     """The first training rows as the source spells them."""
     preprocessing: Preprocessing
     train: Problem
+    """Weights of classes included."""
+    judged: Problem
+    """The training rows as predictions of them are judged: without the weights of classes, as the validation rows."""
     validation: Problem | None
     fold_n: Tensor | None
     """The fold of every training row, where there is a cross-validation."""
@@ -65,13 +68,19 @@ def prepare(
     )
     family = family_of(spec.model, train.roles.classes)
     factor_c = class_factors(train.roles, spec.model)
-    problem = _problem(x_np, train.roles, family, has_intercept, device, factor_c)
+    judged = _problem(x_np, train.roles, family, has_intercept, device)
     validation = None
     if held_out:
         preprocessing.warn_of_unlisted(held_out[0], warn)
         x_np = preprocessing.apply(held_out[0])
         validation = _problem(x_np, held_out[0].roles, family, has_intercept, device)
-    return Prepared(train.title, train.roles.classes, examples, preprocessing, problem, validation, fold_n)
+    problem = judged if factor_c is None else _with_class_weights(judged, factor_c)
+    return Prepared(train.title, train.roles.classes, examples, preprocessing, problem, judged, validation, fold_n)
+
+
+def _with_class_weights(problem: Problem, factor_c: Tensor) -> Problem:
+    factor_n1 = factor_c.to(problem.y_nk)[problem.class_n].unsqueeze(1)
+    return replace(problem, weight_nb=factor_n1 if problem.weight_nb is None else problem.weight_nb * factor_n1)
 
 
 def _samples(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, *, is_shifted: bool) -> list[Sample]:
@@ -118,29 +127,21 @@ def _folds(roles: Roles, spec: LogisticRegressionSpec) -> Tensor | None:
     return assign_folds(roles, spec.n_folds, spec.split)
 
 
-def _problem(
-    x_np: Tensor,
-    roles: Roles,
-    family: Family,
-    has_intercept: bool,
-    device: torch.device,
-    factor_c: Tensor | None = None,
-) -> Problem:
-    """With weights of rows times those of their classes."""
+def _problem(x_np: Tensor, roles: Roles, family: Family, has_intercept: bool, device: torch.device) -> Problem:
     if roles.offset_n is not None and family == Family.MULTINOMIAL:
         raise PermanentError("spec.data.offset: a multinomial family has no place for an offset", code="bad_data")
-    weight_n = roles.weight_n
-    if factor_c is not None:
-        factor_n = factor_c[roles.target_n]
-        weight_n = factor_n if weight_n is None else weight_n * factor_n
     return Problem(
         x_np.to(device),
         _targets(roles, family, x_np.dtype).to(device),
         family,
         has_intercept,
-        None if weight_n is None else weight_n.to(device, x_np.dtype).unsqueeze(1),
-        None if roles.offset_n is None else roles.offset_n.to(device, x_np.dtype).unsqueeze(1),
+        _column(roles.weight_n, x_np.dtype, device),
+        _column(roles.offset_n, x_np.dtype, device),
     )
+
+
+def _column(values_n: Tensor | None, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+    return None if values_n is None else values_n.to(device, dtype).unsqueeze(1)
 
 
 def _targets(roles: Roles, family: Family, dtype: torch.dtype) -> Tensor:

@@ -39,13 +39,13 @@ class Evaluation:
             return wanted
         if self.prepared.train.family != Family.BINOMIAL or not self.is_finite:
             return 0.5
-        said = self._judge(self.prepared.validation or self.prepared.train, 0.5)
+        said = self._judge(self.prepared.validation or self.prepared.judged, 0.5)
         is_one_n = said.target_n == 1
         return choose_threshold(said.response_nc[:, 1], is_one_n, said.weight_n, wanted.metric, wanted.at_least)
 
     @cached_property
     def train(self) -> Judgement:
-        return self._judge(self.prepared.train, self.threshold)
+        return self._judge(self.prepared.judged, self.threshold)
 
     @cached_property
     def validation(self) -> Judgement | None:

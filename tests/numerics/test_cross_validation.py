@@ -1,0 +1,88 @@
+"""Cross-validation: one batched fit of all folds says what separate fits would."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
+
+from gradline.data.sample import Roles
+from gradline.data.split import assign_folds
+from gradline.errors import PermanentError
+from gradline.specs.logistic_regression import Split
+from gradline.storage import ArtifactStore
+from tests.numerics.attempts import MemoryAttempt, train
+from tests.unit.data.uploads import ID, stored
+
+CANCER = {"source": "builtin", "name": "breast_cancer"}
+L2 = 0.01
+
+
+def by_scikit_learn(fold_n: np.ndarray, weight_n: np.ndarray | None = None) -> list[float]:
+    """Held-out log loss of separate fits; features are standardised once, as ours are."""
+    x, y = load_breast_cancer(return_X_y=True)
+    x = StandardScaler().fit_transform(x)
+    losses = []
+    for fold in range(int(fold_n.max()) + 1):
+        kept = fold_n != fold
+        weights = np.ones(len(y)) if weight_n is None else weight_n
+        model = LogisticRegression(C=1 / (L2 * weights[kept].sum()), tol=1e-10, max_iter=10_000)
+        model.fit(x[kept], y[kept], sample_weight=weights[kept])
+        losses.append(log_loss(y[~kept], model.predict_proba(x[~kept])[:, 1]))
+    return losses
+
+
+@pytest.mark.parametrize("solver", ["auto", "lbfgs", "newton-cg"])
+def test_each_fold_is_held_out_from_its_own_member(solver: str):
+    result, _ = train(
+        data=CANCER, split={"folds": 4}, penalty={"l2": L2}, solver={"name": solver}, stop={"tolerance": 1e-10}
+    )
+    _, y = load_breast_cancer(return_X_y=True)
+    fold_n = assign_folds(Roles(torch.as_tensor(y).long(), [0, 1]), 4, Split(folds=4))
+    found = result["cross_validation"]["metrics"]["log_loss"]
+    assert found["values"] == pytest.approx(by_scikit_learn(fold_n.numpy()), rel=1e-4)
+    assert found["mean"] == pytest.approx(np.mean(found["values"]))
+    assert found["std"] == pytest.approx(np.std(found["values"], ddof=1))
+
+
+def test_class_weights_move_the_members_but_not_the_measure():
+    result, _ = train(data=CANCER, split={"folds": 4}, penalty={"l2": L2}, model={"class_weights": {"malignant": 3.0}})
+    _, y = load_breast_cancer(return_X_y=True)
+    fold_n = assign_folds(Roles(torch.as_tensor(y).long(), [0, 1]), 4, Split(folds=4))
+    expected = by_scikit_learn(fold_n.numpy(), np.where(y == 0, 3.0, 1.0))
+    assert result["cross_validation"]["metrics"]["log_loss"]["values"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_cross_validation_changes_nothing_of_the_fit_itself():
+    alone, _ = train(data=CANCER, penalty={"l2": L2})
+    folded, _ = train(data=CANCER, penalty={"l2": L2}, split={"folds": 3})
+    assert alone["cross_validation"] is None
+    assert folded["coefficients"] == alone["coefficients"]
+    assert folded["metrics"] == alone["metrics"]
+
+
+def upload(tmp_path: Any, rows: list[str]) -> MemoryAttempt:
+    attempt = MemoryAttempt()
+    attempt.store = ArtifactStore(f"file://{tmp_path}")
+    attempt.uploads[ID] = stored(attempt.store, "\n".join(["a,g,y", *rows]).encode())
+    return attempt
+
+
+def data(**roles: str) -> dict[str, Any]:
+    return {"source": "dataset", "dataset_id": ID, "target": "y", "features": ["a"]} | roles
+
+
+def test_a_column_may_name_the_folds(tmp_path):
+    rows = [f"{i % 7},{'xyz'[i % 3]},{(i * i) % 5}" for i in range(60)]
+    result, _ = train(upload(tmp_path, rows), data=data(fold="g"), model={"family": "poisson"})
+    assert result["cross_validation"]["folds"] == 3
+    assert result["metrics"]["validation"] is None
+
+
+def test_a_column_that_names_too_few_folds_is_refused(tmp_path):
+    with pytest.raises(PermanentError, match="names one fold only"):
+        train(upload(tmp_path, [f"{i},x,{i % 2}" for i in range(10)]), data=data(fold="g"))
