@@ -19,21 +19,25 @@ def flat(values: Iterable[Any]) -> Iterable[Any]:
             yield value
 
 
-ELEMENTWISE = frozenset(
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ELEMENTWISE = _words(
     """
     + - * / // % ** == != < <= > >= & | ^ add sub subtract mul multiply div divide true_divide floor_divide remainder
     fmod pow maximum minimum fmax fmin atan2 hypot logaddexp lerp addcmul addcdiv where clamp clip clamp_min clamp_max
     eq ne lt le gt ge isclose allclose equal logical_and logical_or logical_xor masked_fill mse_loss l1_loss
     smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div poisson_nll_loss
     cosine_similarity expand_as view_as reshape_as type_as
-    """.split()
+    """
 )
-NOT_LARGER = frozenset(
+NOT_LARGER = _words(
     """
     cross_entropy nll_loss layer_norm batch_norm softmax log_softmax normalize gather index_select take masked_select
     scatter scatter_add index_add dropout sum mean max min amax amin argmax argmin norm std var view reshape permute
     transpose flatten squeeze unsqueeze t detach clone to type sort topk cumsum flip roll split chunk
-    """.split()
+    """
 )
 """Operations whose result has at most as many elements as their largest operand."""
 

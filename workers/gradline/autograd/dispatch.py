@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -89,8 +90,8 @@ class Dispatch:
     def _contains(self, container: Any, item: Any) -> bool:
         if isinstance(container, Tensor):
             return bool(self.binary("==", container, item).any())
-        if isinstance(container, range) and not isinstance(item, int):
-            self.budget.check_items(length_of(container))
+        if not isinstance(container, Sized) or (isinstance(container, range) and not isinstance(item, int)):
+            container = self.items(container)
         check_whole(self.budget, item, container)
         return item in self.iterable(container)
 
@@ -156,6 +157,8 @@ class Dispatch:
         if special is not None:
             return special(self, args, kwargs)
         operation = OPERATIONS.get(name)
+        if operation is not None and kwargs.get("inplace"):
+            operation = replace(operation, mutates=True)
         if operation is not None:
             return self.apply(operation, args, kwargs) if "out" not in kwargs else self._into(operation, args, kwargs)
         if name.startswith("math."):
@@ -224,7 +227,7 @@ class Dispatch:
 
     def _plain_method(self, kind: str, receiver: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of Python's own types; those that could grow without bound are bounded."""
-        if name in ("index", "count"):
+        if name in ("index", "count", "add", "remove", "discard", "sort"):
             check_whole(self.budget, receiver, *args)
         if kind in ("list", "set", "dict") and name in ("extend", "update") and args:
             args = [args[0] if isinstance(args[0], dict) else self.items(args[0]), *args[1:]]

@@ -102,7 +102,7 @@ class Evaluator(Dispatch):
                 items.extend(self.items(self.value(item.value)))
             else:
                 items.append(self.value(item))
-        return items if node.kind == "list" else tuple(items) if node.kind == "tuple" else set(items)
+        return items if node.kind == "list" else tuple(items) if node.kind == "tuple" else set(map(self.key, items))
 
     def _mapping(self, node: s.Mapping) -> Any:
         made: dict[Any, Any] = {}

@@ -41,11 +41,11 @@ def check_whole(budget: Budget, *values: Any) -> None:
 def check_shown(budget: Budget, *values: Any) -> None:
     """The same for values that are about to be made text."""
     for value in values:
-        if isinstance(value, (*_HOLDERS, Tensor)):
+        if isinstance(value, (*_HOLDERS, Tensor, np.ndarray)):
             _Measure(budget, _shown_elements).of(value)
 
 
-_HOLDERS = (list, tuple, dict, str, BaseException)
+_HOLDERS = (list, tuple, dict, set, str, BaseException)
 
 
 class _Measure:
@@ -64,6 +64,8 @@ class _Measure:
             return 1 + value.bit_length() // 3
         if isinstance(value, Tensor):
             return self._of_tensor(value)
+        if isinstance(value, np.ndarray):
+            return int(value.size) if value.size <= np.get_printoptions()["threshold"] else 1_000
         return self._of_container(value, depth) if isinstance(value, _HOLDERS) else 1
 
     def _of_container(self, value: Any, depth: int) -> int:
@@ -134,7 +136,7 @@ def _bound_percent(budget: Budget, text: str, values: Any) -> None:
 def _broadcast(sign: str, left: Any, right: Any) -> float:
     """Elements of the result of an operator on arrays."""
     if sign == "@" and np.ndim(left) and np.ndim(right):
-        return float(np.size(left)) * float(np.size(right)) / max(np.shape(left)[-1], 1) ** 2
+        return float(np.size(left) * np.size(right) / max(np.shape(left)[-1], 1) ** 2)
     try:
         return float(math.prod(np.broadcast_shapes(np.shape(left), np.shape(right))))
     except ValueError:
@@ -147,3 +149,11 @@ def _length(*values: Any) -> int:
 
 def _factor(value: Any) -> int:
     return value if isinstance(value, int) else 0
+
+
+_PRINT_LIMITS = {"precision": 30, "threshold": 10_000, "edgeitems": 100, "linewidth": 1_000}
+
+
+def bounded_print_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Those that are given, as far as it can be printed: torch prints a million numbers for half a minute."""
+    return {name: min(value, _PRINT_LIMITS.get(name, value)) for name, value in given.items() if value is not None}

@@ -13,6 +13,9 @@ from gradline.autograd.record.tape import Entry
 from gradline.autograd.record.trace import Trace
 
 MAX_OPERATIONS = 40
+MAX_SIZE = 120
+"""Parts of one expression, written out."""
+LARGEST = 1e30
 MAX_SHOWN = 8
 MAX_TEXT = 300
 
@@ -85,6 +88,8 @@ class _Symbols:
         self._made = {id(t): entry for entry in trace.tape.entries[: one.tape_index] for t in entry.outputs}
         self._known: dict[int, Any] = {}
         self._n = 0
+        self._sizes: dict[int, int] = {}
+        """Parts of each expression, counted as often as they are written."""
         self._names: set[str] = set()
         self.leaves: dict[int, Any] = {}
         self.values: dict[Any, float] = {}
@@ -130,15 +135,24 @@ class _Symbols:
         if formula is None or self._n > MAX_OPERATIONS or entry.kwargs or storages & self._changed:
             raise NotScalar
         args = [self._argument(value) for value in entry.args]
+        self._measure(entry)
         try:
             return formula(*args)
         except TypeError as error:
             raise NotScalar from error
 
+    def _measure(self, entry: Entry) -> None:
+        """Refuses what would be long to write, or of numbers so large that their digits would be many."""
+        size = 1 + sum(self._sizes.get(id(value), 1) for value in entry.args)
+        self._sizes.update(dict.fromkeys(map(id, entry.outputs), size))
+        numbers = [*entry.inputs(), *entry.outputs]
+        if size > MAX_SIZE or not all(abs(float(t.detach().sum())) < LARGEST for t in numbers):
+            raise NotScalar
+
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Tensor):
             return self.of(value)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
             raise NotScalar
         return self._literal(value)
 

@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from gradline.autograd.dispatch import Dispatch
+from gradline.autograd.plain import bounded_print_options, check_whole
 from gradline.autograd.registry import SPECIAL_FUNCTIONS, SPECIAL_METHODS, Special, by_name, function
 from gradline.programs.allowed import FUNCTIONS, METHODS
 
@@ -86,6 +87,7 @@ def _array_function(name: str, real: Callable[..., Any]) -> Special:
     def call(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
         _check_kind(kwargs)
         with suppress(TypeError, ValueError, IndexError, ZeroDivisionError):  # a wrong call says so itself
+            check_whole(it.budget, *args)
             it.budget.check_elements(_elements(name, args, kwargs))
         return _known(real(*args, **kwargs))
 
@@ -128,7 +130,7 @@ def _default_rng(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> np.ra
 
 @function("numpy.set_printoptions")
 def _print_options(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
-    np.set_printoptions(**kwargs)
+    np.set_printoptions(**bounded_print_options(kwargs))
 
 
 def _array_method(name: str) -> Special:

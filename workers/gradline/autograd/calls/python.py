@@ -87,7 +87,7 @@ SPECIAL_FUNCTIONS.update(
         "type": lambda it, args, kwargs: _type_of(*args) if len(args) == 1 else _refuse("type() takes 1 argument"),
         "isinstance": _walking(lambda *args: _is_instance(*args)),  # noqa: PLW0108  defined below
         "callable": lambda it, args, kwargs: callable(args[0]),
-        "set": lambda it, args, kwargs: set(it.items(args[0])) if args else set(),
+        "set": lambda it, args, kwargs: set(map(it.key, it.items(args[0]))) if args else set(),
         "object": lambda it, args, kwargs: Instance(UserClass("object", object)),
         "iter": lambda it, args, kwargs: iter(it.iterable(args[0])),
         "next": lambda it, args, kwargs: next(*args),

@@ -10,6 +10,7 @@ from torch import Tensor
 from gradline.autograd.dispatch import Dispatch, check_device
 from gradline.autograd.library import OPERATIONS, TENSOR_METHODS, Operation
 from gradline.autograd.limits import LARGE
+from gradline.autograd.plain import bounded_print_options
 from gradline.autograd.registry import SPECIAL_METHODS, Special, by_name, function, method
 
 
@@ -134,15 +135,11 @@ def _as_it_is(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
     """Programs run deterministically, on one thread."""
 
 
-_PRINT_LIMITS = {"precision": 30, "threshold": 10_000, "edgeitems": 100, "linewidth": 1_000}
-
-
 @function("torch.set_printoptions")
 def _set_printoptions(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
     """As torch does it, as far as it can be printed."""
-    given = by_name(args, kwargs, *_PRINT_LIMITS)
-    bounded = {name: min(value, _PRINT_LIMITS.get(name, value)) for name, value in given.items() if value is not None}
-    torch.set_printoptions(**bounded)
+    given = by_name(args, kwargs, "precision", "threshold", "edgeitems", "linewidth")
+    torch.set_printoptions(**bounded_print_options(given))
 
 
 @function("torch.manual_seed")

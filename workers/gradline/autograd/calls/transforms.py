@@ -29,7 +29,8 @@ def _transforming(name: str, make: Callable[..., Any], multiplies: bool) -> Spec
 
         def call(*given: Any, **named: Any) -> Any:
             by = argnums if isinstance(argnums, tuple) else (argnums,)
-            with _inside(it, tuple(given[i] for i in by if i < len(given)) if multiplies else (), 1 + (name == "hessian")):
+            batch = tuple(given[i] for i in by if i < len(given)) if multiplies else ()
+            with _inside(it, batch, 1 + (name == "hessian")):
                 made = real(*given, **named)
             gradient = made[0] if kwargs.get("has_aux") or name == "grad_and_value" else made
             if not named and not kwargs.get("has_aux"):

@@ -10,6 +10,7 @@ MAX_WHOLE = 64
 """Elements up to which a tensor is shown whole; of a larger one its first HEAD elements are."""
 HEAD = 16
 MAX_TEXT = 200
+UNREADABLE = "unreadable"
 
 
 class Snapshot(NamedTuple):
@@ -27,15 +28,19 @@ class Snapshot(NamedTuple):
 def snapshot(tensor: Tensor) -> Snapshot:
     """The tensor's values and flags now."""
     version = None if tensor.is_inference() else tensor._version
-    leaf, node = is_leaf(tensor), grad_fn_of(tensor)
+    node = grad_fn_of(tensor)
+    leaf = node is None and is_leaf(tensor)
     return Snapshot(values_of(tensor), tuple(tensor.shape), tensor.dtype, tensor.requires_grad, leaf, node, version)
 
 
 def values_of(tensor: Tensor) -> Any:
     """Nested lists, or the first elements of a large tensor in one flat list."""
-    if tensor.numel() <= MAX_WHOLE:
-        return tensor.tolist()
-    return tensor.detach().flatten()[:HEAD].tolist()
+    try:
+        if tensor.numel() <= MAX_WHOLE:
+            return tensor.tolist()
+        return tensor.detach().flatten()[:HEAD].tolist()
+    except RuntimeError:  # one that was carried out of the transform it was made in
+        return UNREADABLE
 
 
 def grad_fn_of(tensor: Tensor) -> Any:
@@ -103,13 +108,17 @@ def is_finite(data: Any) -> bool:
 def plain(value: Any) -> dict[str, Any]:
     """A value that is no tensor, for the result."""
     if value is None or isinstance(value, bool | int | float):
-        return {"type": type(value).__name__, "value": finite(value) if not _is_huge(value) else f"{value:.6e}"}
+        return {"type": type(value).__name__, "value": finite(value) if not _is_huge(value) else _huge(value)}
     if isinstance(value, str):
         return {"type": "str", "value": value[:MAX_TEXT]}
     if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
         return {"type": type(value).__name__, "length": len(value)}
     name = getattr(value, "name", None)
     return {"type": type(value).__name__, **({"value": name} if isinstance(name, str) else {})}
+
+
+def _huge(value: Any) -> str:
+    return f"{value:.6e}" if value.bit_length() < 1_000 else f"about 2**{value.bit_length() - 1}"
 
 
 def _is_huge(value: Any) -> bool:

@@ -27,6 +27,18 @@ class State:
         self.grad: Any = None if grad is None else values_of(grad)
         """Values of its gradient."""
 
+    def still_holds(self) -> bool:
+        """Whether nothing has changed; looks at no more than it must."""
+        tensor = self.tensor
+        return (
+            self.grad is None
+            and not tensor.is_inference()
+            and tensor._version == self.version
+            and tensor.requires_grad == self.requires_grad
+            and grad_of(tensor) is None
+            and bool(values_of(tensor) == self.data)
+        )
+
 
 def grad_of(tensor: Tensor) -> Tensor | None:
     """`.grad`, without torch's warning where there cannot be one."""
