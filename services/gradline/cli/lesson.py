@@ -84,4 +84,9 @@ def _after(result: dict[str, Any]) -> Iterator[Text]:
     if checks := result.get("gradient_checks"):
         statuses = [str(check["status"]) for check in checks]
         counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
-        yield Text(f"Gradients against finite differences: {counts.replace('_', ' ')}")
+        yield Text(f"Gradients against finite differences: {counts.replace('_', ' ')}{_left_out(result)}")
+
+
+def _left_out(result: dict[str, Any]) -> str:
+    left_out = result.get("gradient_checks_left_out") or {"n": 0}
+    return f"; {left_out['n']} not checked: {clean(left_out['reason'])}" if left_out["n"] else ""

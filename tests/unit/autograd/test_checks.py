@@ -110,3 +110,11 @@ def test_scalar_expressions_come_with_the_derivative_in_symbols() -> None:
     assert found["of"] == "x"
     assert found["derivative"] in ("x**2*cos(x) + 2*x*sin(x)", "x*(x*cos(x) + 2*sin(x))")
     assert found["value"] == pytest.approx(found["autograd"], rel=1e-5)
+
+
+def test_gradients_that_are_not_checked_are_counted_with_the_reason() -> None:
+    text = "w = torch.tensor(1., requires_grad=True)\nfor i in range(70):\n    (w * i).backward()"
+    told = lesson(text)
+    assert len(told["gradient_checks"]) + told["gradient_checks_left_out"]["n"] == 70
+    assert told["gradient_checks_left_out"]["reason"]
+    assert lesson("x = torch.ones(1)")["gradient_checks_left_out"] == {"n": 0, "reason": None}

@@ -78,7 +78,7 @@ def test_the_page_steps_from_the_first_line_to_the_last(page: Page, tmp_path: Pa
         "tensor([15.])",
         "tensor([20.])",
     ]
-    assert "agree with finite differences" in page.locator("#verdict").inner_text()
+    assert "Gradients against finite differences: 8 agree." in page.locator("#verdict").inner_text()
     page.keyboard.press("ArrowLeft")
     assert page.locator("#printed").inner_text().split()[-1] == "tensor([15.])"
     page.keyboard.press("Home")

@@ -24,6 +24,7 @@ RESULT: dict[str, Any] = {
     "error": {"line": 4, "type": "RuntimeError", "message": "a second time", "diagnosis": "freed", "mend": "retain it"},
     "hints": [{"line": 2, "code": "x", "text": "zero it"}],
     "gradient_checks": [{"status": "agrees"}, {"status": "agrees"}],
+    "gradient_checks_left_out": {"n": 3, "reason": "the time was over"},
     "symbolic": [{"of": "w", "expression": "w**2", "derivative": "2*w"}],
 }
 
@@ -44,7 +45,7 @@ def test_a_lesson_is_listed_line_by_line_with_what_each_changed(capsys: pytest.C
 def test_a_lesson_ends_with_the_error_its_cause_its_mend_and_the_checks(capsys: pytest.CaptureFixture[str]) -> None:
     print_result(RESULT)
     out = capsys.readouterr().out
-    told = ("Line 4 raised RuntimeError: a second time", "freed", "retain it", "line 2: zero it", "2*w", "2 agrees")
+    told = ("Line 4 raised RuntimeError: a second time", "freed", "retain it", "line 2: zero it", "2*w", "2 agrees; 3 not checked: the time was over")
     for text in told:
         assert text in out, text
 

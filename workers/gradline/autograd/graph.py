@@ -70,8 +70,8 @@ class _Graph:
     def _label(self, entry: Entry | None, k: Known) -> str:
         """What was computed, as a formula of names and numbers; a dot stands for a value without a name."""
         if entry is None or k.output is None:
-            return re.sub(r"Backward\d*$", "", grad_fn_name(k.node) or "").lower()
-        parts = [self._operand(value) for value in entry.args]
+            return re.sub(r"Backward\d*$", "", grad_fn_name(k.node) or "").lower() + "()"
+        parts = [self._operand(value) for value in entry.args if not _is_parameters(value)]
         name = entry.operation.name
         if name in BINARY or name in {operation.name for operation in IN_PLACE.values()}:
             text = f" {name} ".join(parts) if len(parts) == 2 else f"{name}{parts[0]}"
@@ -168,6 +168,11 @@ class _Graph:
             if gradient is not None and one.backward.accumulates and found[-1]["pass"] == one.index:
                 before = one.before.get(id(tensor))
                 found[-1]["total"] = finite(values_of(gradient if before is None else before + gradient))
+
+
+def _is_parameters(value: Any) -> bool:
+    """What a module was called with beside its inputs."""
+    return type(value) is tuple and all(isinstance(item, torch.nn.Parameter) for item in value)
 
 
 def _groups(nodes: Iterable[dict[str, Any]], edges: Iterable[dict[str, Any]]) -> dict[str, int]:

@@ -19,10 +19,11 @@ from gradline.autograd.record.trace import Trace
 
 MAX_CHECKS = 60
 BUDGET_S = 1.0
+NO_CHECKS = {"gradient_checks": [], "gradient_checks_left_out": {"n": 0, "reason": None}}
 
 
-def checks_of(trace: Trace, interpreter: Interpreter) -> list[dict[str, Any]]:
-    """One check per gradient of every backward pass and transform, as far as time allows."""
+def checks_of(trace: Trace, interpreter: Interpreter) -> dict[str, Any]:
+    """One check per gradient of every pass and transform, as far as time allows, and how many more there are."""
     ends_at = time.monotonic() + BUDGET_S
     found: list[dict[str, Any]] = []
     asked: list[Callable[[], dict[str, Any]]] = []
@@ -36,7 +37,15 @@ def checks_of(trace: Trace, interpreter: Interpreter) -> list[dict[str, Any]]:
         if time.monotonic() > ends_at:
             break
         found.append(check())
-    return found
+    return {"gradient_checks": found, "gradient_checks_left_out": _left_out(len(found), len(asked))}
+
+
+def _left_out(n_found: int, n_asked: int) -> dict[str, Any]:
+    """How many gradients were not checked, and why."""
+    if n_found == n_asked:
+        return {"n": 0, "reason": None}
+    reason = f"the first {MAX_CHECKS} are checked" if n_found == MAX_CHECKS else f"the time of {BUDGET_S:g} s was over"
+    return {"n": n_asked - n_found, "reason": reason}
 
 
 def _bind(check: Callable[..., dict[str, Any]], *args: Any) -> Callable[[], dict[str, Any]]:

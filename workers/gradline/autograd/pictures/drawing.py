@@ -72,6 +72,7 @@ def _box(node: dict[str, Any]) -> dict[str, Any]:
         "title": title,
         "subtitle": subtitle,
         "value": value_rows,
+        "shape": shape,
         "gradients": gradients,
         "n_gradient_rows": n_gradient,
         "step": node["step"],
@@ -104,7 +105,7 @@ def _kept(node: dict[str, Any]) -> str:
     """What an operation keeps for its way back."""
     names = list(
         dict.fromkeys(
-            saved["of"] or ("result" if saved["name"] == "result" else "·") for saved in node.get("saved", [])
+            saved["of"] or ("its result" if saved["name"] == "result" else "its input") for saved in node.get("saved", [])
         )
     )
     return f"keeps {', '.join(names[:3])}" if names else ""

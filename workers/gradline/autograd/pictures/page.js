@@ -160,11 +160,19 @@ function conclude() {
   for (const s of lesson.symbolic) {
     by("verdict").append(card("good", ["p", `In symbols, line ${s.line}: the derivative of ${s.expression} by ${s.of} is ${s.derivative} = ${number(s.value)}; autograd says ${number(s.autograd)}.`]));
   }
-  const agree = lesson.checks.filter((c) => c.status === "agrees").length;
   if (lesson.checks.length) {
-    by("verdict").append(card(agree === lesson.checks.length ? "good" : "hint", ["p", `${agree} of ${lesson.checks.length} gradients agree with finite differences.`]));
+    const agree = lesson.checks.every((c) => c.status === "agrees");
+    by("verdict").append(card(agree ? "good" : "hint", ["p", checked()]));
   }
   if (lesson.n_left_out) by("verdict").append(card("hint", ["p", `${lesson.n_left_out} further executed lines are not shown.`]));
+}
+
+function checked() {
+  const counts = new Map();
+  for (const c of lesson.checks) counts.set(c.status, (counts.get(c.status) || 0) + 1);
+  const told = [...counts].map(([status, n]) => `${n} ${status === "agrees" && n > 1 ? "agree" : status}`);
+  const left = lesson.checks_left_out;
+  return `Gradients against finite differences: ${told.join(", ")}.` + (left.n ? ` ${left.n} more were not checked: ${left.reason}.` : "");
 }
 
 function findBox(id) {
@@ -204,11 +212,18 @@ function valueAt(box, step) {
   return shown;
 }
 
+function boxed(value, shape) {
+  const text = short(value);
+  if (text.length <= 24 || !shape) return text;
+  const head = [value].flat(Infinity).slice(0, 2).map(number).join(", ");
+  return `${shape.join(" × ")}: ${head} …`;
+}
+
 function totalAt(box) {
   let total = null;
   for (let i = 0; i <= at; i += 1) {
     for (const change of frames[i].changes || []) {
-      if (change.kind === "grad" && change.name === box.name) total = change.after === null ? "none" : short(change.after);
+      if (change.kind === "grad" && change.name === box.name) total = change.after === null ? "none" : boxed(change.after, box.shape);
     }
   }
   return total;

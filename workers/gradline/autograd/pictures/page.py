@@ -22,6 +22,7 @@ def draw_page(program: str, lesson: dict[str, Any]) -> str:
         "frames": _frames(lesson),
         "views": views(lesson["graph"]),
         "checks": lesson["gradient_checks"],
+        "checks_left_out": lesson["gradient_checks_left_out"],
         "symbolic": lesson.get("symbolic", []),
         "hints": lesson["hints"],
         "error": lesson.get("error"),
