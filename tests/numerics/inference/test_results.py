@@ -1,0 +1,276 @@
+"""What a job's result says of its estimates, from the uploaded file on."""
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from statsmodels.genmod.families import Poisson
+
+from gradline.errors import PermanentError
+from gradline.storage import ArtifactStore
+from tests.numerics.attempts import MemoryAttempt, train
+from tests.unit.data.uploads import ID, stored
+
+Run = Callable[..., tuple[dict[str, Any], MemoryAttempt]]
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    """Fit `y` of a table: fields of the spec as keywords, `data` those of the data's roles."""
+
+    def run_table(table: pd.DataFrame, data: dict[str, Any] | None = None, **spec: Any):
+        attempt = MemoryAttempt()
+        attempt.store = ArtifactStore(f"file://{tmp_path}")
+        file = io.BytesIO()
+        table.to_csv(file, index=False)
+        attempt.uploads[ID] = stored(attempt.store, file.getvalue())
+        roles = {"source": "dataset", "dataset_id": ID, "target": "y"} | (data or {})
+        return train(attempt, data=roles, report={"plots": []}, **spec)
+
+    return run_table
+
+
+def crowd(n: int = 300, seed: int = 0) -> pd.DataFrame:
+    draw = np.random.default_rng(seed)
+    table = pd.DataFrame({"age": draw.normal(40, 12, n), "fare": draw.lognormal(3, 1, n)})
+    table["city"] = draw.choice(["Bonn", "Kiel", "Ulm"], n)
+    z = (40 - table.age) / 15 + (table.city == "Ulm") - 0.3
+    table["y"] = (draw.random(n) < 1 / (1 + np.exp(-z))).astype(int)
+    return table
+
+
+def design(table: pd.DataFrame) -> pd.DataFrame:
+    x = table[["age", "fare"]].copy()
+    x["city=Kiel"], x["city=Ulm"] = (table.city == "Kiel") * 1.0, (table.city == "Ulm") * 1.0
+    return sm.add_constant(x)
+
+
+def entries(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {c["feature"]: c for c in result["coefficients"]} | {"const": result["intercepts"][0]}
+
+
+def test_coefficients_come_with_the_errors_and_tests_of_statsmodels_on_the_columns_own_scale(run):
+    table = crowd()
+    result, _ = run(table, {"features": ["age", "fare", "city"]})
+    theirs = sm.Logit(table.y, design(table)).fit(disp=0, tol=1e-12)
+    told = entries(result)
+    assert told.keys() == set(theirs.params.index)
+    for name, entry in told.items():
+        low, high = theirs.conf_int().loc[name]
+        ours = [entry[key] for key in ("estimate", "std_error", "z", "p_value", "ci_low", "ci_high")]
+        each = [theirs.params[name], theirs.bse[name], theirs.tvalues[name], theirs.pvalues[name], low, high]
+        np.testing.assert_allclose(ours, each, rtol=1e-6)
+    age = told["age"]["odds_ratio"]
+    np.testing.assert_allclose(list(age.values()), np.exp([theirs.params.age, *theirs.conf_int().loc["age"]]))
+    assert result["inference"]["aic"] == pytest.approx(theirs.aic, rel=1e-9)
+    assert result["inference"]["weights"] == "frequencies"
+    assert result["separation"] == {"kind": "none"}
+    assert result["collinearity"]["rank"] == 4
+    json.dumps(result, allow_nan=False)
+
+
+def test_three_classes_are_told_on_the_sum_to_zero_gauge_and_against_the_first(run):
+    table = crowd()
+    table["y"] = np.where(table.age > 45, table.y, table.y + 1)
+    result, _ = run(table, {"features": ["age", "fare"]}, model={"family": "multinomial"})
+    theirs = sm.MNLogit(table.y, sm.add_constant(table[["age", "fare"]])).fit(disp=0, tol=1e-12, maxiter=100)
+    block = result["inference"]
+    assert (block["gauge"], block["reference_class"]) == ("sum_to_zero", 0)
+    for entry in block["contrasts"]:
+        name, column = entry.get("feature", "const"), entry["class"] - 1
+        np.testing.assert_allclose(entry["estimate"], theirs.params.loc[name].iloc[column], rtol=1e-6)
+        np.testing.assert_allclose(entry["std_error"], theirs.bse.loc[name].iloc[column], rtol=1e-6)
+    ages = [c["estimate"] for c in result["coefficients"] if c["feature"] == "age"]
+    assert sum(ages) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_poisson_job_with_an_offset_tells_rate_ratios(run):
+    table = crowd()
+    table["exposure"] = np.log(np.random.default_rng(1).uniform(0.5, 3, len(table)))
+    table["y"] = np.random.default_rng(2).poisson(np.exp(0.02 * table.age - 1 + table.exposure))
+    result, _ = run(
+        table, {"features": ["age"], "offset": "exposure"}, model={"family": "poisson"}, inference={"std_errors": "hc0"}
+    )
+    x = sm.add_constant(table[["age"]])
+    theirs = sm.GLM(table.y, x, family=Poisson(), offset=table.exposure).fit(cov_type="HC0", tol=1e-13)
+    (age,) = result["coefficients"]
+    np.testing.assert_allclose([age["estimate"], age["std_error"]], [theirs.params.age, theirs.bse.age], rtol=1e-6)
+    assert age["rate_ratio"]["estimate"] == pytest.approx(np.exp(theirs.params.age))
+    assert result["inference"]["method"] == "hc0"
+
+
+@pytest.mark.parametrize("family", ["gaussian", "log-linear"])
+def test_least_squares_tell_students_t_and_the_variance_explained(run, family):
+    table = crowd()
+    table["y"] = np.exp(np.random.default_rng(1).normal(0.02 * table.age, 0.3))
+    result, _ = run(table, {"features": ["age", "fare"]}, model={"family": family})
+    target = np.log(table.y) if family == "log-linear" else table.y
+    theirs = sm.OLS(target, sm.add_constant(table[["age", "fare"]])).fit()
+    told, block = entries(result), result["inference"]
+    for name, entry in told.items():
+        np.testing.assert_allclose(
+            [entry["std_error"], entry["p_value"], entry["ci_low"]],
+            [theirs.bse[name], theirs.pvalues[name], theirs.conf_int().loc[name][0]],
+            rtol=1e-6,
+        )
+    assert (block["distribution"], block["df"]) == ("t", theirs.df_resid)
+    assert block["adjusted_r_squared"] == pytest.approx(theirs.rsquared_adj, rel=1e-9)
+    assert result["separation"] is None
+
+
+def test_steps_of_sgd_are_not_taken_for_an_optimum(run):
+    table = crowd()
+    sgd = {"name": "sgd", "learning_rate": 0.1}
+    result, _ = run(table, {"features": ["age"]}, solver=sgd, stop={"max_steps": 20})
+    assert "std_error" not in result["coefficients"][0]
+    assert "sgd" in result["inference"]["withheld"]
+    asked = {"std_errors": "hessian"}
+    result, _ = run(table, {"features": ["age"]}, solver=sgd, stop={"max_steps": 20}, inference=asked)
+    assert "not at the optimum" in result["inference"]["withheld"]
+    stop = {"max_steps": 3000}
+    result, _ = run(
+        table, {"features": ["age"]}, solver=sgd | {"momentum": 0.9}, stop=stop, inference=asked, dtype="float64"
+    )
+    assert result["inference"]["withheld"] is None
+    assert result["coefficients"][0]["std_error"] > 0
+
+
+@pytest.mark.parametrize("penalty", [{"l2": 0.05}, {"l1": 0.01}])
+def test_penalised_fits_withhold_p_values_and_give_bootstrap_intervals(run, penalty):
+    result, _ = run(crowd(), {"features": ["age", "city"]}, penalty=penalty, inference={"bootstrap": 60})
+    age = entries(result)["age"]
+    assert "p_value" not in age
+    assert age["ci_low"] < age["estimate"] < age["ci_high"]
+    assert age["ci_low"] == age["bootstrap_ci_low"]
+    block = result["inference"]
+    assert "penalty" in block["withheld"]
+    assert block["bootstrap"] == {"n_replicates": 60, "n_failed": 0, "withheld": None}
+    assert block["aic"] is None
+
+
+def test_class_weights_leave_robust_errors_only(run):
+    model = {"class_weights": "balanced"}
+    result, _ = run(crowd(), {"features": ["age"]}, model=model)
+    assert "class weights" in result["inference"]["withheld"]
+    robust, _ = run(crowd(), {"features": ["age"]}, model=model, inference={"std_errors": "hc0", "bootstrap": 400})
+    age = entries(robust)["age"]
+    assert age["bootstrap_std_error"] == pytest.approx(age["std_error"], rel=0.15)
+
+
+def with_a_bad_level() -> pd.DataFrame:
+    table = crowd()
+    table.loc[table.index[table.y == 1][:6], "city"] = "Oz"
+    return table
+
+
+def test_a_level_seen_with_one_class_is_named_and_its_coefficient_called_infinite(run):
+    result, attempt = run(with_a_bad_level(), {"features": ["age", "city"]})
+    block = result["separation"]
+    assert (block["kind"], block["n_rows"], block["mend"]) == ("quasi_complete", 6, None)
+    assert block["separators"] == [{"feature": "city=Oz", "class": 1, "side": "above", "strict": False}]
+    assert block["infinite"] == [{"feature": "city=Oz", "direction": "inf"}]
+    told = entries(result)
+    assert told["city=Oz"]["infinite"] == "inf"
+    assert "infinite" not in told["age"]
+    assert result["outcome"] == "separated"
+    assert "'city=Oz'" in attempt.warnings["separable"]
+    json.dumps(result, allow_nan=False)
+
+
+def test_on_separation_firth_gives_finite_estimates_and_tests(run):
+    table = with_a_bad_level()
+    result, _ = run(table, {"features": ["age", "city"]}, on_separation="firth", inference={"intervals": "profile"})
+    told = entries(result)["city=Oz"]
+    assert result["outcome"] == "converged"
+    assert result["separation"]["mend"] == result["inference"]["method"] == "firth"
+    assert 0 < told["estimate"] < 10
+    assert told["ci_low"] < told["estimate"] < told["ci_high"]
+    assert told["lr_p_value"] < 0.5
+    assert "infinite" not in told
+
+
+def test_on_separation_ridge_fits_again_with_a_small_penalty(run):
+    result, attempt = run(with_a_bad_level(), {"features": ["age", "city"]}, on_separation="ridge")
+    assert (result["separation"]["mend"], result["separation"]["l2"]) == ("ridge", pytest.approx(1 / 300))
+    again, _ = run(with_a_bad_level(), {"features": ["age", "city"]}, penalty={"l2": 1 / 300})
+    for ours, theirs in zip(result["coefficients"], again["coefficients"], strict=True):
+        assert ours["estimate"] == pytest.approx(theirs["estimate"], rel=1e-4)
+    saved = json.loads(attempt.files["model.json"])
+    assert saved["features"][0]["coefficients"][0] == pytest.approx(result["coefficients"][0]["estimate"])
+
+
+def test_on_separation_error_fails_and_names_the_level(run):
+    with pytest.raises(PermanentError, match="city=Oz") as raised:
+        run(with_a_bad_level(), {"features": ["age", "city"]}, on_separation="error")
+    assert raised.value.code == "separated"
+
+
+def test_an_ordinary_fit_is_not_touched_by_on_separation(run):
+    plain, _ = run(crowd(), {"features": ["age", "city"]})
+    firth, _ = run(crowd(), {"features": ["age", "city"]}, on_separation="firth")
+    assert firth["coefficients"] == plain["coefficients"]
+    assert firth["separation"] == {"kind": "none"}
+
+
+def test_collinear_and_constant_columns_are_named_and_only_their_errors_are_missing(run):
+    table = crowd()
+    table["months"], table["planet"] = table.age * 12, 3.0
+    result, attempt = run(table, {"features": ["age", "fare", "months", "planet"]})
+    block, told = result["collinearity"], entries(result)
+    assert block["dependent"] == [{"feature": "months", "of": ["age"]}]
+    assert block["constant"] == ["planet"]
+    assert "'months'" in attempt.warnings["collinear_columns"]
+    assert [told[name]["std_error"] is None for name in ("age", "fare", "months", "planet")] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    without, _ = run(table, {"features": ["age", "fare"]})
+    assert told["fare"]["std_error"] == pytest.approx(entries(without)["fare"]["std_error"], rel=1e-6)
+    assert result["inference"]["df_model"] == 2
+
+
+def test_scaling_a_column_scales_its_estimate_and_error_and_leaves_the_test(run):
+    table = crowd()
+    plain = entries(run(table, {"features": ["age", "fare"]})[0])
+    table["age"] *= 1000
+    scaled = entries(run(table, {"features": ["age", "fare"]})[0])
+    for key, factor in (("estimate", 1000), ("std_error", 1000), ("z", 1), ("p_value", 1), ("ci_low", 1000)):
+        assert scaled["age"][key] * factor == pytest.approx(plain["age"][key], rel=1e-7)
+        assert scaled["fare"][key] == pytest.approx(plain["fare"][key], rel=1e-7)
+
+
+def test_swapping_the_classes_turns_the_signs_only(run):
+    table = crowd()
+    plain = entries(run(table, {"features": ["age", "fare"]})[0])
+    table["y"] = 1 - table.y
+    swapped = entries(run(table, {"features": ["age", "fare"]})[0])
+    for name in plain:
+        assert swapped[name]["estimate"] == pytest.approx(-plain[name]["estimate"], rel=1e-8)
+        assert swapped[name]["std_error"] == pytest.approx(plain[name]["std_error"], rel=1e-8)
+
+
+def test_a_row_of_weight_two_is_that_row_twice(run):
+    table = crowd(120)
+    table["w"] = 1 + np.arange(120) % 3
+    roles = {"features": ["age", "fare"]}
+    for kind in ("hessian", "hc3"):
+        asked = {"inference": {"std_errors": kind}, "preprocess": {"standardize": False}}
+        weighed = entries(run(table, roles | {"weights": "w"}, **asked)[0])
+        repeated = entries(run(table.loc[table.index.repeat(table.w)], roles, **asked)[0])
+        for name, entry in weighed.items():
+            assert entry["std_error"] == pytest.approx(repeated[name]["std_error"], rel=1e-6)
+
+
+def test_without_intervals_or_errors_asked_for_there_are_none(run):
+    result, _ = run(crowd(), {"features": ["age"]}, inference={"std_errors": "none"})
+    assert result["inference"] == {"withheld": "not asked for"}
+    result, _ = run(crowd(), {"features": ["age"]}, inference={"intervals": "none"})
+    assert "ci_low" not in result["coefficients"][0]
+    assert result["coefficients"][0]["std_error"] > 0
