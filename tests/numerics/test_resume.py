@@ -18,6 +18,12 @@ JOBS: dict[str, dict[str, Any]] = {
     "adam batches": {"solver": {"name": "adam", "learning_rate": 0.05, "batch_size": 16}},
     "lbfgs": {"solver": {"name": "lbfgs", "memory": 3}, "stop": {"max_steps": 60, "tolerance": 1e-14}},
     "fista": {"solver": {"name": "fista"}, "penalty": {"l1": 0.01}, "stop": {"max_steps": 60, "tolerance": 0.0}},
+    "newton": {"solver": {"name": "newton"}, "stop": {"max_steps": 12, "tolerance": 1e-30}},
+    "newton-cg": {"solver": {"name": "newton-cg"}, "penalty": {"l2": 0.01}, "stop": {"tolerance": 1e-13}},
+    "proximal-newton": {"solver": {"name": "proximal-newton"}, "penalty": {"l1": 0.01}, "stop": {"tolerance": 1e-12}},
+    "adamw schedule": {
+        "solver": {"name": "adamw", "learning_rate": 0.05, "schedule": {"name": "cosine", "final": 0.1}},
+    },
     "patience": {
         "solver": {"name": "sgd", "learning_rate": 5.0},
         "split": {"validation_fraction": 0.3},

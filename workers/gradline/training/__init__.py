@@ -13,13 +13,14 @@ A torch library: it imports nothing else of ours, and does no I/O, logging or ti
 
 from gradline.training.batches import Batches
 from gradline.training.certificate import Certificate, Reference, certify
-from gradline.training.choice import Choice, choose, newton_for
+from gradline.training.choice import Choice, choose, newton_for, proximal_newton_for
 from gradline.training.family import Family
 from gradline.training.iteration import Fit, Report, Step, StopRules
 from gradline.training.model import drawn_parameters, linear_predictor, probabilities, zero_parameters
 from gradline.training.objective import Fitness, Objective
 from gradline.training.outcome import Outcome
 from gradline.training.problem import Problem, make_problem
+from gradline.training.schedules import Schedule, cosine_schedule, exponential_schedule, step_schedule
 from gradline.training.solvers import (
     Adam,
     Fista,
@@ -27,6 +28,7 @@ from gradline.training.solvers import (
     Newton,
     NewtonCg,
     ProgressiveNewton,
+    ProximalNewton,
     SampledLbfgs,
     Sgd,
     Solver,
@@ -49,9 +51,11 @@ __all__ = [
     "Outcome",
     "Problem",
     "ProgressiveNewton",
+    "ProximalNewton",
     "Reference",
     "Report",
     "SampledLbfgs",
+    "Schedule",
     "Sgd",
     "Solver",
     "State",
@@ -59,10 +63,14 @@ __all__ = [
     "StopRules",
     "certify",
     "choose",
+    "cosine_schedule",
     "drawn_parameters",
+    "exponential_schedule",
     "linear_predictor",
     "make_problem",
     "newton_for",
     "probabilities",
+    "proximal_newton_for",
+    "step_schedule",
     "zero_parameters",
 ]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradline.training.objective import Objective
 from gradline.training.problem import Problem
-from gradline.training.solvers import Fista, Newton, NewtonCg, ProgressiveNewton, SampledLbfgs, Solver
+from gradline.training.solvers import Fista, Newton, NewtonCg, ProgressiveNewton, ProximalNewton, SampledLbfgs, Solver
 
 MAX_FACTOR_PARAMETERS = 2000
 """Factors of more take longer than many passes over the rows."""
@@ -38,7 +38,7 @@ def choose(objective: Objective, theta_bkp: Tensor) -> Choice:
     problem, q = objective.problem, theta_bkp[0].numel()
     size = f"{problem.n:,} rows and {q:,} parameters"
     if objective.has_l1:
-        return Choice("fista", f"the l1 penalty on {size} needs proximal steps.", Fista(objective, theta_bkp))
+        return _for_l1(objective, theta_bkp, size)
     if q > MAX_FACTOR_PARAMETERS or (problem.is_sparse and q > MAX_HESSIAN_PARAMETERS):
         why = "of sparse features " if problem.is_sparse else ""
         reason = f"{size} {why}are too many for a Hessian: conjugate gradients need only products with it."
@@ -49,6 +49,23 @@ def choose(objective: Objective, theta_bkp: Tensor) -> Choice:
     solver = newton_for(objective, theta_bkp)
     how = ", started on a sample of the rows" if isinstance(solver, ProgressiveNewton) else ""
     return Choice("newton", f"{size}: a Hessian is cheap, and Newton's steps{how} are the fewest.", solver)
+
+
+def _for_l1(objective: Objective, theta_bkp: Tensor, size: str) -> Choice:
+    problem, q = objective.problem, theta_bkp[0].numel()
+    if q > MAX_FACTOR_PARAMETERS or problem.n * q * q > MAX_NEWTON_COST * 10:
+        reason = f"an l1 penalty on {size}, too many for a Hessian: proximal gradient steps need none."
+        return Choice("fista", reason, Fista(objective, theta_bkp))
+    reason = f"an l1 penalty on {size}: a Hessian is cheap, and proximal Newton's steps are the fewest."
+    return Choice("proximal-newton", reason, proximal_newton_for(objective, theta_bkp))
+
+
+def proximal_newton_for(objective: Objective, theta_bkp: Tensor) -> ProximalNewton:
+    problem, q = objective.problem, theta_bkp[0].numel()
+    n_rows = sample_size(problem, q)
+    is_large = problem.n >= LEAST_RATIO * n_rows and not problem.is_sparse
+    is_polished = problem.n * q * q <= MAX_POLISHED_COST
+    return ProximalNewton(objective, theta_bkp, is_polished=is_polished, n_rows=n_rows if is_large else None)
 
 
 def newton_for(objective: Objective, theta_bkp: Tensor) -> Newton:

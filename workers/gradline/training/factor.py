@@ -68,14 +68,15 @@ def _is_singular(lower_bqq: Tensor, info_b: Tensor) -> Tensor:
     return (info_b > 0) | ~(pivot_bq.amin(1) > SINGULAR)
 
 
-def fix_gauge(hessian_bqq: Tensor, is_free_bp: Tensor) -> Tensor:
+def fix_gauge(hessian_bqq: Tensor, freedom_bp: Tensor) -> Tensor:
     """In place: adds curvature where adding the same to every class changes nothing, so that H can be factorised.
 
-    Softmax sees differences between classes only. `is_free_bp` says which columns have no penalty that would settle it.
+    Softmax sees differences between classes only. `freedom_bp` is 0 for columns
+    whose penalty settles it, else how much to add, as a share of the diagonal.
     Gradients have no part in these directions, so steps have none either.
     """
-    b, p = is_free_bp.shape
+    b, p = freedom_bp.shape
     k = hessian_bqq.shape[1] // p
     scale_bp = hessian_bqq.diagonal(dim1=1, dim2=2).reshape(b, k, p).mean(1)
-    hessian_bqq.view(b, k, p, k, p).diagonal(dim1=2, dim2=4).add_((scale_bp * is_free_bp / k).view(b, 1, 1, p))
+    hessian_bqq.view(b, k, p, k, p).diagonal(dim1=2, dim2=4).add_((scale_bp * freedom_bp / k).view(b, 1, 1, p))
     return hessian_bqq

@@ -7,7 +7,7 @@ A fit that has converged at step k needs no update there, so its report is of it
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,7 +25,8 @@ class StopRules:
     entry of the (sub)gradient. 0: never."""
     accuracy_above: float | None = None
     patience: int | None = None
-    """Reports without a lower validation loss."""
+    """Reports without a better `metric` over the validation rows."""
+    metric: Literal["loss", "accuracy"] = "loss"
 
 
 class Report(NamedTuple):
@@ -106,12 +107,19 @@ class Fit:
 
     def _is_stale(self, report: Report) -> bool:
         assert report.validation is not None  # noqa: S101  patience needs a validation split; the spec says so
-        loss = report.validation.loss_b.min().item()
+        loss = self._watched(report.validation)
         if loss < self._best_loss:
             self._best_loss, self._n_stale_reports = loss, 0
         else:
             self._n_stale_reports += 1
         return self._n_stale_reports >= (self._stop.patience or math.inf)
+
+    def _watched(self, validation: Fitness) -> float:
+        """What patience wants lower."""
+        if self._stop.metric == "accuracy":
+            assert validation.accuracy_b is not None  # noqa: S101  there are classes; the spec says so
+            return -float(validation.accuracy_b.max())
+        return float(validation.loss_b.min())
 
     # --- written down and taken up again
 

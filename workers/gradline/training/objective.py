@@ -15,6 +15,8 @@ from gradline.training.factor import fix_gauge
 from gradline.training.loss import Derivatives, Want, make_loss
 from gradline.training.problem import Problem
 
+SLIGHT_GAUGE = 0.01
+
 
 class Fitness(NamedTuple):
     """How well parameters fit, for each member; float64."""
@@ -113,13 +115,23 @@ class Objective:
         self._weights(l2_bkp).add_(self._l2_b11)
         return l2_bkp.flatten(1)
 
+    def l1_diagonal(self) -> Tensor:
+        """How strongly the absolute value of each parameter is penalised, [b, q] in float64."""
+        l1_bkp = self.l1_b.new_zeros(self._n_members, self.problem.k, self.problem.p, dtype=torch.float64)
+        self._weights(l1_bkp).add_(self._l1_b11)
+        return l1_bkp.flatten(1)
+
     def without_gauge(self, hessian_bqq: Tensor) -> Tensor:
-        """In place: takes multinomial's freedom to add the same to every class, where no penalty has taken it."""
+        """In place: takes multinomial's freedom to add the same to every class, where no penalty has taken it.
+
+        An l1 penalty may leave some of it; there a little curvature only shortens steps that change nothing else.
+        """
         if self.problem.k == 1:
             return hessian_bqq
-        is_free_bp = (self.l2_b == 0).unsqueeze(1).repeat(1, self.problem.p)
-        is_free_bp[:, self.problem.d :] = True
-        return fix_gauge(hessian_bqq, is_free_bp)
+        freedom_b = torch.where(self.l2_b > 0, 0.0, torch.where(self.l1_b > 0, SLIGHT_GAUGE, 1.0)).double()
+        freedom_bp = freedom_b.unsqueeze(1).repeat(1, self.problem.p)
+        freedom_bp[:, self.problem.d :] = 1.0
+        return fix_gauge(hessian_bqq, freedom_bp)
 
     def _with_l2(self, gradient_bkp: Tensor, theta_bkp: Tensor) -> Tensor:
         if self.has_l2:
@@ -130,8 +142,11 @@ class Objective:
 
     def penalty(self, theta_bkp: Tensor) -> Tensor:
         """l1 * |w|_1 + l2 / 2 * |w|_2^2 of each member, in float64."""
-        l1_term_b = (self._weights(theta_bkp).abs() * self._l1_b11).sum((1, 2), dtype=torch.float64)
-        return self._l2_term(theta_bkp) + l1_term_b
+        return self._l2_term(theta_bkp) + self.l1_term(theta_bkp)
+
+    def l1_term(self, theta_bkp: Tensor) -> Tensor:
+        """l1 * |w|_1 of each member, in float64."""
+        return (self._weights(theta_bkp).abs() * self._l1_b11).sum((1, 2), dtype=torch.float64)
 
     def shrink(self, theta_bkp: Tensor, step_size: float | Tensor) -> None:
         """In place: the proximal operator of step_size * l1 * |w|_1, soft thresholding."""

@@ -7,6 +7,7 @@ from gradline.training.solvers.lbfgs import Lbfgs
 from gradline.training.solvers.newton import Newton
 from gradline.training.solvers.newton_cg import NewtonCg
 from gradline.training.solvers.progressive import ProgressiveNewton
+from gradline.training.solvers.proximal_newton import ProximalNewton
 from gradline.training.solvers.sampled_lbfgs import SampledLbfgs
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Newton",
     "NewtonCg",
     "ProgressiveNewton",
+    "ProximalNewton",
     "SampledLbfgs",
     "Sgd",
     "Solver",

@@ -21,6 +21,10 @@ class Solver(Protocol):
 
     theta_bkp: Tensor
 
+    @property
+    def n_passes(self) -> int:
+        """Over all rows, so far."""
+
     def is_converged(self, tolerance: float) -> bool:
         """Whether theta, as it stands before the next step, is a minimum to this tolerance in every member."""
 

@@ -1,4 +1,4 @@
-"""Gradient descent, Adam and AdamW, each as torch.optim defines it, with an l1 penalty as a proximal step after the update.
+"""Gradient descent, Adam and AdamW as torch.optim defines them, with an l1 penalty as a proximal step after the update.
 
 Both follow the smooth part's gradient over all rows, or over the next mini-batch.
 """
@@ -34,6 +34,11 @@ class _FirstOrder:
         self._first_rate = self._learning_rate = learning_rate
         self._schedule = schedule
         self._batches = batches
+
+    @property
+    def n_passes(self) -> int:
+        """Over all rows, the part of one counted whole."""
+        return self.n_steps if self._batches is None else -(-self.n_steps // self._batches.n_per_epoch)
 
     def is_converged(self, tolerance: float) -> bool:  # noqa: ARG002
         return False

@@ -7,7 +7,8 @@ Beck and Teboulle 2009, algorithm with backtracking; momentum starts anew where 
 import torch
 from torch import Tensor
 
-from gradline.training.bounds import Gap
+from gradline.training.bounds import DUALITY, Gap, gap_of
+from gradline.training.duality import fenchel_bound
 from gradline.training.objective import Objective
 from gradline.training.solvers.base import State
 
@@ -23,6 +24,7 @@ class Fista:
 
     def __init__(self, objective: Objective, theta_bkp: Tensor) -> None:
         self.theta_bkp = theta_bkp
+        self.n_passes = 0
         self._objective = objective
         members = theta_bkp.shape[0]
         self._ahead_bkp = theta_bkp.clone()
@@ -37,11 +39,14 @@ class Fista:
             return False
         return bool((self._objective.stationarity(self.theta_bkp) <= tolerance).all())
 
-    def gap(self) -> Gap | None:
-        return None
+    def gap(self) -> Gap:
+        fitness = self._objective.fitness(self.theta_bkp)
+        value_b, floor_b = fitness.loss_b + fitness.penalty_b, torch.zeros_like(fitness.loss_b)
+        return gap_of(DUALITY, value_b, fenchel_bound(self._objective, self.theta_bkp), floor_b)
 
     def step(self) -> None:
         ahead_bkp = self._ahead_bkp
+        self.n_passes += 1
         value_b, gradient_bkp = self._objective.smooth_value_and_gradient(ahead_bkp)
         next_bkp = self._proximal_step(ahead_bkp, value_b, gradient_bkp.clone())
         self._residual_b = self._curvature_b * (next_bkp - ahead_bkp).abs().amax((1, 2))
@@ -66,6 +71,7 @@ class Fista:
                 + self._curvature_b / 2 * moved_bkp.square().sum((1, 2))
                 + self._objective.rounding * value_b.abs()
             )
+            self.n_passes += 1
             is_short_b = ~(self._objective.smooth_value(next_bkp) <= model_b) & (self._curvature_b < MAX_CURVATURE)
             if not bool(is_short_b.any()):
                 return next_bkp
@@ -78,9 +84,10 @@ class Fista:
             "momentum": self._momentum_b,
             "residual": self._residual_b,
         }
-        return State({name: tensor.clone() for name, tensor in tensors.items()}, {})
+        return State({name: tensor.clone() for name, tensor in tensors.items()}, {"n_passes": self.n_passes})
 
     def load(self, state: State) -> None:
+        self.n_passes = state.numbers["n_passes"]
         self._ahead_bkp = state.tensors["ahead"]
         self._curvature_b = state.tensors["curvature"]
         self._momentum_b = state.tensors["momentum"]

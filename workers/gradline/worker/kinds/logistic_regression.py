@@ -16,6 +16,7 @@ from gradline.worker.kinds import regression_result as results
 from gradline.worker.kinds.checkpoint_format import UnknownCheckpoint, pack, unpack
 from gradline.worker.kinds.environment import choose_device, environment_of
 from gradline.worker.kinds.history import History, as_json, finite_all, frame_rows, point_stride, report_steps
+from gradline.worker.kinds.regression_certificate import certificate_of
 from gradline.worker.kinds.regression_doctor import examine
 from gradline.worker.kinds.regression_evaluation import Evaluation
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
@@ -70,7 +71,7 @@ class _RegressionAttempt:
         job_stream = torch.Generator().manual_seed(spec.seed)
         sources = Sources(job_stream, ctx.get_dataset, ctx.store)
         self._prepared = prepare(spec, sources, dtype_of(spec), device, ctx.warn)
-        self._fit, self._objective, self._validation = make_fit(spec, self._prepared, job_stream)
+        self._fit, self._objective, self._validation, self._choice = make_fit(spec, self._prepared, job_stream)
         self._history = History(self._report_names(), 3 if artifacts.has_boundary(self._prepared) else 0)
         self._point_stride = point_stride(spec.stop.max_steps, spec.report_every)
         self._shown_weights: dict[str, Any] = {}
@@ -197,13 +198,13 @@ class _RegressionAttempt:
         self._fit.theta_bkp.copy_(fit.theta_bkp)
         self._objective = fit.objective
         evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)
-        result = self._result(fit.outcome, evaluation)
+        result = self._result(fit.outcome, evaluation, fit.mend)
         tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit))
         self._warn(fit.outcome, result)
         self._save_artifacts(result, evaluation)
         return result
 
-    def _result(self, outcome: Outcome, evaluation: Evaluation) -> dict[str, Any]:
+    def _result(self, outcome: Outcome, evaluation: Evaluation, mend: str | None) -> dict[str, Any]:
         spec, theta_bkp, train = self._spec, self._fit.theta_bkp, self._prepared.train
         names = self._prepared.classes
         return {
@@ -216,11 +217,11 @@ class _RegressionAttempt:
             "last_report": {"step": self._history.steps[-1]} | finite_all(self._history.last()),
             **results.coefficients_of(self._prepared, theta_bkp),
             "classes": names and {"names": names, "positive": names[1] if train.k == 1 else None},
-            "certificate": results.certificate_of(self._objective, theta_bkp, outcome, spec.stop.tolerance),
+            "certificate": certificate_of(spec, self._objective, theta_bkp, outcome, self._fit, mend),
             "has_boundary": artifacts.has_boundary(self._prepared),
             "device": self._environment["device"],
             "dtype": str(dtype_of(spec)).removeprefix("torch."),
-            "solver": spec.solver_name,
+            "solver": {"name": self._choice.name, "reason": self._choice.reason},
             "seed": spec.seed,
             "n_rows": train.n,
             "n_features": train.d,

@@ -7,33 +7,47 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.specs.logistic_regression import Adam as AdamSpec
+from gradline.specs.logistic_regression import AdamW as AdamWSpec
 from gradline.specs.logistic_regression import Lbfgs as LbfgsSpec
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.specs.logistic_regression import Sgd as SgdSpec
+from gradline.specs.regression.solvers import CosineSchedule, FirstOrder, StepSchedule
 from gradline.training import (
     Adam,
     Batches,
+    Choice,
     Fista,
     Fit,
     Lbfgs,
+    NewtonCg,
     Objective,
     Problem,
+    Schedule,
     Sgd,
     Solver,
     StopRules,
+    choose,
+    cosine_schedule,
     drawn_parameters,
+    exponential_schedule,
+    newton_for,
+    proximal_newton_for,
+    step_schedule,
     zero_parameters,
 )
+
+NAMED = "named in the spec."
 
 
 class Ready(NamedTuple):
     fit: Fit
     objective: Objective
     validation: Objective | None
+    choice: Choice
 
 
 def dtype_of(spec: LogisticRegressionSpec) -> torch.dtype:
-    """float32 for sgd and adam, as torch trains by default; float64 where steps come from line searches."""
+    """float32 for sgd and its like, as torch trains by default; float64 where steps come from curvature."""
     if spec.dtype is not None:
         return torch.float32 if spec.dtype == "float32" else torch.float64
     return torch.float32 if spec.is_first_order else torch.float64
@@ -48,9 +62,21 @@ def make_fit(spec: LogisticRegressionSpec, prepared: Prepared, job_stream: torch
         tolerance=0.0 if spec.is_first_order else spec.stop.tolerance,
         accuracy_above=spec.stop.accuracy_above,
         patience=spec.stop.patience,
+        metric=spec.stop.metric,
     )
-    solver = _solver(spec, objective, theta_bkp)
-    return Ready(Fit(objective, solver, stop, spec.report_every, validation), objective, validation)
+    choice = _choice(spec, objective, theta_bkp)
+    return Ready(Fit(objective, choice.solver, stop, spec.report_every, validation), objective, validation, choice)
+
+
+def make_fold_fit(spec: LogisticRegressionSpec, problem: Problem, n_folds: int) -> Fit:
+    """Of one member a fold, all from the same parameters; nothing is reported on the way."""
+    objective = Objective(problem, spec.penalty.l1, spec.penalty.l2, n_members=n_folds)
+    theta_1kp = _first_parameters(spec, problem, torch.Generator().manual_seed(spec.seed))
+    theta_bkp = theta_1kp.repeat(n_folds, 1, 1)
+    is_single = isinstance(spec.solver, LbfgsSpec)  # its line searches do not stack; others end at the same minimum
+    choice = choose(objective, theta_bkp) if is_single else _choice(spec, objective, theta_bkp)
+    stop = StopRules(spec.stop.max_steps, tolerance=0.0 if spec.is_first_order else spec.stop.tolerance)
+    return Fit(objective, choice.solver, stop, report_every=spec.stop.max_steps)
 
 
 def _objective(spec: LogisticRegressionSpec, problem: Problem) -> Objective:
@@ -59,18 +85,35 @@ def _objective(spec: LogisticRegressionSpec, problem: Problem) -> Objective:
 
 def _first_parameters(spec: LogisticRegressionSpec, problem: Problem, job_stream: torch.Generator) -> Tensor:
     """Drawn on the CPU whatever the device, so that every device starts from the same."""
-    has_intercept, dtype = spec.model.fit_intercept, problem.x_np.dtype
+    has_intercept, dtype = spec.model.fit_intercept, problem.y_nk.dtype
     if spec.is_first_order:
         theta_bkp = drawn_parameters(
             problem.d, problem.k, has_intercept=has_intercept, dtype=dtype, generator=job_stream
         )
-    else:
-        theta_bkp = zero_parameters(problem.d, problem.k, has_intercept=has_intercept, dtype=dtype)
-    return theta_bkp.to(problem.x_np.device)
+    else:  # in float64 whatever the features: their steps are far smaller than they
+        theta_bkp = zero_parameters(problem.d, problem.k, has_intercept=has_intercept, dtype=torch.float64)
+    return theta_bkp.to(problem.y_nk.device)
 
 
-def _solver(spec: LogisticRegressionSpec, objective: Objective, theta_bkp: Tensor) -> Solver:
+def _choice(spec: LogisticRegressionSpec, objective: Objective, theta_bkp: Tensor) -> Choice:
     solver = spec.solver
+    if isinstance(solver, FirstOrder):
+        return Choice(solver.name, NAMED, _first_order(spec, solver, objective, theta_bkp))
+    if isinstance(solver, LbfgsSpec):
+        return Choice("lbfgs", NAMED, Lbfgs(objective, theta_bkp, memory=solver.memory))
+    if solver.name == "newton":
+        return Choice("newton", NAMED, newton_for(objective, theta_bkp))
+    if solver.name == "newton-cg":
+        return Choice("newton-cg", NAMED, NewtonCg(objective, theta_bkp))
+    if solver.name == "proximal-newton":
+        return Choice("proximal-newton", NAMED, proximal_newton_for(objective, theta_bkp))
+    if solver.name == "fista":
+        return Choice("fista", NAMED, Fista(objective, theta_bkp))
+    return choose(objective, theta_bkp)
+
+
+def _first_order(spec: LogisticRegressionSpec, solver: FirstOrder, objective: Objective, theta_bkp: Tensor) -> Solver:
+    batches, schedule = _batches(objective.problem, solver.batch_size, spec.seed), _schedule(spec, solver)
     if isinstance(solver, SgdSpec):
         return Sgd(
             objective,
@@ -78,23 +121,32 @@ def _solver(spec: LogisticRegressionSpec, objective: Objective, theta_bkp: Tenso
             learning_rate=solver.learning_rate,
             momentum=solver.momentum,
             nesterov=solver.nesterov,
-            batches=_batches(objective.problem, solver.batch_size, spec.seed),
+            schedule=schedule,
+            batches=batches,
         )
-    if isinstance(solver, AdamSpec):
-        return Adam(
-            objective,
-            theta_bkp,
-            learning_rate=solver.learning_rate,
-            beta1=solver.beta1,
-            beta2=solver.beta2,
-            epsilon=solver.epsilon,
-            batches=_batches(objective.problem, solver.batch_size, spec.seed),
-        )
-    if spec.solver_name == "fista":
-        return Fista(objective, theta_bkp)
-    return Lbfgs(
-        objective, theta_bkp, memory=(solver if isinstance(solver, LbfgsSpec) else LbfgsSpec(name="lbfgs")).memory
+    assert isinstance(solver, AdamSpec | AdamWSpec)  # noqa: S101  there is no fourth
+    return Adam(
+        objective,
+        theta_bkp,
+        learning_rate=solver.learning_rate,
+        beta1=solver.beta1,
+        beta2=solver.beta2,
+        epsilon=solver.epsilon,
+        weight_decay=solver.weight_decay if isinstance(solver, AdamWSpec) else 0.0,
+        schedule=schedule,
+        batches=batches,
     )
+
+
+def _schedule(spec: LogisticRegressionSpec, solver: FirstOrder) -> Schedule | None:
+    schedule = solver.schedule
+    if schedule is None:
+        return None
+    if isinstance(schedule, StepSchedule):
+        return step_schedule(schedule.every, schedule.factor)
+    if isinstance(schedule, CosineSchedule):
+        return cosine_schedule(spec.stop.max_steps, schedule.final)
+    return exponential_schedule(schedule.factor)
 
 
 def _batches(problem: Problem, batch_size: int | None, seed: int) -> Batches | None:

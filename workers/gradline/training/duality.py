@@ -1,0 +1,104 @@
+"""The Fenchel duality gap, for any of the penalties: a bound of F(theta) - F* that needs no Hessian.
+
+    F* >= D(alpha) = -sum share_n loss*(a_n) + sum share_n a_n offset_n - penalty*(u),    u = sum share_n a_n x_n
+
+for any a whose sum over the rows, weighted by the shares, is 0 for each output that has an intercept. The residuals
+(mean - target) at theta serve, once the intercepts are at their own minimum; without l2 they are shrunk until no entry
+of u is beyond l1. The conjugates are
+
+    penalty*(u) = sum (|u| - l1)_+^2 / (2 l2), or 0 within l1 and infinite beyond where l2 is 0
+    loss*(a), q = y + a:  binomial q log q + (1 - q) log(1 - q);  multinomial sum q log q;  gaussian a^2 / 2 + a y;
+                          poisson q log q - q - y log y + y
+
+Rockafellar 1970, section 31; for the lasso's dual point El Ghaoui, Viallon and Rabbani 2012.
+Shapes: b members, n rows, k outputs, d features.
+"""
+
+import torch
+from torch import Tensor
+
+from gradline.training.factor import factorise, fix_gauge
+from gradline.training.family import Family
+from gradline.training.model import linear_predictor
+from gradline.training.objective import Objective
+from gradline.training.problem import Problem
+
+MAX_INTERCEPT_STEPS = 30
+LONGEST_MOVE = 2.0
+
+
+def fenchel_bound(objective: Objective, theta_bkp: Tensor) -> Tensor:
+    """bound_b in float64; inf without any penalty."""
+    problem = objective.problem
+    share_nb1 = problem.share_nb.double().unsqueeze(2)
+    theta_bkp, mean_nbk = _with_settled_intercepts(problem, theta_bkp.double(), share_nb1)
+    y_n1k = problem.y_nk.double().unsqueeze(1)
+    residual_nbk = mean_nbk - y_n1k
+    u_bkd = (objective.derivatives(theta_bkp).gradient_bkp - objective.l2_diagonal().view_as(theta_bkp) * theta_bkp)[
+        :, :, : problem.d
+    ]
+    l1_b, l2_b = objective.l1_b.double(), objective.l2_b.double()
+    largest_b = u_bkd.abs().amax((1, 2))
+    shrink_b = torch.where(l2_b > 0, 1.0, (l1_b / largest_b).clamp(max=1.0))
+    shrunk_nbk = residual_nbk * shrink_b.view(1, -1, 1)
+    dual_b = -(share_nb1 * _conjugate(problem.family, shrunk_nbk, y_n1k)).sum((0, 2))
+    if problem.offset_n1 is not None:
+        dual_b += (share_nb1 * shrunk_nbk * problem.offset_n1.double().unsqueeze(2)).sum((0, 2))
+    excess_b = (u_bkd.abs() - l1_b.view(-1, 1, 1)).clamp(min=0.0).square().sum((1, 2))
+    dual_b -= torch.where(l2_b > 0, excess_b / (2 * l2_b), 0.0)
+    bound_b = objective.smooth_value(theta_bkp) + objective.l1_term(theta_bkp) - dual_b
+    return bound_b.clamp(min=0.0).masked_fill((l1_b == 0) & (l2_b == 0), torch.inf)
+
+
+def _mean(family: Family, z_nbk: Tensor) -> Tensor:
+    if family == Family.BINOMIAL:
+        return torch.sigmoid(z_nbk)
+    if family == Family.MULTINOMIAL:
+        return torch.softmax(z_nbk, 2)
+    return z_nbk if family == Family.GAUSSIAN else z_nbk.exp()
+
+
+def _curvature(family: Family, mean_nbk: Tensor, share_nb1: Tensor) -> Tensor:
+    """The intercepts' part of the Hessian, [b, k, k]."""
+    if family == Family.MULTINOMIAL:
+        weighted_nbk = share_nb1 * mean_nbk
+        outer_bkk = torch.einsum("nbi,nbj->bij", weighted_nbk, mean_nbk)
+        hessian_bkk = torch.diag_embed(weighted_nbk.sum(0)) - outer_bkk
+        return fix_gauge(hessian_bkk, torch.ones_like(hessian_bkk[:, 0, :1]))
+    variance_nbk = mean_nbk * (1 - mean_nbk) if family == Family.BINOMIAL else mean_nbk
+    if family == Family.GAUSSIAN:
+        variance_nbk = torch.ones_like(mean_nbk)
+    return (share_nb1 * variance_nbk).sum(0).unsqueeze(2)
+
+
+def _with_settled_intercepts(problem: Problem, theta_bkp: Tensor, share_nb1: Tensor) -> tuple[Tensor, Tensor]:
+    """Theta with intercepts at their minimum for the coefficients as they are, and the means there."""
+    z_nbk = linear_predictor(problem, theta_bkp).double().view(problem.n, *theta_bkp.shape[:2])
+    mean_nbk = _mean(problem.family, z_nbk)
+    if not problem.has_intercept:
+        return theta_bkp, mean_nbk
+    theta_bkp, y_n1k = theta_bkp.clone(), problem.y_nk.double().unsqueeze(1)
+    for _ in range(MAX_INTERCEPT_STEPS):
+        gradient_bk = (share_nb1 * (mean_nbk - y_n1k)).sum(0)
+        if bool((gradient_bk.abs() <= torch.finfo(torch.float64).eps).all()):
+            break
+        move_bk = -factorise(_curvature(problem.family, mean_nbk, share_nb1)).solve(gradient_bk)
+        if problem.family != Family.GAUSSIAN:
+            move_bk = move_bk.clamp(-LONGEST_MOVE, LONGEST_MOVE)
+        theta_bkp[:, :, -1] += move_bk
+        z_nbk = z_nbk + move_bk
+        mean_nbk = _mean(problem.family, z_nbk)
+    return theta_bkp, mean_nbk
+
+
+def _conjugate(family: Family, a_nbk: Tensor, y_n1k: Tensor) -> Tensor:
+    """loss*, of each row and output."""
+    if family == Family.GAUSSIAN:
+        return a_nbk.square() / 2 + a_nbk * y_n1k
+    q_nbk = (y_n1k + a_nbk).clamp(min=0.0)
+    if family == Family.MULTINOMIAL:
+        return torch.xlogy(q_nbk, q_nbk)
+    if family == Family.BINOMIAL:
+        rest_nbk = (1 - q_nbk).clamp(min=0.0)
+        return torch.xlogy(q_nbk, q_nbk) + torch.xlogy(rest_nbk, rest_nbk)
+    return torch.xlogy(q_nbk, q_nbk) - q_nbk - torch.xlogy(y_n1k, y_n1k) + y_n1k
