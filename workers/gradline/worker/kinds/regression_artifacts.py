@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gradline.data.prepare import Prepared
+from gradline.training import Family
 from gradline.worker.kinds.history import History, as_json, frame_rows
 from gradline.worker.kinds.regression_evaluation import Evaluation
 
@@ -47,7 +48,8 @@ def plot_data(evaluation: Evaluation, history: History, result: dict[str, Any]) 
 
 def has_boundary(prepared: Prepared) -> bool:
     """Two features and two classes: a plane with a line in it."""
-    return prepared.train.d == 2 and prepared.train.k == 1
+    train = prepared.train
+    return train.d == 2 and train.family == Family.BINOMIAL and train.offset_n1 is None
 
 
 def frames_of(history: History) -> list[dict[str, Any]]:
