@@ -103,11 +103,9 @@ def _title(node: dict[str, Any]) -> tuple[str, str]:
 
 def _kept(node: dict[str, Any]) -> str:
     """What an operation keeps for its way back."""
-    names = list(
-        dict.fromkeys(
-            saved["of"] or ("its result" if saved["name"] == "result" else "its input") for saved in node.get("saved", [])
-        )
-    )
+    unnamed = {"result": "its result"}
+    found = [saved["of"] or unnamed.get(saved["name"], "its input") for saved in node.get("saved", [])]
+    names = list(dict.fromkeys(found))
     return f"keeps {', '.join(names[:3])}" if names else ""
 
 
