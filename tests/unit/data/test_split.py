@@ -37,6 +37,14 @@ def test_no_group_stands_on_both_sides():
     assert 20 <= len(validation_r) <= 30
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_group_that_is_too_large_stays_in_training(seed: int):
+    group_n = torch.tensor([0] * 70 + [1] * 30)
+    roles = Roles(NUMBERS.target_n, None, group_n=group_n)
+    _, validation_r = split_rows(roles, Split(validation_fraction=0.4, seed=seed))
+    assert validation_r.tolist() == list(range(70, 100))
+
+
 def test_a_fraction_that_holds_out_nothing_is_refused():
     with pytest.raises(PermanentError, match="holds out no row"):
         split_rows(Roles(torch.tensor([0, 1, 0, 1]), ["a", "b"]), Split(validation_fraction=0.01))

@@ -21,13 +21,23 @@ def split_rows(roles: Roles, spec: Split) -> tuple[Tensor, Tensor]:
         for class_r in _shuffled(roles, spec.seed, spec.stratify):
             is_held_out_n[class_r[: round(spec.validation_fraction * len(class_r))]] = True
     else:
-        group_g, size_g = _shuffled_groups(roles.group_n, spec.seed)
-        is_held_out_g = torch.zeros(len(group_g), dtype=torch.bool)
-        is_held_out_g[group_g[size_g.cumsum(0) <= spec.validation_fraction * roles.n]] = True
-        is_held_out_n = is_held_out_g[roles.group_n]
+        is_held_out_n = _held_out_groups(roles.group_n, spec)[roles.group_n]
     training_r, validation_r = torch.nonzero(~is_held_out_n).squeeze(1), torch.nonzero(is_held_out_n).squeeze(1)
     _check_split(roles, spec, training_r, validation_r)
     return training_r, validation_r
+
+
+def _held_out_groups(group_n: Tensor, spec: Split) -> Tensor:
+    """Groups in random order, each that still fits into the share of the rows; for every group whether it is one."""
+    group_g, size_g = _shuffled_groups(group_n, spec.seed)
+    is_held_out_g, room = torch.zeros(len(group_g), dtype=torch.bool), spec.validation_fraction * len(group_n)
+    chosen = []
+    for group, size in zip(group_g.tolist(), size_g.tolist(), strict=True):
+        if size <= room:
+            chosen.append(group)
+            room -= size
+    is_held_out_g[chosen] = True
+    return is_held_out_g
 
 
 def _check_split(roles: Roles, spec: Split, training_r: Tensor, validation_r: Tensor) -> None:
