@@ -1,6 +1,7 @@
 """What of a job arrives in MLflow."""
 
 import json
+from pathlib import Path
 
 import mlflow.pyfunc
 import numpy as np
@@ -33,6 +34,7 @@ def test_a_run_names_its_job_its_owner_its_data_and_its_whole_spec(bench: Bench)
     assert run.info.run_name == "first try"
     assert run.data.params["solver.learning_rate"] == "0.01"
     assert run.data.params["data.source"] == "blobs"
+    assert json.loads(Path(bench.client.download_artifacts(run.info.run_id, "spec.json")).read_text()) == job.spec
     expected = {
         "gradline.owner": "ada",
         "mlflow.user": "ada",

@@ -6,11 +6,12 @@ from uuid import UUID
 import pytest
 
 from gradline.db.jobs import JobStore
-from gradline.db.records import Artifact, Event
+from gradline.db.records import Artifact, Event, Job
 from gradline.db.session import Database
 from gradline.relay import content
 from gradline.relay.breaker import LONGEST_WAIT_S, Breaker
 from gradline.relay.images import write_image
+from gradline.specs import parse_spec
 from gradline.status import EventKind
 from tests import factories
 
@@ -21,11 +22,39 @@ def event(kind: EventKind, **data: object) -> Event:
     return Event(JOB_ID, 1, kind, 1, dict(data), datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_a_spec_becomes_dotted_parameters_without_what_was_not_set(sqlite_url: str) -> None:
-    spec = {"data": {"source": "blobs", "seed": None}, "report": {"plots": ["loss"]}, "fit": True, "rate": 1e-06}
+def job_of(sqlite_url: str, spec: dict[str, object], kind: str = "logistic-regression") -> Job:
+    """A job whose spec is stored as the API stores it."""
+    stored = parse_spec(kind, spec).model_dump(mode="json")
+    return JobStore(Database(sqlite_url)).submit(factories.new_job(kind=kind, spec=stored))[0]
+
+
+def test_parameters_are_where_a_spec_departs_from_the_defaults_and_what_is_always_compared(sqlite_url: str) -> None:
+    job = job_of(sqlite_url, {"solver": {"name": "sgd", "momentum": 0.9}, "split": {"validation_fraction": 0.25}})
+    assert content.parameters(job) == {
+        "data.source": "blobs",
+        "model.family": "auto",
+        "penalty.l1": "0.0",
+        "penalty.l2": "0.0",
+        "solver.name": "sgd",
+        "solver.learning_rate": str(job.spec["solver"]["learning_rate"]),
+        "solver.momentum": "0.9",
+        "split.validation_fraction": "0.25",
+        "seed": "0",
+    }
+
+
+def test_a_spec_of_a_kind_without_defaults_tells_what_was_given(sqlite_url: str) -> None:
+    assert content.parameters(job_of(sqlite_url, {"program": "x = 1", "pictures": False}, "autograd")) == {
+        "program": "x = 1",
+        "pictures": "false",
+        "seed": "0",
+    }
+
+
+def test_a_spec_that_another_version_took_is_told_whole(sqlite_url: str) -> None:
+    spec = {"fit": {"rate": 1e-06}, "plots": ["loss"], "is_fast": True}
     job, _ = JobStore(Database(sqlite_url)).submit(factories.new_job(spec=spec))
-    expected = {"data.source": "blobs", "report.plots": '["loss"]', "fit": "true", "rate": "1e-06"}
-    assert content.parameters(job) == expected
+    assert content.parameters(job) == {"fit.rate": "1e-06", "plots": '["loss"]', "is_fast": "true"}
 
 
 def test_points_leave_out_what_was_not_a_number() -> None:

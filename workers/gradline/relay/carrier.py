@@ -87,6 +87,8 @@ class Carrier:
         has_ended = any(event.kind is EventKind.ENDED for event in news)
         dataset = content.dataset_input(job, self._dataset_of(job)) if is_first else None
         experiment_id, run_id = self._opened(run, job, news, dataset)
+        if is_first:
+            self._tracking.log_json(run_id, content.SPEC_FILE, job.spec)
         if dataset is not None:
             self._tracking.log_dataset(run_id, dataset)
         tags = content.news_tags(news) | (content.last_tags(job) if has_ended else {})

@@ -12,6 +12,8 @@ from typing import Any
 
 from gradline.db.datasets import StoredDataset
 from gradline.db.records import Event, Job
+from gradline.errors import InvalidInput
+from gradline.specs import parse_spec
 from gradline.status import EventKind, JobStatus
 
 RUN_STATUS = {JobStatus.SUCCEEDED: "FINISHED", JobStatus.FAILED: "FAILED", JobStatus.CANCELLED: "KILLED"}
@@ -19,6 +21,19 @@ RUN_STATUS = {JobStatus.SUCCEEDED: "FINISHED", JobStatus.FAILED: "FAILED", JobSt
 
 CURVES = "fit"
 """Section of MLflow's charts that holds what changes from step to step, curves and pictures."""
+ALWAYS_COMPARED = {
+    "data.source",
+    "data.name",
+    "model.family",
+    "penalty.l1",
+    "penalty.l2",
+    "solver.name",
+    "solver.learning_rate",
+    "seed",
+}
+"""Parameters of every run, so that a column of MLflow's table and a comparison of runs never miss them."""
+SPEC_FILE = "spec.json"
+"""The run's artifact that holds the whole spec."""
 COLUMN_TYPES = {"integer": "long", "number": "double", "boolean": "boolean", "text": "string", "timestamp": "datetime"}
 
 
@@ -63,8 +78,17 @@ def experiment_name(job: Job) -> str:
 
 
 def parameters(job: Job) -> dict[str, str]:
-    """The whole spec, flattened to dotted names; what is null was not set, and would only fill the charts' captions."""
-    return {_safe_key(name): _shown(value) for name, value in _leaves(job.spec) if value is not None}
+    """Where the spec departs from the kind's defaults, and what is always compared, flattened to dotted names.
+
+    MLflow prints every parameter into the caption of every picture; the whole spec lies in the run's `spec.json`.
+    """
+    departs = {name for name, _ in _leaves(_departures(job))}
+    told = {
+        name: value
+        for name, value in _leaves(job.spec)
+        if name in departs or (name in ALWAYS_COMPARED and value is not None)
+    }
+    return {_safe_key(name): _shown(value) for name, value in told.items()}
 
 
 def first_tags(job: Job, dataset: DatasetInput | None) -> dict[str, str]:
@@ -181,6 +205,14 @@ def _note(job: Job) -> str:
     outcome = str((job.result or {}).get("outcome") or job.status).replace("_", " ")
     steps = (job.result or {}).get("steps")
     return f"**{outcome}**" + (f" after {steps} steps" if steps is not None else "")
+
+
+def _departures(job: Job) -> dict[str, Any]:
+    """What of the spec is not as its kind would have it by default; all of a spec that another version took."""
+    try:
+        return parse_spec(job.kind, job.spec).model_dump(mode="json", exclude_defaults=True)
+    except InvalidInput:
+        return job.spec
 
 
 def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -103,6 +103,10 @@ class Tracking:
         )
         self.client.log_inputs(run_id, [MlflowDatasetInput(described, [InputTag("mlflow.data.context", "training")])])
 
+    def log_json(self, run_id: str, name: str, value: dict[str, Any]) -> None:
+        """A file of the run; one of that name is replaced."""
+        self.client.log_dict(run_id, value, name)
+
     def upload(self, run_id: str, folder: Path) -> None:
         """Every file under `folder`, at its path there; a file of that path is replaced."""
         self.client.log_artifacts(run_id, str(folder))
