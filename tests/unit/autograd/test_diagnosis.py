@@ -22,6 +22,46 @@ class Classic:
 
 CLASSICS = [
     Classic(
+        "gradient of a gradient that was taken without its graph",
+        "x = torch.tensor(3., requires_grad=True)\ny = x ** 3\ndy = torch.autograd.grad(y, x)[0]\nd2y = torch.autograd.grad(dy, x)[0]",
+        4,
+        ("line 3", "create_graph=True"),
+        3,
+        "dy = torch.autograd.grad(y, x, create_graph=True)[0]",
+    ),
+    Classic(
+        "a parameter bound anew under no_grad",
+        "w = torch.tensor(1., requires_grad=True)\nfor i in range(2):\n    (w * 2).backward()\n    with torch.no_grad():\n        w = w - 0.1 * w.grad\n    w.grad.zero_()",
+        6,
+        ("`w = w - 0.1 * w.grad`", "in place of the leaf"),
+        5,
+        "        w -= 0.1 * w.grad",
+    ),
+    Classic(
+        "losses copied into a tensor, in a function",
+        "w = torch.tensor(2., requires_grad=True)\ndef total(xs):\n    return torch.tensor([w * x for x in xs]).sum()\ntotal([1., 2.]).backward()",
+        4,
+        ("`torch.tensor` copies the number",),
+        3,
+        "    return torch.stack([w * x for x in xs]).sum()",
+    ),
+    Classic(
+        "raw scores given to a loss of probabilities, in a module",
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(2, 1)\n    def forward(self, x):\n        return self.fc(x) + 9\nloss = nn.BCELoss()(Net()(torch.ones(1, 2)), torch.ones(1, 1))",
+        7,
+        ("takes probabilities",),
+        7,
+        "loss = nn.BCEWithLogitsLoss()(Net()(torch.ones(1, 2)), torch.ones(1, 1))",
+    ),
+    Classic(
+        "requires_grad of a result set",
+        "x = torch.ones(2, requires_grad=True)\ny = x * 2\ny.requires_grad = False",
+        3,
+        ("only a leaf's flag can be set",),
+        3,
+        "y = y.detach()",
+    ),
+    Classic(
         "second backward",
         "x = torch.tensor(2., requires_grad=True)\ny = x ** 2\ny.backward()\ny.backward()",
         4,

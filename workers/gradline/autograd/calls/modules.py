@@ -198,8 +198,12 @@ def _step(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
     given = by_name(args, kwargs, "self", "closure")
     optimizer, closure = given["self"], given["closure"]
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    step = optimizer.step if closure is None else lambda: optimizer.step(lambda: it.call_value(closure, [], {}))
-    return it.apply(_STEP, (parameters, step), {})
+    if closure is None:
+        return it.apply(_STEP, (parameters, optimizer.step), {})
+    with it.recorder.suspended():  # the parameters change between the backward passes of one step
+        made = optimizer.step(lambda: it.call_value(closure, [], {}))
+    it.recorder.changed()
+    return made
 
 
 @method("optimizer", "zero_grad")

@@ -17,6 +17,9 @@ from gradline.autograd.registry import SPECIAL_FUNCTIONS, Special, as_list, by_n
 @function("torch.utils.data.DataLoader")
 def _loader(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """In this process: further ones would change nothing but the time."""
+    dataset, size = (by_name(args, kwargs, "dataset", "batch_size")[name] for name in ("dataset", "batch_size"))
+    it.budget.check_items(len(dataset), "a data set")
+    it.budget.check_items(size or 1, "a batch")
     given = {key: value for key, value in kwargs.items() if key not in ("num_workers", "pin_memory")}
     return torch.utils.data.DataLoader(*args, **given)
 

@@ -23,6 +23,7 @@ class Replay:
         self._tape = tape
         self._one = one
         self._tensor = tensor
+        self._changed_at = tape.changes_of(tensor)
         self._entries, self._made_by = self._slice()
         self._orders = any(entry.operation is PASS for entry in self._entries)
 
@@ -33,6 +34,7 @@ class Replay:
             if self._orders:
                 shift.requires_grad_()
             known: dict[int, Tensor] = {}
+            self._n_changes = -1
             for entry in self._entries:
                 self._run(entry, known, shift)
             return sum(self._weighted(root, weight, known, shift) for root, weight in self._roots())
@@ -117,7 +119,9 @@ class Replay:
 
     def _value(self, tensor: Tensor, index: int, known: dict[int, Tensor], shift: Tensor) -> Tensor:
         if tensor is self._tensor:
-            if id(tensor) not in known or self._tape.mutations:
+            n_changes = sum(at < index for at in self._changed_at)
+            if id(tensor) not in known or n_changes != self._n_changes:
+                self._n_changes = n_changes
                 known[id(tensor)] = self._now(tensor, index) + shift
             return known[id(tensor)]
         if id(tensor) in known:

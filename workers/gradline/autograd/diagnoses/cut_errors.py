@@ -13,6 +13,7 @@ from gradline.autograd.diagnoses.mends import (
     statements_at,
     walk,
 )
+from gradline.autograd.record.events import Pass
 from gradline.autograd.record.tape import Entry
 from gradline.programs import statements as s
 
@@ -26,6 +27,16 @@ def no_graph(case: Case) -> Diagnosis:
             "Nothing on the way from here to a leaf requires grad, so there is no graph to go backward through."
         )
     name = case.name(root)
+    earlier = _gradient_before(case, root)
+    if earlier is not None:
+        text = (
+            f"{name} is, or was computed from, a gradient that line {earlier.line} took without recording how: to"
+            " autograd it is a constant. A gradient that is to be differentiated again is taken with"
+            " `create_graph=True`."
+        )
+        calls = calls_at(case.program, earlier.line, "grad", "backward")
+        why = "the gradient's own graph is kept"
+        return Diagnosis(text, [add_keyword(case.program, call, "create_graph=True", why) for call in calls])
     cut = _cut_before(case, root)
     if cut is not None:
         how, line, tensor = cut
@@ -39,6 +50,22 @@ def no_graph(case: Case) -> Diagnosis:
         " which tensor the gradient is wanted for."
     )
     return Diagnosis(text, list(_require_grad(case, root)))
+
+
+def _gradient_before(case: Case, root: Tensor) -> Pass | None:
+    """The backward pass, without a graph of its own, whose gradient the root is or was computed from."""
+    entries = {id(t): entry for entry in case.trace.tape.entries for t in entry.outputs}
+    passes = [one for one in case.trace.passes if one.is_done and not one.backward.creates_graph]
+    given = {id(g if not one.backward.accumulates else t.grad): one for one in passes for t, g in one.gradients}
+    stack, seen = [root], set()
+    while stack:
+        tensor = stack.pop()
+        if id(tensor) in given:
+            return given[id(tensor)]
+        if id(tensor) not in seen and (entry := entries.get(id(tensor))) is not None:
+            seen.add(id(tensor))
+            stack.extend(entry.inputs())
+    return None
 
 
 def _cut_before(case: Case, root: Tensor) -> tuple[str, int, Tensor] | None:
@@ -86,6 +113,7 @@ def _uncut(case: Case, line: int) -> Iterator[Mend]:
                 yield Mend(node.span, case.source(node.function.object), why)
         elif isinstance(node, s.Call) and called(node) in ("float", "int", "tensor", "as_tensor") and node.arguments:
             yield Mend(node.span, case.source(node.arguments[0]), why)
+            yield Mend(node.span, f"torch.stack({case.source(node.arguments[0])})", why)
         elif isinstance(node, s.Attribute) and node.name == "data":
             yield Mend(node.span, case.source(node.object), why)
     for node in walk(case.program.body):

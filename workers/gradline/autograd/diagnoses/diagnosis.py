@@ -19,6 +19,12 @@ from gradline.autograd.diagnoses.graph_errors import (
 from gradline.autograd.diagnoses.mends import (
     first_that_works,
 )
+from gradline.autograd.diagnoses.usage_errors import (
+    copy_of_result,
+    flag_of_result,
+    not_probabilities,
+    number_of_gradients,
+)
 from gradline.autograd.diagnoses.value_errors import (
     ambiguous,
     device,
@@ -89,13 +95,21 @@ _DIAGNOSES: list[tuple[str, Callable[[Case], Diagnosis | None]]] = [
     (r"differentiated Tensors does not require grad", input_without_grad),
     (r"appears to not have been used in the graph", unused),
     (r"NoneType", no_gradient),
+    (r"only change requires_grad flags of leaf", flag_of_result),
+    (r"all elements of input should be between 0 and 1", not_probabilities),
+    (r"incorrect number of gradients", number_of_gradients),
+    (r"support the deepcopy protocol", copy_of_result),
     (r"can't retain_grad on Tensor that has requires_grad=False", not_listened),
     (r"floating point.* dtype can require gradients", whole_numbers),
     (r"Mismatch in shape: grad_output|Expected a gradient of shape|grad_output\[\d", weight_shape),
     (r"same device|not compiled with CUDA|No CUDA GPUs|NVIDIA driver", device),
     (r"Can't call numpy\(\) on Tensor that requires grad", numpy),
     (r"shapes? cannot be multiplied|must match the size of tensor|size mismatch|inconsistent tensor size", shapes),
-    (r"is invalid for input of size|not broadcastable|shape mismatch|Expected size|must match except", shapes),
+    (
+        r"is invalid for input of size|not broadcastable|shape mismatch|Expected size|must match except",
+        shapes,
+    ),
+    (r"Expected input batch_size", shapes),
     (r"could not infer output dtype|mean\(\): .*dtype", means_of_integers),
     (
         r"expected .* but (found|got)|(same|the same) dtype|can't be cast to the desired|expected scalar type",

@@ -209,7 +209,15 @@ def no_gradient(case: Case) -> Diagnosis | None:
         text = f"`{name}.grad` is None because `{name}` (line {made}) does not require grad."
         calls = calls_at(case.program, made, *CREATORS)
         why = "autograd records what is computed from it"
-        return Diagnosis(text, [add_keyword(case.program, call, "requires_grad=True", why) for call in calls])
+        mends = [add_keyword(case.program, call, "requires_grad=True", why) for call in calls]
+        update = next(_updates(case, name, made), None)
+        if update is not None:
+            text += (
+                f" {case.text(made)} bound the name to a new tensor, made under `torch.no_grad()`, in place of the"
+                " leaf; a parameter is updated in place."
+            )
+            mends.append(update)
+        return Diagnosis(text, mends)
     text = f"`{name}.grad` is None: no backward pass has reached `{name}` before line {case.line}."
     guarded = Mend(
         case.statement.span,
@@ -217,6 +225,15 @@ def no_gradient(case: Case) -> Diagnosis | None:
         "only where there is a gradient",
     )
     return Diagnosis(text, [guarded])
+
+
+def _updates(case: Case, name: str, line: int) -> Iterator[Mend]:
+    """`w = w - step` as `w -= step`."""
+    for statement in statements_at(case.program, line):
+        value = statement.value if isinstance(statement, s.Assign) else None
+        if isinstance(value, s.Binary) and isinstance(value.left, s.Name) and value.left.name == name:
+            in_place = f"{name} {value.operator}= {case.source(value.right)}"
+            yield Mend(statement.span, in_place, "the leaf itself is changed, and stays a leaf")
 
 
 def _grad_of_inner(case: Case, name: str, made: int) -> Diagnosis:

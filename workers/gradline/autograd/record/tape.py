@@ -93,6 +93,13 @@ class Tape:
                 kept = target.detach().as_strided((n,), (1,), 0).clone()
             self.mutations.append(Mutation(len(self.entries), storage.data_ptr(), kept, line, step))
 
+    def changes_of(self, tensor: Tensor) -> list[int]:
+        """The entries that changed the tensor's values in place."""
+        if not self.mutations:
+            return []
+        storage = tensor.untyped_storage().data_ptr()
+        return [mutation.index for mutation in self.mutations if mutation.storage == storage]
+
     def value_at(self, tensor: Tensor, index: int) -> Tensor | None:
         """The tensor's values just before entry `index`; None where they were not kept."""
         if self.mutations:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from threading import Timer
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,11 @@ MODULES = {
     "prediction": "gradline.worker.kinds.prediction",
 }
 """Each module has `run(spec, context) -> result` and `drawings(spec, result) -> names of the plots to draw`."""
+
+LOADED_LATE = "torch._dynamo"
+"""What torch imports, for over a second, at the first call of one of its optimizers or function transforms."""
+LOADED_AFTER_S = 2.0
+"""A child answers its first ring before; loaded beside the work, no job of a warm child pays for it."""
 
 Run = Callable[[Spec, AttemptContext], dict[str, Any]]
 
@@ -37,6 +43,9 @@ def warm_up(n_threads: int) -> None:
     for kind in MODULES:
         _module(kind)
     torch.ones(2, 2).sum().item()
+    later = Timer(LOADED_AFTER_S, import_module, [LOADED_LATE])
+    later.daemon = True
+    later.start()
 
 
 def _module(kind: str) -> ModuleType:

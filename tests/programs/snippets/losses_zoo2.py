@@ -1,0 +1,21 @@
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+torch.manual_seed(0)
+m = nn.LogSoftmax(dim=1)
+loss = nn.NLLLoss()
+input = torch.randn(3, 5, requires_grad=True)
+target = torch.tensor([1, 0, 4])
+output = loss(m(input), target)
+output.backward()
+print(output)
+m = nn.Sigmoid()
+loss = nn.BCELoss()
+input = torch.randn(3, 2, requires_grad=True)
+target = torch.rand(3, 2, requires_grad=False)
+output = loss(m(input), target)
+output.backward()
+print(input.grad)
+print(F.softplus(torch.tensor(1.0)), F.softmax(torch.arange(3.), dim=-1), F.kl_div(torch.log(torch.tensor([0.2, 0.8])), torch.tensor([0.5, 0.5]), reduction='batchmean'))
+print(nn.KLDivLoss(reduction="batchmean")(F.log_softmax(input, dim=1), F.softmax(torch.rand(3, 2), dim=1)))
+print(nn.CosineSimilarity(dim=1)(input, target), nn.Softmax(dim=1)(input))
