@@ -7,6 +7,7 @@ from the estimate on all rows, so that it needs a few steps only.
 Shapes: b replicates, n rows, k outputs, p columns of x.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -49,14 +50,17 @@ def bootstrap(
     generator: torch.Generator,
     *,
     are_frequencies: bool = True,
+    between: Callable[[], None] = lambda: None,
 ) -> Replicates:
     """Fits to `n_replicates` draws of the rows, from the estimate on all of them.
 
-    Without `are_frequencies` a row is drawn like any other and takes its weight along.
+    Without `are_frequencies` a row is drawn like any other and takes its weight along. `between` is called now and then
+    and may raise.
     """
     size = max(1, min(n_replicates, _MAX_WEIGHTS // problem.n))
     kept, n_failed = [], 0
     for start in range(0, n_replicates, size):
+        between()
         weight_nb = draw_weights(problem, min(size, n_replicates - start), generator, are_frequencies=are_frequencies)
         theta_bkp, is_fitted_b = _fit(problem, theta_kp, penalty, weight_nb)
         kept.append(theta_bkp[is_fitted_b])

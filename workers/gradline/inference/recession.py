@@ -26,6 +26,8 @@ _MOVED = 1e-6
 """A row counts as moved from here on; the program makes it 1 where it can."""
 _MAX_ROUNDS = 40
 _TIME_LIMIT_S = 20.0
+_MAX_PARAMETERS = 600
+"""Of a program that ends in seconds."""
 _BLOCK_ROWS = 65_536
 
 
@@ -51,6 +53,7 @@ def find_recession(problem: Problem, theta_q: Tensor) -> Recession | None:
     least = float(rows.least_margins(theta_q).min())
     if problem.family.is_classification and 0 < least < torch.inf:
         return rows.recession(theta_q / least)
+    rows.refuse_many()
     active_r = rows.first(theta_q)
     for _ in range(_MAX_ROUNDS):
         direction_q, n_moved = _widest(rows.differences(active_r), rows.scale_q)
@@ -68,6 +71,7 @@ def find_recession(problem: Problem, theta_q: Tensor) -> Recession | None:
 def sparsest_direction(problem: Problem, recession: Recession) -> Tensor:
     """A direction that moves the same rows with few features: the least sum of absolute entries on scaled columns."""
     rows = _Rows(problem)
+    rows.refuse_many()
     active_r = rows.first(recession.direction_q)
     for _ in range(_MAX_ROUNDS):
         a_iq = rows.differences(active_r)
@@ -94,6 +98,10 @@ class _Rows:
             square_p += rows_between(problem, rows).square().sum(0)
         scale_p = (square_p / problem.n).sqrt()
         self.scale_q = torch.where(scale_p > 0, scale_p, 1.0).repeat(n_free_outputs(problem))
+
+    def refuse_many(self) -> None:
+        if self.q > _MAX_PARAMETERS:
+            raise Unsolved(f"{self.q} parameters are too many for a linear program")
 
     def differences(self, index_r: Tensor) -> Tensor:
         """a_iq, every row's own class against each other one."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.inference.recession import Recession, find_recession, sparsest_direction
+from gradline.inference.recession import Recession, Unsolved, find_recession, sparsest_direction
 from gradline.inference.rows import blocks_of, rows_between
 from gradline.training import Family, Problem
 
@@ -72,9 +72,16 @@ def examine_separation(problem: Problem, theta_q: Tensor, step_q: Tensor, functi
     if recession is None:
         return None
     separators = _separators(problem)
-    combination = [] if separators else _features_of(problem, sparsest_direction(problem, recession))
+    combination = [] if separators else _features_of(problem, _few_features(problem, recession))
     directions_m = _directions(recession, theta_q, step_q, functional_mq)
     return Separation(recession.is_complete, recession.n_moved, separators, combination, directions_m)
+
+
+def _few_features(problem: Problem, recession: Recession) -> Tensor:
+    try:
+        return sparsest_direction(problem, recession)
+    except Unsolved:
+        return recession.direction_q
 
 
 def _directions(recession: Recession, theta_q: Tensor, step_q: Tensor, functional_mq: Tensor) -> Tensor:

@@ -11,17 +11,17 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.errors import PermanentError
-from gradline.inference.collinearity import Collinearity, examine_collinearity
+from gradline.inference.collinearity import examine_collinearity
 from gradline.inference.likelihood import Evaluation, Likelihood
 from gradline.inference.newton import Minimum, minimise, newton_step
 from gradline.inference.parameters import all_parameters, free_parameters, functionals, n_free_outputs
 from gradline.inference.penalised import FirthLikelihood, RidgeLikelihood
 from gradline.inference.recession import Unsolved
-from gradline.inference.separation import Separation, examine_separation, have_maximum
+from gradline.inference.separation import examine_separation, have_maximum
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.training import Family, Objective, Outcome, Problem
 from gradline.worker.context import AttemptContext
-from gradline.worker.kinds.history import finite
+from gradline.worker.kinds.regression_findings import ADVICE, collinearity_block, own_scale, separation_block
 
 MAX_PARAMETERS = 2000
 MAX_COST = 4e9
@@ -34,6 +34,8 @@ SMALL_COST = 1e8
 """Up to here polishing goes on to the last digits; beyond, to a thousandth of a standard error."""
 AT_OPTIMUM = 1e-4
 """Squared Newton decrement: estimates are a hundredth of a standard error from the optimum, or less."""
+ROUNDING = 1e-12
+"""Of a target, relative."""
 ENDED = (Outcome.CONVERGED, Outcome.STALLED, Outcome.ILL_CONDITIONED)
 
 Mend = Literal["firth", "ridge"]
@@ -58,14 +60,6 @@ class Examination(NamedTuple):
     collinearity: dict[str, Any] | None
 
 
-def own_scale(prepared: Prepared) -> Tensor:
-    """The linear map, [p, p], from an output's parameters as training saw them to the columns' own scale."""
-    p, d = prepared.train.p, prepared.train.d
-    w_pd, c_p = prepared.preprocessing.on_own_scale(torch.eye(p, dtype=torch.float64))
-    map_pp = torch.cat((w_pd, c_p.unsqueeze(1)), 1).T if p > d else w_pd.T
-    return map_pp.to(prepared.train.y_nk.device)
-
-
 def is_penalised(objective: Objective) -> bool:
     return objective.has_l1 or objective.has_l2
 
@@ -81,6 +75,8 @@ def examine(
     """Raises PermanentError where classes can be separated and the spec says that this is an error."""
     untouched = Examination(theta_bkp, objective, outcome, None, None, None, None, None, None, None)
     if reason := _why_not(spec, prepared.train, theta_bkp, outcome):
+        if outcome == Outcome.SEPARATED and spec.on_separation != "warn":
+            _refuse_to_mend(spec, reason, ctx)
         return untouched._replace(withheld=reason)
     collinearity = _collinearity(prepared, ctx)
     if is_penalised(objective):
@@ -141,10 +137,12 @@ def _at(fit: Examination, problem: Problem, likelihood: Likelihood, least: Minim
 
 
 def _unit(likelihood: Likelihood, here: Evaluation) -> float:
-    """What a squared decrement is measured in."""
-    if likelihood.problem.family != Family.GAUSSIAN:
+    """What a squared decrement is measured in: for gaussian the variance, or that of rounding if the fit is exact."""
+    problem = likelihood.problem
+    if problem.family != Family.GAUSSIAN:
         return 1.0
-    return max(2 * float(here.value_b) / likelihood.n_weighed, 1e-300)
+    square = float((problem.share_nb[:, :1] * problem.y_nk.square()).sum())
+    return max(2 * float(here.value_b) / likelihood.n_weighed, ROUNDING**2 * square, 1e-300)
 
 
 def _too_far(decrement: float) -> str:
@@ -184,43 +182,6 @@ def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination
 SEPARATED = "the rows can be separated, so that estimates are infinite; set on_separation to firth or ridge"
 
 
-def separation_block(found: Separation, prepared: Prepared) -> dict[str, Any]:
-    names, classes = prepared.preprocessing.feature_names, prepared.classes
-    reported = reported_parameters(prepared)
-    spelled = {1.0: "inf", -1.0: "-inf"}
-    return {
-        "kind": "complete" if found.is_complete else "quasi_complete",
-        "n_rows": found.n_rows,
-        "separators": [
-            {
-                "feature": names[s.feature],
-                "class": None if classes is None else classes[s.class_index],
-                "side": "above" if s.is_above else "below",
-                "strict": s.is_strict,
-            }
-            for s in found.separators
-        ],
-        "combination": [names[j] for j in found.combination],
-        "infinite": [
-            {**name, "direction": spelled.get(sign, "undetermined")}
-            for name, sign in zip(reported, found.direction_m.tolist(), strict=True)
-            if sign != 0
-        ],
-        "mend": None,
-        "advice": "set on_separation to firth (Firth's penalised likelihood) or ridge, set penalty.l2 above 0, leave "
-        "the columns out, or join their levels",
-    }
-
-
-def reported_parameters(prepared: Prepared) -> list[dict[str, Any]]:
-    """What each reported parameter belongs to, in the order of `functionals`."""
-    problem, names = prepared.train, prepared.preprocessing.feature_names
-    own = [{"feature": name} for name in names] + ([{"intercept": True}] if problem.has_intercept else [])
-    if problem.k == 1 or prepared.classes is None:
-        return own
-    return [{**name, "class": c} for c in prepared.classes for name in own]
-
-
 def _act_on(spec: LogisticRegressionSpec, told: dict[str, Any], ctx: AttemptContext) -> None:
     by_itself, together = sorted({s["feature"] for s in told["separators"]}), told["combination"]
     culprits = f"{' + '.join(map(repr, together[:5]))}" if together else ", ".join(map(repr, by_itself[:5]))
@@ -230,6 +191,14 @@ def _act_on(spec: LogisticRegressionSpec, told: dict[str, Any], ctx: AttemptCont
     if spec.on_separation == "error":
         raise PermanentError(f"{message}: there are no finite estimates; {told['advice']}", code="separated")
     ctx.warn("separable", f"{message}: the estimates named in `separation.infinite` are infinite; {told['advice']}")
+
+
+def _refuse_to_mend(spec: LogisticRegressionSpec, reason: str, ctx: AttemptContext) -> None:
+    if spec.on_separation == "error":
+        raise PermanentError(
+            f"the rows can be separated, so that there are no finite estimates; {ADVICE}", code="separated"
+        )
+    ctx.warn("not_mended", f"on_separation {spec.on_separation} was not done: {reason}; set penalty.l2 above 0")
 
 
 def _mend(spec: LogisticRegressionSpec, problem: Problem, fit: Examination) -> Examination:
@@ -278,14 +247,3 @@ def _collinearity(prepared: Prepared, ctx: AttemptContext) -> dict[str, Any]:
             + ": their coefficients are not determined; leave them out",
         )
     return told
-
-
-def collinearity_block(found: Collinearity, names: list[str]) -> dict[str, Any]:
-    return {
-        "constant": [names[j] for j in found.constant],
-        "dependent": [{"feature": names[s.feature], "of": [names[j] for j in s.others]} for s in found.sets],
-        "rank": found.rank,
-        "n_features": len(names),
-        "condition_number": finite(found.condition_number),
-        "vif": [{"feature": name, "vif": finite(vif)} for name, vif in zip(names, found.vif_d.tolist(), strict=True)],
-    }

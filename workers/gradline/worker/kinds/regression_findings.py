@@ -1,0 +1,72 @@
+"""What the doctor found, in words and on the columns' own scale."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradline.data.prepare import Prepared
+from gradline.inference.collinearity import Collinearity
+from gradline.inference.separation import Separation
+from gradline.worker.kinds.history import finite
+
+
+def own_scale(prepared: Prepared) -> Tensor:
+    """The linear map, [p, p], from an output's parameters as training saw them to the columns' own scale."""
+    p, d = prepared.train.p, prepared.train.d
+    w_pd, c_p = prepared.preprocessing.on_own_scale(torch.eye(p, dtype=torch.float64))
+    map_pp = torch.cat((w_pd, c_p.unsqueeze(1)), 1).T if p > d else w_pd.T
+    return map_pp.to(prepared.train.y_nk.device)
+
+
+ADVICE = (
+    "set on_separation to firth (Firth's penalised likelihood) or ridge, set penalty.l2 above 0, leave the columns "
+    "out, or join their levels"
+)
+
+
+def separation_block(found: Separation, prepared: Prepared) -> dict[str, Any]:
+    names, classes = prepared.preprocessing.feature_names, prepared.classes
+    reported = reported_parameters(prepared)
+    spelled = {1.0: "inf", -1.0: "-inf"}
+    return {
+        "kind": "complete" if found.is_complete else "quasi_complete",
+        "n_rows": found.n_rows,
+        "separators": [
+            {
+                "feature": names[s.feature],
+                "class": None if classes is None else classes[s.class_index],
+                "side": "above" if s.is_above else "below",
+                "strict": s.is_strict,
+            }
+            for s in found.separators
+        ],
+        "combination": [names[j] for j in found.combination],
+        "infinite": [
+            {**name, "direction": spelled.get(sign, "undetermined")}
+            for name, sign in zip(reported, found.direction_m.tolist(), strict=True)
+            if sign != 0
+        ],
+        "mend": None,
+        "advice": ADVICE,
+    }
+
+
+def reported_parameters(prepared: Prepared) -> list[dict[str, Any]]:
+    """What each reported parameter belongs to, in the order of `functionals`."""
+    problem, names = prepared.train, prepared.preprocessing.feature_names
+    own = [{"feature": name} for name in names] + ([{"intercept": True}] if problem.has_intercept else [])
+    if problem.k == 1 or prepared.classes is None:
+        return own
+    return [{**name, "class": c} for c in prepared.classes for name in own]
+
+
+def collinearity_block(found: Collinearity, names: list[str]) -> dict[str, Any]:
+    return {
+        "constant": [names[j] for j in found.constant],
+        "dependent": [{"feature": names[s.feature], "of": [names[j] for j in s.others]} for s in found.sets],
+        "rank": found.rank,
+        "n_features": len(names),
+        "condition_number": finite(found.condition_number),
+        "vif": [{"feature": name, "vif": finite(vif)} for name, vif in zip(names, found.vif_d.tolist(), strict=True)],
+    }
