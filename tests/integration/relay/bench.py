@@ -5,11 +5,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import numpy as np
-import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from safetensors.torch import save
 from sqlalchemy import update
 
 from gradline.db.drawings import DrawingStore
@@ -19,16 +16,42 @@ from gradline.db.records import Artifact, Fence, Job, NewEvent
 from gradline.db.runs import RunStore
 from gradline.db.session import Database
 from gradline.db.types import db_now
-from gradline.plots.drawing import draw_pending
 from gradline.relay.relay import Relay
 from gradline.relay.tracking import Tracking
+from gradline.scoring import FORMAT, VERSION
 from gradline.status import EventKind, JobStatus
 from gradline.storage import ArtifactStore
+from gradline.worker.drawing import draw_pending
 from tests import factories
 from tests.waiting import wait_until
 
-WEIGHTS = np.array([[-1.413940, -1.476876]])
-BIAS = np.array([1.926161])
+MODEL: dict[str, Any] = {
+    "format": FORMAT, "version": VERSION, "family": "binomial", "target": "ill", "classes": ["no", "yes"],
+    "threshold": 0.4,
+    "inputs": [
+        {"column": "age", "type": "number", "fill": 40.0},
+        {"column": "height", "type": "number", "fill": None},
+        {"column": "smoker", "type": "boolean", "fill": 0.25},
+        {"column": "city", "type": "text", "levels": ["Bonn", "Ulm"], "missing": "Ulm", "unseen": "Bonn"},
+    ],
+    "offset": None,
+    "features": [
+        {"name": "age", "factors": [{"column": "age"}], "coefficients": [0.04]},
+        {"name": "age is missing", "factors": [{"column": "age", "is_missing": True}], "coefficients": [1.2]},
+        {"name": "height", "factors": [{"column": "height"}], "coefficients": [-0.5]},
+        {"name": "smoker", "factors": [{"column": "smoker"}], "coefficients": [0.9]},
+        {"name": "city=Ulm", "factors": [{"column": "city", "level": "Ulm"}], "coefficients": [-0.7]},
+        {"name": "s", "factors": [{"column": "smoker"}, {"column": "city", "level": "Ulm"}], "coefficients": [0.3]},
+    ],
+    "intercepts": [-1.5],
+    "examples": {
+        "rows": [
+            {"age": 30.0, "height": 1.7, "smoker": True, "city": "Ulm"},
+            {"age": None, "height": 1.8, "smoker": None, "city": None},
+        ],
+        "linear_predictors": [[-0.65], [0.125]],
+    },
+}  # fmt: skip
 STEPS = (0, 20, 40)
 PLOTS = [
     "loss.png",
@@ -169,14 +192,12 @@ def result() -> dict[str, Any]:
         "metrics": metrics,
         "device": "cpu",
         "reproducible": True,
-        "environment": {"device": "cpu", "n_threads": 1, "torch": torch.__version__},
+        "environment": {"device": "cpu", "n_threads": 1, "torch": "2.13.0"},
     }
 
 
 def files() -> list[tuple[str, str, bytes]]:
     """Name, kind and bytes, as a logistic regression leaves them."""
-    weights = {"coefficients": torch.from_numpy(WEIGHTS), "intercepts": torch.from_numpy(BIAS)}
-    described = {"family": "binomial", "classes": [0, 1], "features": ["x1", "x2"]}
     points = {"x": [[2.5, 3.0], [3.0, 2.0], [-1.0, -0.5], [-0.5, -1.5]], "y": [0, 0, 1, 1]}
     frames = [{"step": s, "weights": [-1.0, -1.0 - s / 40], "bias": 1.9, "loss": 0.4, "accuracy": 0.9} for s in STEPS]
     history = {"step": list(STEPS), "loss": [0.4, 0.3, 0.2], "accuracy": [0.9, 0.9, 1.0]}
@@ -193,6 +214,5 @@ def files() -> list[tuple[str, str, bytes]]:
     return [
         ("metrics.parquet", "curve", b"parquet"),
         ("plot_data.json", "table", json.dumps(numbers).encode()),
-        ("model.safetensors", "model", save(weights)),
-        ("model.json", "model", json.dumps(described).encode()),
+        ("model.json", "model", json.dumps(MODEL).encode()),
     ]

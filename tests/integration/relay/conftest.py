@@ -9,8 +9,7 @@ import pytest
 
 with warnings.catch_warnings():  # mlflow warns of its own type hints when it is imported
     warnings.simplefilter("ignore")
-    import mlflow.pyfunc
-    import mlflow.pytorch  # noqa: F401
+    import mlflow.pyfunc  # noqa: F401
 
 from gradline.relay.main import CLIENT_ENVIRONMENT
 from tests.integration.relay.bench import Bench

@@ -1,16 +1,20 @@
 """What of a job arrives in MLflow."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow.pyfunc
-import numpy as np
+import pandas as pd
 import pytest
 
+from gradline.api.predictions import service
 from gradline.db.datasets import DatasetStore, NewDataset
-from gradline.plots.drawing import draw_pending
+from gradline.scoring import Scorecard
 from gradline.status import JobStatus
-from tests.integration.relay.bench import BIAS, PLOTS, STEPS, WEIGHTS, Bench
+from gradline.worker.drawing import draw_pending
+from tests.integration.relay.bench import MODEL, PLOTS, STEPS, Bench
 
 
 def test_metrics_are_those_of_the_rows_one_by_one(bench: Bench) -> None:
@@ -83,7 +87,7 @@ def test_images_carry_their_steps_and_files_lie_in_their_folders(bench: Bench) -
     assert "data/metrics.parquet" in bench.paths(run, "data")
 
 
-def test_the_model_loads_without_pickle_and_predicts_the_same_probabilities(
+def test_the_model_loads_without_pickle_and_predicts_raw_rows_as_the_api_does(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = bench.finished_job()
@@ -93,15 +97,53 @@ def test_the_model_loads_without_pickle_and_predicts_the_same_probabilities(
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     mlflow.set_tracking_uri(bench.mlflow_url)
     loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
-    x_nd = np.random.default_rng(0).normal(size=(7, 2))
-    positive_n = 1 / (1 + np.exp(-(x_nd @ WEIGHTS.T + BIAS)))
-    np.testing.assert_allclose(loaded.predict(x_nd), np.hstack([1 - positive_n, positive_n]), rtol=1e-12)
-    assert loaded.predict(x_nd[:1]).shape == (1, 2)
-    assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 2)
-    assert loaded.input_example.shape == (2, 2)
+    rows = [
+        *MODEL["examples"]["rows"],
+        {"age": 71.0, "height": 1.6, "smoker": False, "city": "a city that training has not seen"},
+        {"age": 20.0, "height": 1.9, "smoker": None, "city": "Bonn"},
+    ]
+    card = Scorecard.parse(MODEL)
+    answer = service._predictions(card, card.encode_rows(rows))
+    said = loaded.predict(pd.DataFrame(rows))
+    assert said["prediction"].tolist() == answer["classes"]
+    assert said[["probability of no", "probability of yes"]].to_numpy().tolist() == answer["probabilities"]
+    assert loaded.predict(pd.DataFrame(rows[2:3]))["prediction"].tolist() == answer["classes"][2:3]
+    with pytest.raises(Exception, match="height"):
+        loaded.predict(pd.DataFrame(rows).drop(columns="height"))
+    fields = {f["name"]: (f["type"], f["required"]) for f in loaded.metadata.signature.inputs.to_dict()}
+    assert fields["age"] == ("double", False)
+    assert fields["height"] == ("double", True)
+    assert fields["smoker"] == ("any", False)
+    assert fields["city"] == ("string", False)
+    assert loaded.input_example["city"].tolist()[0] == "Ulm"
     (output,) = bench.mlflow_run(job).outputs.model_outputs
     assert (output.model_id, output.step) == (model.model_id, STEPS[-1])
     assert {metric.key: metric.value for metric in model.metrics}["train.log_loss"] == 0.049277
+
+
+def test_the_model_is_served_by_mlflow_from_its_files_alone(bench: Bench, tmp_path: Path) -> None:
+    job = bench.finished_job()
+    bench.carry_all(bench.relay(), job)
+    (model,) = bench.models(bench.mlflow_run(job))
+    mlflow.set_tracking_uri(bench.mlflow_url)
+    folder = mlflow.artifacts.download_artifacts(f"models:/{model.model_id}", dst_path=str(tmp_path))
+    serve = (
+        "import json, sys; from mlflow.pyfunc import load_model; from mlflow.pyfunc.scoring_server import init;"
+        "from starlette.testclient import TestClient;"
+        "client = TestClient(init(load_model(sys.argv[1])));"
+        "answer = client.post('/invocations', json=json.load(sys.stdin)); print(answer.status_code, answer.text);"
+        "print(any(name.startswith('gradline.') for name in sys.modules))"
+    )
+    sent = json.dumps({"dataframe_records": MODEL["examples"]["rows"]})
+    command = [sys.executable, "-W", "ignore", "-c", serve, folder]
+    said = subprocess.run(command, input=sent, capture_output=True, text=True, timeout=120, check=True).stdout
+    status, _, rest = said.partition(" ")
+    body, imported = rest.strip().rsplit("\n", 1)
+    assert (status, imported) == ("200", "False")
+    card = Scorecard.parse(MODEL)
+    expected = card.respond(card.linear_predictor(card.encode_rows(MODEL["examples"]["rows"])))
+    found = [row["probability of yes"] for row in json.loads(body)["predictions"]]
+    assert found == pytest.approx(expected[:, 1].tolist(), rel=1e-12)
 
 
 @pytest.mark.parametrize(("status", "expected"), [(JobStatus.FAILED, "FAILED"), (JobStatus.CANCELLED, "KILLED")])

@@ -14,11 +14,11 @@ from gradline.db.records import Artifact, Fence, Job
 from gradline.db.session import Database
 from gradline.plots.animation import LAST_MS, MAX_FRAMES, spaced
 from gradline.plots.boundary import BoundaryPainter
-from gradline.plots.drawing import draw_pending
 from gradline.plots.plot_data import MAX_POINTS, Frame, PlotData
 from gradline.plots.style import BLUE, VERMILLION
 from gradline.status import EventKind, JobStatus
 from gradline.storage import ArtifactStore
+from gradline.worker.drawing import draw_pending
 from tests import factories
 
 STEPS = (0, 20, 40)

@@ -19,6 +19,7 @@ from gradline.db.session import Database
 from gradline.errors import NotFound
 from gradline.relay import content, images
 from gradline.relay.tracking import Tracking
+from gradline.scoring_jobs import MODEL_FILE
 from gradline.status import EventKind
 from gradline.storage import ArtifactStore
 
@@ -157,20 +158,16 @@ class Carrier:
         path.write_bytes(data)
 
     def _log_model(self, experiment_id: str, run_id: str, job: Job, due: Sequence[Artifact]) -> None:
-        files = {artifact.name: artifact for artifact in due if artifact.kind == "model"}
-        if not files:
+        scorecard = next((artifact for artifact in due if artifact.name == MODEL_FILE), None)
+        if scorecard is None:
             return
         self._hold(job)
-        from gradline.relay import model  # noqa: PLC0415  torch takes seconds and 300 MiB, and not every job has a model
+        from gradline.relay import model  # noqa: PLC0415  pandas takes a while, and not every job has a model
 
-        weights, description = files.get(model.WEIGHTS_FILE), files.get(model.DESCRIPTION_FILE)
-        if weights is None or description is None:
-            return
-        fit = model.Fit.read(self._artifacts.get(weights.sha256), self._artifacts.get(description.sha256))
         points = content.final_points(job)
         step = int((job.result or {}).get("steps") or 0)
         home = model.Home(experiment_id, run_id, content.run_name(job), content.parameters(job), step)
-        model_id = model.log_model(self._tracking.client, fit, home)
+        model_id = model.log_model(self._tracking.client, self._artifacts.get(scorecard.sha256), home)
         self._tracking.log_of_model(run_id, model_id, points, content.dataset_input(job, self._dataset_of(job)))
 
     def _hold(self, job: Job) -> None:

@@ -1,63 +1,38 @@
-"""The model of a fit as an MLflow model: a torch.export graph with signature, input example and requirements.
+"""The model of a fit as an MLflow model: it takes the raw columns, with signature, input example and requirements.
 
-It takes the numeric design matrix on the columns' own scale and gives one probability per class. Weights and example
-are plain tensors: the model also loads where MLflow is told to refuse pickle.
+What is stored is the scorecard, the code that scores with it and a loader: `mlflow.pyfunc.load_model` and
+`mlflow models serve` predict as the API does, missing values and unseen levels included. Nothing is pickled.
 """
 
-import json
 import re
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import mlflow.pytorch
-import numpy as np
-import torch
+import mlflow.pyfunc
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.models import Model, ModelSignature
-from mlflow.types import Schema, TensorSpec
-from safetensors.torch import load
+from mlflow.types import ColSpec, Schema, TensorSpec
+from mlflow.types.schema import AnyType
 
-WEIGHTS_FILE = "model.safetensors"
-DESCRIPTION_FILE = "model.json"
-REQUIREMENTS = {"mlflow": "mlflow-skinny", "torch": "torch", "numpy": "numpy"}
+from gradline import scoring
+from gradline.relay import served
+from gradline.scoring import Scorecard
+
+CODE = {"gradline_scoring.py": scoring.__file__, "gradline_served.py": served.__file__}
+"""What travels with every model, under names that clash with nothing."""
+REQUIREMENTS = {"mlflow": "mlflow-skinny", "numpy": "numpy", "pandas": "pandas"}
 """What a process that loads the model needs, each with the distribution here that tells the version: a relay may have
 the small MLflow only, which a whole one always includes at the same version."""
-
-
-class Probabilities(torch.nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """One probability per class: `softmax(x W' + b)`; with two classes one row of W is enough: `sigmoid(x w' + b)`."""
-
-    def __init__(self, weight_kd: torch.Tensor, bias_k: torch.Tensor) -> None:
-        super().__init__()
-        self.register_buffer("weight_kd", weight_kd)
-        self.register_buffer("bias_k", bias_k)
-
-    def forward(self, x_nd: torch.Tensor) -> torch.Tensor:
-        margin_nk = x_nd @ self.weight_kd.T + self.bias_k
-        if margin_nk.shape[1] > 1:
-            return torch.softmax(margin_nk, dim=1)
-        return torch.cat([torch.sigmoid(-margin_nk), torch.sigmoid(margin_nk)], dim=1)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What a job stored of its model, read back."""
-
-    module: Probabilities
-    description: dict[str, Any]
-    example_nd: np.ndarray
-
-    @classmethod
-    def read(cls, weights: bytes, description: bytes) -> "Fit":
-        tensors, described = load(weights), json.loads(description)
-        weight_kd, bias_k = tensors["coefficients"], tensors["intercepts"]
-        # At least two rows: torch.export would take a single row for a constant batch size of 1.
-        example = described.get("input_example") or np.zeros((2, weight_kd.shape[1]))
-        return cls(Probabilities(weight_kd, bias_k), described, np.asarray(example, weight_kd.numpy().dtype))
+_any_type: Any = AnyType  # it carries no types of its own
+TYPES: dict[str, Any] = {"number": "double", "boolean": _any_type(), "text": "string"}
+"""Not `boolean`: where MLflow reads JSON for such a column it takes null for false, without a word."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +46,14 @@ class Home:
     step: int
 
 
-def log_model(client: MlflowClient, fit: Fit, home: Home) -> str:
+def log_model(client: MlflowClient, scorecard: bytes, home: Home) -> str:
     """Give the run its model, once however often this is called; returns the model's id."""
     model = _find_or_create(client, home)
     model_id = str(model.model_id)
     if model.status != LoggedModelStatus.READY:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "model"
-            _save(fit, path, Model(artifact_path=model.artifact_location, run_id=home.run_id, model_id=model_id))
+            _save(scorecard, path, Model(artifact_path=model.artifact_location, run_id=home.run_id, model_id=model_id))
             client.log_model_artifacts(model_id, str(path))
         _name_as_output(client, home, model_id)
         client.finalize_logged_model(model_id, LoggedModelStatus.READY)
@@ -103,21 +78,43 @@ def _name_as_output(client: MlflowClient, home: Home, model_id: str) -> None:
         client.log_outputs(home.run_id, [LoggedModelOutput(model_id, step=home.step)])
 
 
-def _save(fit: Fit, path: Path, mlflow_model: Model) -> None:
-    torch.set_num_threads(1)  # the machine's cores belong to training
-    with torch.no_grad():
-        probabilities_nk = fit.module(torch.from_numpy(fit.example_nd)).numpy()
-    mlflow.pytorch.save_model(
-        fit.module,
-        path,
-        mlflow_model=mlflow_model,
-        signature=ModelSignature(_schema(fit.example_nd), _schema(probabilities_nk)),
-        input_example=fit.example_nd,
-        serialization_format="pt2",
-        pip_requirements=[f"{name}=={version(here).split('+')[0]}" for name, here in REQUIREMENTS.items()],
-        metadata=fit.description,
-    )
+def _save(scorecard: bytes, path: Path, mlflow_model: Model) -> None:
+    card = Scorecard.parse(scorecard)
+    example = pd.DataFrame(card.document["examples"]["rows"])
+    answers = served.ServedModel(card).predict(example)
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        data = Path(folder) / "model.json"
+        data.write_bytes(scorecard)
+        code = [str(copyfile(source, Path(folder) / name)) for name, source in CODE.items()]
+        warnings.simplefilter("ignore", DeprecationWarning)  # mlflow asks pandas about the example in an old way
+        mlflow.pyfunc.save_model(
+            path,
+            loader_module="gradline_served",
+            data_path=str(data),
+            code_paths=code,
+            mlflow_model=mlflow_model,
+            signature=ModelSignature(_inputs(card), _outputs(answers)),
+            input_example=example,
+            pip_requirements=[f"{name}=={version(here).split('+')[0]}" for name, here in REQUIREMENTS.items()],
+            metadata=_metadata(card),
+        )
 
 
-def _schema(array: np.ndarray) -> Schema:
-    return Schema([TensorSpec(array.dtype, (-1, array.shape[1]))])
+def _inputs(card: Scorecard) -> Schema:
+    """Every column; those where a value may be missing are optional, which is how MLflow lets null pass."""
+    columns: list[ColSpec | TensorSpec] = [
+        ColSpec(TYPES[i["type"]], i["column"], required=(i["missing"] if i["type"] == "text" else i["fill"]) is None)
+        for i in card.document["inputs"]
+    ]
+    if card.offset is not None:
+        columns.append(ColSpec("double", card.offset.column))
+    return Schema(columns)
+
+
+def _outputs(answers: pd.DataFrame) -> Schema:
+    kinds = {"b": "boolean", "i": "long", "f": "double"}
+    return Schema([ColSpec(kinds.get(answers[name].dtype.kind, "string"), name) for name in answers])
+
+
+def _metadata(card: Scorecard) -> dict[str, Any]:
+    return {name: card.document[name] for name in ("format", "version", "family", "target", "classes", "threshold")}

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from gradline.specs.base import Spec
 
+ExportName = Literal["sql", "onnx", "pt2"]
 PlotName = Literal["boundary", "animation", "loss", "accuracy", "confusion_matrix"]
 
 
@@ -16,6 +17,16 @@ class Report(Spec):
     plots: list[PlotName] = Field(list(get_args(PlotName)))
     """`boundary` and `animation` need two features and two classes, `accuracy` and `confusion_matrix` classes;
     elsewhere they are left out."""
+    exports: list[ExportName] | None = None
+    """Formats, besides the scorecard, that the model is written in once the job has ended, each checked on rows of the
+    data: `sql`, `onnx`, and `pt2` for torch.export, which takes seconds. None: sql and onnx, but none where `plots` is
+    empty."""
+
+    @property
+    def chosen_exports(self) -> list[ExportName]:
+        if self.exports is not None:
+            return self.exports
+        return ["sql", "onnx"] if self.plots else []
 
 
 class Checkpoint(Spec):

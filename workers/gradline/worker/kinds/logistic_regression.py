@@ -7,6 +7,7 @@ import torch
 
 from gradline.data.prepare import Sources, prepare
 from gradline.errors import ShuttingDown
+from gradline.export.exporting import file_names
 from gradline.specs.base import Spec
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.training import Fitness, Outcome, State, Step
@@ -20,9 +21,8 @@ from gradline.worker.kinds.regression_certificate import certificate_of
 from gradline.worker.kinds.regression_doctor import examine
 from gradline.worker.kinds.regression_evaluation import Evaluation
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
-from gradline.worker.kinds.regression_inference import infer
+from gradline.worker.kinds.regression_inference import infer, tell
 from gradline.worker.kinds.regression_scorecard import write_scorecard
-from gradline.worker.kinds.regression_tables import tell
 
 MAX_SHOWN_WEIGHTS = 20
 """A model with no more coefficients than this tells them with every report."""
@@ -38,7 +38,7 @@ def run(spec: Spec, ctx: AttemptContext) -> dict[str, Any]:
 
 
 def drawings(spec: Spec, result: dict[str, Any]) -> list[str]:
-    """Artifact names of the plots that will be drawn from plot_data.json."""
+    """Artifact names of the plots that will be drawn from plot_data.json, and of the exports of model.json."""
     regression = _regression(spec)
     asked, names = regression.report.plots, []
     if result["has_boundary"]:
@@ -47,7 +47,8 @@ def drawings(spec: Spec, result: dict[str, Any]) -> list[str]:
             names += [f"boundary/step-{steps[row]:06d}.png" for row in frame_rows(len(steps))]
         if "animation" in asked:
             names.append("animation.gif")
-    return names + [f"{name}.png" for name in ("loss", "accuracy", "confusion_matrix") if name in asked]
+    names += [f"{name}.png" for name in ("loss", "accuracy", "confusion_matrix") if name in asked]
+    return names + (file_names(regression.report.chosen_exports) if result["has_model"] else [])
 
 
 def _regression(spec: Spec) -> LogisticRegressionSpec:
@@ -200,7 +201,7 @@ class _RegressionAttempt:
         self._objective = fit.objective
         evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)
         result = self._result(fit.outcome, evaluation, fit.mend)
-        tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit, self._ctx))
+        tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit))
         self._warn(fit.outcome, result)
         self._save_artifacts(result, evaluation)
         return result
@@ -220,6 +221,7 @@ class _RegressionAttempt:
             "classes": names and {"names": names, "positive": names[1] if train.k == 1 else None},
             "certificate": certificate_of(spec, self._objective, theta_bkp, outcome, self._fit, mend),
             "has_boundary": artifacts.has_boundary(self._prepared),
+            "has_model": evaluation.is_finite,
             "device": self._environment["device"],
             "dtype": str(dtype_of(spec)).removeprefix("torch."),
             "solver": {"name": self._choice.name, "reason": self._choice.reason},
@@ -249,7 +251,7 @@ class _RegressionAttempt:
     def _save_artifacts(self, result: dict[str, Any], evaluation: Evaluation) -> None:
         save = self._ctx.save_artifact
         theta_bkp = self._fit.theta_bkp
-        if bool(theta_bkp.isfinite().all()):
+        if evaluation.is_finite:
             model = write_scorecard(self._prepared, theta_bkp, self._spec, evaluation.threshold)
             save("model.json", model, "application/json", "model")
         save("metrics.parquet", artifacts.curve_parquet(self._history), "application/vnd.apache.parquet", "curve")
