@@ -11,7 +11,7 @@ import pytest
 import statsmodels.api as sm
 from statsmodels.genmod.families import Poisson
 
-from gradline.errors import PermanentError
+from gradline.errors import CancelRequested, PermanentError
 from gradline.storage import ArtifactStore
 from tests.numerics.attempts import MemoryAttempt, train
 from tests.unit.data.uploads import ID, stored
@@ -23,8 +23,8 @@ Run = Callable[..., tuple[dict[str, Any], MemoryAttempt]]
 def run(tmp_path) -> Run:
     """Fit `y` of a table: fields of the spec as keywords, `data` those of the data's roles."""
 
-    def run_table(table: pd.DataFrame, data: dict[str, Any] | None = None, **spec: Any):
-        attempt = MemoryAttempt()
+    def run_table(table: pd.DataFrame, data: dict[str, Any] | None = None, stop_at: int | None = None, **spec: Any):
+        attempt = MemoryAttempt(stop_at=stop_at, reason=CancelRequested("the owner asked"))
         attempt.store = ArtifactStore(f"file://{tmp_path}")
         file = io.BytesIO()
         table.to_csv(file, index=False)
@@ -151,6 +151,39 @@ def test_penalised_fits_withhold_p_values_and_give_bootstrap_intervals(run, pena
     assert "penalty" in block["withheld"]
     assert block["bootstrap"] == {"n_replicates": 60, "n_failed": 0, "withheld": None}
     assert block["aic"] is None
+
+
+def test_replicates_are_not_compared_with_a_fit_that_did_not_end(run):
+    sgd = {"name": "sgd", "learning_rate": 0.1}
+    result, _ = run(crowd(), {"features": ["age"]}, solver=sgd, stop={"max_steps": 20}, inference={"bootstrap": 20})
+    assert "minimum" in result["inference"]["bootstrap"]["withheld"]
+    assert "bootstrap_ci_low" not in result["coefficients"][0]
+
+
+def test_intervals_are_withheld_where_many_replicates_have_no_estimate(run):
+    table = with_a_bad_level()
+    table.loc[table.index[table.y == 0][:1], "city"] = "Oz"
+    result, _ = run(table, {"features": ["age", "city"]}, inference={"bootstrap": 40})
+    block = result["inference"]["bootstrap"]
+    assert block["n_failed"] > 5
+    assert "on_separation" in block["withheld"]
+    assert entries(result)["age"]["bootstrap_ci_low"] is None
+    assert entries(result)["age"]["std_error"] > 0
+
+
+def test_a_target_that_was_reached_stays_the_outcome_of_separated_rows(run):
+    table = crowd()
+    table["y"] = (table.age > 40).astype(int)
+    sgd = {"name": "sgd", "learning_rate": 0.1}
+    for solver in (sgd, {"name": "lbfgs"}):
+        result, _ = run(table, {"features": ["age"]}, solver=solver, stop={"accuracy_above": 0.9}, on_separation="warn")
+        assert result["outcome"] == "target_reached"
+
+
+def test_a_bootstrap_ends_when_its_attempt_must(run, monkeypatch):
+    monkeypatch.setattr("gradline.inference.bootstrap._MAX_WEIGHTS", 1)
+    with pytest.raises(CancelRequested):
+        run(crowd(50), {"features": ["age"]}, stop_at=40, inference={"bootstrap": 10_000})
 
 
 def test_class_weights_leave_robust_errors_only(run):

@@ -21,8 +21,9 @@ from gradline.worker.kinds.regression_certificate import certificate_of
 from gradline.worker.kinds.regression_doctor import examine
 from gradline.worker.kinds.regression_evaluation import Evaluation
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
-from gradline.worker.kinds.regression_inference import infer, tell
+from gradline.worker.kinds.regression_inference import infer
 from gradline.worker.kinds.regression_scorecard import write_scorecard
+from gradline.worker.kinds.regression_tables import tell
 
 MAX_SHOWN_WEIGHTS = 20
 """A model with no more coefficients than this tells them with every report."""
@@ -201,7 +202,7 @@ class _RegressionAttempt:
         self._objective = fit.objective
         evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)
         result = self._result(fit.outcome, evaluation, fit.mend)
-        tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit))
+        tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit, self._ctx))
         self._warn(fit.outcome, result)
         self._save_artifacts(result, evaluation)
         return result

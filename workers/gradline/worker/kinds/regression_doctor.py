@@ -38,6 +38,8 @@ ROUNDING = 1e-12
 """Of a target, relative."""
 ENDED = (Outcome.CONVERGED, Outcome.STALLED, Outcome.ILL_CONDITIONED)
 
+ASKED_TO_STOP = (Outcome.TARGET_REACHED, Outcome.EARLY_STOPPED)
+
 Mend = Literal["firth", "ridge"]
 
 
@@ -51,6 +53,8 @@ class Examination(NamedTuple):
     """None: not examined, for the reason given."""
     evaluation: Evaluation | None
     """Where standard errors come from; None where the fit is not at an optimum."""
+    is_minimum: bool
+    """Whether the parameters are those of a minimum, penalised or not, that other fits can be compared with."""
     withheld: str | None
     """Why there are no standard errors."""
     mend: Mend | None
@@ -73,7 +77,8 @@ def examine(
     ctx: AttemptContext,
 ) -> Examination:
     """Raises PermanentError where classes can be separated and the spec says that this is an error."""
-    untouched = Examination(theta_bkp, objective, outcome, None, None, None, None, None, None, None)
+    is_ended = outcome in ENDED and not spec.is_first_order
+    untouched = Examination(theta_bkp, objective, outcome, None, None, is_ended, None, None, None, None, None)
     if reason := _why_not(spec, prepared.train, theta_bkp, outcome):
         if outcome == Outcome.SEPARATED and spec.on_separation != "warn":
             _refuse_to_mend(spec, reason, ctx)
@@ -119,15 +124,15 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem) ->
         here = likelihood.evaluate(theta_1q)
         decrement = float(newton_step(here)[1]) / _unit(likelihood, here)
         if decrement <= AT_OPTIMUM:
-            return fit._replace(likelihood=likelihood, evaluation=here)
-        return fit._replace(likelihood=likelihood, withheld=_too_far(decrement))
+            return fit._replace(likelihood=likelihood, evaluation=here, is_minimum=True)
+        return fit._replace(likelihood=likelihood, is_minimum=False, withheld=_too_far(decrement))
     cost = problem.n * likelihood.q**2
     unit = _unit(likelihood, likelihood.evaluate(theta_1q)) if problem.family == Family.GAUSSIAN else 1.0
     least = minimise(likelihood, theta_1q, unit=unit, tolerance=1e-15 if cost <= SMALL_COST else 1e-6, max_steps=6)
     if not bool(least.is_converged_b):
         decrement = float(newton_step(least.evaluation)[1]) / unit
         if decrement > AT_OPTIMUM:
-            return fit._replace(likelihood=likelihood, withheld=_too_far(decrement))
+            return fit._replace(likelihood=likelihood, is_minimum=False, withheld=_too_far(decrement))
     return _at(fit, problem, likelihood, least)
 
 
@@ -170,13 +175,31 @@ def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination
     except Unsolved as reason:
         return fit._replace(separation={"kind": "undetermined", "reason": str(reason)})
     if found is None:
-        return fit._replace(separation={"kind": "none"})
+        return _acquitted(fit, problem, theta_1q)
     told = separation_block(found, prepared)
     _act_on(spec, told, ctx)
     separated = fit._replace(
-        outcome=Outcome.SEPARATED, evaluation=None, withheld=SEPARATED, separation=told, infinite_m=found.direction_m
+        outcome=fit.outcome if fit.outcome in ASKED_TO_STOP else Outcome.SEPARATED,
+        evaluation=None,
+        is_minimum=False,
+        withheld=SEPARATED,
+        separation=told,
+        infinite_m=found.direction_m,
     )
     return _mend(spec, problem, separated) if problem.family.is_classification else separated
+
+
+def _acquitted(fit: Examination, problem: Problem, theta_1q: Tensor) -> Examination:
+    """There is a maximum after all; a solver that took it for infinitely far has not gone there."""
+    sound = fit._replace(separation={"kind": "none"})
+    if fit.outcome != Outcome.SEPARATED or fit.likelihood is None:
+        return sound
+    least = minimise(fit.likelihood, theta_1q)
+    if not bool(least.is_converged_b):
+        return sound._replace(outcome=Outcome.ILL_CONDITIONED)
+    return _at(sound, problem, fit.likelihood, least)._replace(
+        outcome=Outcome.CONVERGED, is_minimum=True, withheld=None
+    )
 
 
 SEPARATED = "the rows can be separated, so that estimates are infinite; set on_separation to firth or ridge"
@@ -222,6 +245,7 @@ def _mend(spec: LogisticRegressionSpec, problem: Problem, fit: Examination) -> E
     told = fit.separation | {"mend": spec.on_separation, "l2": l2 if spec.on_separation == "ridge" else None}
     return mended._replace(
         mend=spec.on_separation,
+        is_minimum=bool(least.is_converged_b),
         withheld=withheld,
         separation=told,
         outcome=Outcome.CONVERGED if bool(least.is_converged_b) else Outcome.STEP_LIMIT,

@@ -50,7 +50,7 @@ def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ct
     told = nothing._replace(replicates=replicates)
     theta_q = free_parameters(prepared.train, fit.theta_bkp[0])
     if withheld is not None or fit.evaluation is None:
-        block = {"withheld": withheld, **_whole(spec, fit, theta_q, len(theta_q)), **_drawn(replicates)}
+        block = {"withheld": withheld, **_whole(spec, fit, theta_q, len(theta_q)), **_drawn(spec, replicates)}
         return told._replace(block=block)
     inverse = inverse_of(fit.evaluation.information_bqq[0])
     return _estimated(spec, prepared, fit, theta_q, inverse, told)
@@ -110,7 +110,7 @@ def _estimated(
         "intervals": None if asked.intervals == "none" else "wald" if told.profile is None else "profile",
         "weights": "frequencies" if spec.model.class_weights is None else "sampling",
         **_whole(spec, fit, theta_q, n_determined),
-        **_drawn(told.replicates),
+        **_drawn(spec, told.replicates),
     }
     return told._replace(block=block)
 
@@ -136,7 +136,7 @@ def _covariance(
 def _replicates(
     spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ctx: AttemptContext
 ) -> Replicates | None:
-    if spec.inference.bootstrap == 0 or (fit.infinite_m is not None and fit.mend is None):
+    if spec.inference.bootstrap == 0 or not fit.is_minimum:
         return None
     objective, generator = fit.objective, torch.Generator().manual_seed(spec.seed)
     penalty = Penalty(float(objective.l1_b[0]), float(objective.l2_b[0]), fit.mend == "firth")
@@ -151,9 +151,11 @@ def _replicates(
     )
 
 
-def _drawn(replicates: Replicates | None) -> dict[str, Any]:
-    if replicates is None:
+def _drawn(spec: LogisticRegressionSpec, replicates: Replicates | None) -> dict[str, Any]:
+    if spec.inference.bootstrap == 0:
         return {}
+    if replicates is None:
+        return {"bootstrap": {"n_replicates": 0, "n_failed": 0, "withheld": "the fit did not end at a minimum"}}
     n_replicates = len(replicates.theta_bkp) + replicates.n_failed
     return {
         "bootstrap": {
