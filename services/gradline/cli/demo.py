@@ -86,6 +86,7 @@ def _on_own(settings: Settings, stack: Stack) -> int:
     if not stack.wait_for_api(API_START_S):
         raise DependencyDown(f"the API did not answer within {API_START_S:.0f} s; its log: {stack.home}/logs/api.log")
     say(f"The API answers after {duration(time.monotonic() - began)}. MLflow is still starting; nothing waits for it.")
+    stack.wait_for_worker()
     key = settings.api_key.get_secret_value() if settings.api_key else None
     with Client(stack.url, key) as client:
         return _Demo(client, stack.mlflow_url).run()

@@ -15,12 +15,13 @@ from gradline.cli.client import Client
 from gradline.cli.terminal import clean, console
 from gradline.db import migrations
 from gradline.db.session import Database
+from gradline.embedded.child import last_error
 from gradline.embedded.home_lock import Running, find_running
 from gradline.embedded.mlflow_server import MLFLOW_PORT
 from gradline.embedded.ports import is_free
 from gradline.embedded.probes import answers_http, answers_redis
 from gradline.embedded.redis_server import find_binary
-from gradline.embedded.stack import LOOPBACK, has_cuda
+from gradline.embedded.stack import LOOPBACK, has_cuda, log_of
 from gradline.errors import GradlineError
 from gradline.settings import Settings
 
@@ -141,11 +142,11 @@ def look_at_processes(settings: Settings) -> Iterator[Finding]:
         yield _finding(
             not broken, "API", f"{client.url} answers" + "".join(f"; {line}" for line in broken), "see its log"
         )
-        yield from _look_at_workers(client)
+        yield from _look_at_workers(settings, client, running)
     yield _look_at_mlflow(settings, running)
 
 
-def _look_at_workers(client: Client) -> Iterator[Finding]:
+def _look_at_workers(settings: Settings, client: Client, running: Running | None) -> Iterator[Finding]:
     try:
         alive = [worker["lane"] for worker in client.list_workers()]
     except GradlineError as error:
@@ -153,9 +154,20 @@ def _look_at_workers(client: Client) -> Iterator[Finding]:
         return
     for lane in ("cpu", "drawing", *(["gpu"] if has_cuda() else [])):
         n_alive = alive.count(lane)
+        if n_alive == 0 and running is not None:
+            yield _of_own_worker(settings, lane)
+            continue
         yield _finding(
             n_alive > 0, f"worker {lane}", f"{n_alive} alive", f"gradline worker --lane {lane}", Verdict.WARN
         )
+
+
+def _of_own_worker(settings: Settings, lane: str) -> Finding:
+    """Of a worker of this machine's stack that takes no jobs: why, where its log tells."""
+    log = log_of(settings.home.absolute(), f"worker-{lane}")
+    error = last_error(log)
+    detail = f"takes no jobs: {error}" if error else "takes no jobs yet"
+    return Finding(Verdict.FAIL if error else Verdict.WARN, f"worker {lane}", detail, f"see {log}")
 
 
 def _look_at_mlflow(settings: Settings, running: Running | None) -> Finding:

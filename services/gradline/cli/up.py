@@ -63,6 +63,7 @@ def _run(stack: Stack, signals: StopSignals) -> None:
             )
         return
     show_addresses(stack)
+    _wait_for_worker(stack, signals)
     _wait_for_mlflow(stack, signals)
     signals.stop.wait()
 
@@ -73,8 +74,17 @@ def show_addresses(stack: Stack) -> None:
     say("")
 
 
+def _wait_for_worker(stack: Stack, signals: StopSignals) -> None:
+    try:
+        if stack.wait_for_worker(signals.stop):
+            say("Ready for jobs. Ctrl-C stops everything.")
+    except DependencyDown as down:
+        say(f"{down}\nIt is started again and again; Ctrl-C stops everything.", "bold red")
+
+
 def _wait_for_mlflow(stack: Stack, signals: StopSignals) -> None:
-    say("Ready for jobs. MLflow is still starting; what is trained meanwhile is carried over. Ctrl-C stops everything.")
+    if not signals.stop.is_set():
+        say("MLflow is still starting; what is trained meanwhile is carried over.")
     try:
         if stack.wait_for_mlflow(MLFLOW_START_S, signals.stop):
             say("MLflow is ready.")

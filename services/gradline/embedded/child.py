@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ LAUNCH = Path(__file__).with_name("launch.py")
 LOG_MAX_BYTES = 5_000_000
 START_MARK = "--- "
 """Begins the line that every start adds to the log."""
+ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Fault|NotFound)\b(: |$)")
 RESTART_MIN_S, RESTART_MAX_S = 0.5, 30.0
 HEALTHY_S = 60.0
 """A process that lived this long starts its next failure from the shortest wait."""
@@ -40,7 +42,7 @@ class Program:
     """Called before each start."""
     is_ready: Callable[[], bool] = lambda: True
     waited_for_s: float = math.inf
-    """It counts as ready once it has lived this long, whatever `is_ready` says."""
+    """Those that are to start after it wait no longer than this from its first start."""
 
 
 class Guard:
@@ -92,6 +94,7 @@ class Child:
         self._guard = guard
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
+        self._first_started_at = math.inf
 
     @property
     def is_running(self) -> bool:
@@ -100,6 +103,11 @@ class Child:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether what starts after it has to wait."""
+        return not self.was_ready and time.monotonic() - self._first_started_at <= self.program.waited_for_s
 
     def start(self) -> None:
         self.program.prepare()
@@ -117,6 +125,7 @@ class Child:
             )
         self._guard.add(self._process.pid)
         self._started_at = time.monotonic()
+        self._first_started_at = min(self._first_started_at, self._started_at)
 
     def look(self) -> int | None:
         """Ask whether it has become ready; its exit code if it has ended, after which it may be started again."""
@@ -125,7 +134,7 @@ class Child:
         code = self._process.poll()
         if code is not None:
             self._ended()
-        elif not self.is_ready and (self.program.is_ready() or self._age_s() > self.program.waited_for_s):
+        elif not self.is_ready and self.program.is_ready():
             self.is_ready = self.was_ready = True
         return code
 
@@ -144,11 +153,7 @@ class Child:
 
     def tail(self, n_lines: int = 12) -> str:
         """The end of its log."""
-        try:
-            lines = self.log_path.read_text(errors="replace").splitlines()
-        except OSError:
-            return ""
-        return "\n".join(lines[-n_lines:])
+        return "\n".join(_lines(self.log_path)[-n_lines:])
 
     def fail(self) -> None:
         """Count a death, or a start that failed, and put off the next start."""
@@ -170,12 +175,19 @@ class Child:
         self._process, self.is_ready = None, False
 
 
-def has_logged(path: Path, event: str) -> bool:
-    """Whether the process has written this since its last start."""
+def last_error(log: Path) -> str:
+    """The newest line that ends a traceback, such as `ImportError: no torch`, of this start or the one before."""
+    lines = _lines(log)
+    starts = [at for at, line in enumerate(lines) if line.startswith(START_MARK)]
+    newest = reversed(lines[starts[-2] if len(starts) > 1 else 0 :])
+    return next((line for line in newest if ERROR_LINE.match(line)), "")
+
+
+def _lines(log: Path) -> list[str]:
     try:
-        return event in path.read_text(errors="replace").rpartition(START_MARK)[2]
-    except FileNotFoundError:
-        return False
+        return log.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def _open_log(path: Path) -> IO[bytes]:

@@ -1,6 +1,7 @@
 """The whole of Gradline on one machine: which programs, on which ports, with which settings."""
 
 import importlib.util
+import math
 import os
 import shutil
 import sys
@@ -11,16 +12,19 @@ from pathlib import Path
 
 from gradline.db.migrations import upgrade
 from gradline.db.session import Database
-from gradline.embedded.child import Program, has_logged
+from gradline.db.workers import WorkerStore
+from gradline.embedded.child import Program, last_error
 from gradline.embedded.home_lock import HomeLock, Running
 from gradline.embedded.mlflow_server import MLFLOW_PORT, mlflow_program
 from gradline.embedded.ports import choose_port
 from gradline.embedded.probes import answers_http, answers_socket
 from gradline.embedded.redis_server import OwnRedis, given_redis, own_redis
 from gradline.embedded.supervisor import Supervisor
+from gradline.errors import DependencyDown
 from gradline.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+CPU_WORKER = "worker-cpu"
 BESIDE = 15
 """Niceness of what must not slow training down: the relay, MLflow and the drawing of plots."""
 STOP_MARGIN_S = 5.0
@@ -28,7 +32,7 @@ STOP_MARGIN_S = 5.0
 
 
 WORKER_START_S = 30.0
-"""Past it the others start beside the worker; its readiness shows only in its log, which may be set to be quiet."""
+"""Past it the others start beside the worker."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Stack:
         self._announce = announce
         self._lock = HomeLock(self.home)
         self._supervisor: Supervisor | None = None
+        self._database: Database | None = None
         self.url = ""
         self.mlflow_url = ""
 
@@ -60,7 +65,8 @@ class Stack:
     def start(self) -> None:
         """Returns once the processes are being started. Raises DependencyDown where something is missing."""
         self._choose_addresses()
-        _upgrade_database(self._settings)
+        self._database = Database(self._settings.database, pool_size=1)
+        upgrade(self._database)
         redis = given_redis(self._settings) or own_redis(self.home)
         redis_url = redis if isinstance(redis, str) else redis.url
         if "redis_url" in self._settings.model_fields_set and not isinstance(redis, str):
@@ -77,6 +83,15 @@ class Stack:
     def wait_for_api(self, timeout_s: float, interrupted: threading.Event | None = None) -> bool:
         return self._running.wait_until_ready(["api"], timeout_s, interrupted)
 
+    def wait_for_worker(self, interrupted: threading.Event | None = None) -> bool:
+        """Whether jobs are taken, False on `interrupted`. Raises DependencyDown with the reason where none will be."""
+        try:
+            return self._running.wait_until_ready([CPU_WORKER], math.inf, interrupted)
+        except DependencyDown as down:
+            log = log_of(self.home, CPU_WORKER)
+            reason = last_error(log) or "it ends without a word"
+            raise DependencyDown(f"no worker starts, so jobs wait: {reason}; its log: {log}") from down
+
     def wait_for_mlflow(self, timeout_s: float, interrupted: threading.Event | None = None) -> bool:
         return self._running.wait_until_ready(["mlflow"], timeout_s, interrupted)
 
@@ -87,6 +102,9 @@ class Stack:
         if self._supervisor is not None:
             self._supervisor.stop(hurry)
             self._supervisor = None
+        if self._database is not None:
+            self._database.close()
+            self._database = None
         self._lock.release()
 
     @property
@@ -122,7 +140,7 @@ class Stack:
     def _programs(self, env: dict[str, str]) -> list[Program]:
         """First what the first job needs; the others leave it the processors until it can be trained."""
         url = self.url
-        mlflow = mlflow_program(self.home / "mlflow", LOOPBACK, self._mlflow_port, after=("api", "worker-cpu"))
+        mlflow = mlflow_program(self.home / "mlflow", LOOPBACK, self._mlflow_port, after=("api", CPU_WORKER))
         for_training = [
             Program("api", _module("api"), env=env, is_ready=lambda: answers_http(f"{url}/livez")),
             self._worker("cpu", env, self._wishes.n_children),
@@ -130,24 +148,38 @@ class Stack:
             *([self._worker("gpu", env, 1)] if has_cuda() else []),
         ]
         beside = [
-            self._worker("drawing", env, 1, after=("api", "worker-cpu")),
-            Program("relay", _module("relay"), ("api", "worker-cpu"), layer=2, env=env),
+            self._worker("drawing", env, 1, after=("api", CPU_WORKER)),
+            Program("relay", _module("relay"), ("api", CPU_WORKER), layer=2, env=env),
             mlflow,
         ]
         return [*for_training, *(replace(program, niceness=BESIDE) for program in beside)]
 
     def _worker(self, lane: str, env: dict[str, str], n_children: int, after: tuple[str, ...] = ()) -> Program:
         name = f"worker-{lane}"
-        log = self.home / "logs" / f"{name}.log"
         return Program(
             name,
             [*_module("worker"), "--lane", lane],
             after,
             layer=2,
             env={**env, "GRADLINE_N_CHILDREN": str(n_children)},
-            is_ready=lambda: has_logged(log, "child_ready"),
+            is_ready=lambda: self._is_listed(name),
             waited_for_s=WORKER_START_S,
         )
+
+    def _is_listed(self, name: str) -> bool:
+        """Whether the worker has said that it takes jobs."""
+        if self._database is None or (pid := self.pids().get(name)) is None:
+            return False
+        try:
+            alive = WorkerStore(self._database).list_alive()
+        except DependencyDown:
+            return False
+        return any(worker.pid == pid and worker.hostname == self._settings.hostname for worker in alive)
+
+
+def log_of(home: Path, program: str) -> Path:
+    """Where a program of the stack on that data folder writes."""
+    return home / "logs" / f"{program}.log"
 
 
 def default_children() -> int:
@@ -162,14 +194,6 @@ def has_cuda() -> bool:
     if not has_device or spec is None or spec.origin is None:
         return False
     return any((Path(spec.origin).parent / "lib").glob("libtorch_cuda*"))
-
-
-def _upgrade_database(settings: Settings) -> None:
-    database = Database(settings.database, pool_size=1)
-    try:
-        upgrade(database)
-    finally:
-        database.close()
 
 
 def _redis_programs(redis: str | OwnRedis) -> list[Program]:

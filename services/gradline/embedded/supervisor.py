@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from gradline.embedded.child import Child, Guard, Program
+from gradline.embedded.child import Child, Guard, Program, last_error
 from gradline.errors import DependencyDown
 
 TURN_S = 0.05
@@ -82,7 +82,7 @@ class Supervisor:
                     self._changed.notify_all()
 
     def _start_if_due(self, child: Child) -> None:
-        waits = any(not self._children[name].was_ready for name in child.program.after)
+        waits = any(self._children[name].is_waited_for for name in child.program.after)
         if waits or time.monotonic() < child.start_at:
             return
         try:
@@ -93,9 +93,11 @@ class Supervisor:
 
     def _report_death(self, child: Child, code: int) -> None:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        why = "" if child.was_ready else last_error(child.log_path)
         wait_s = max(0.0, child.start_at - time.monotonic())
         self._announce(
-            f"{child.program.name} ended ({how}); starting it again in {wait_s:.1f} s. Log: {child.log_path}"
+            f"{child.program.name} ended ({how}{why and f': {why}'}); starting it again in {wait_s:.1f} s. "
+            f"Log: {child.log_path}"
         )
         with self._changed:
             self._changed.notify_all()

@@ -128,6 +128,18 @@ def test_waiting_for_what_cannot_start_ends_with_its_log(start: Start) -> None:
         supervisor.wait_until_ready(["broken"], timeout_s=20)
 
 
+def test_what_dies_before_it_was_ready_is_announced_with_its_error(start: Start, announced: list[str]) -> None:
+    start(python_program("broken", "import no_such_planet", is_ready=lambda: False))
+    wait_until(lambda: any("ModuleNotFoundError: No module named 'no_such_planet'" in line for line in announced), 10)
+
+
+def test_a_program_waits_no_longer_than_asked_and_the_other_is_not_ready_for_that(start: Start) -> None:
+    never = python_program("never", SLEEPER, is_ready=lambda: False, waited_for_s=0.2)
+    supervisor = start(never, python_program("after", SLEEPER, after=("never",)))
+    assert supervisor.wait_until_ready(["after"], 10)
+    assert not supervisor.wait_until_ready(["never"], 0.0)
+
+
 def test_a_command_that_does_not_exist_is_reported_not_fatal(start: Start, announced: list[str]) -> None:
     supervisor = start(
         Program("nowhere", ["/no/such/binary"], is_ready=lambda: False), python_program("sleeper", SLEEPER)
@@ -135,7 +147,9 @@ def test_a_command_that_does_not_exist_is_reported_not_fatal(start: Start, annou
     with pytest.raises(DependencyDown, match="nowhere does not start"):
         supervisor.wait_until_ready(["nowhere"], timeout_s=20)
     assert supervisor.wait_until_ready(["sleeper"], timeout_s=10)
-    assert announced[0].startswith("nowhere ended (exit code 1)")
+    assert announced[0].startswith(
+        "nowhere ended (exit code 1: FileNotFoundError: [Errno 2] No such file or directory)"
+    )
 
 
 SUPERVISOR_TO_BE_KILLED = """

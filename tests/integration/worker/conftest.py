@@ -44,7 +44,7 @@ class Site:
         self.settings = settings
         self.jobs = JobStore(Database(settings.database), settings.lease_s)
         self.doorbell = Doorbell(settings.redis_url)
-        self._environment = environment
+        self.environment = environment
         self._workers: list[Worker] = []
 
     def submit(self, spec: dict[str, Any], **more: Any) -> Job:
@@ -54,7 +54,7 @@ class Site:
 
     def start_worker(self) -> Worker:
         command = [sys.executable, "-m", "gradline.worker.main", "--lane", "cpu"]
-        worker = Worker(subprocess.Popen(command, env=self._environment, start_new_session=True))
+        worker = Worker(subprocess.Popen(command, env=self.environment, start_new_session=True))
         self._workers.append(worker)
         return worker
 

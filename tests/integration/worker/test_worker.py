@@ -4,7 +4,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from gradline.conductor.sweep import Sweep
 from gradline.db.session import Database
@@ -178,3 +181,23 @@ def test_a_worker_is_listed_while_it_lives(site: Site) -> None:
     worker.process.send_signal(signal.SIGTERM)
     worker.process.wait(timeout=30)
     assert workers.list_alive() == []
+
+
+def test_a_worker_whose_children_cannot_start_is_never_listed_and_ends_with_the_reason(
+    make_site: Callable[..., Site], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('libtorch_cpu.so is not here')")
+    site = make_site()
+    site.environment["PYTHONPATH"] = str(tmp_path)
+    worker = site.start_worker()
+    workers = WorkerStore(Database(site.settings.database))
+    listed: list[str] = []
+
+    def has_ended() -> bool:
+        listed.extend(found.id for found in workers.list_alive())
+        return worker.process.poll() is not None
+
+    wait_until(has_ended, 90, "the worker has ended")
+    assert listed == []
+    assert worker.process.returncode == 1
+    assert "ImportError: libtorch_cpu.so is not here" in capfd.readouterr().err

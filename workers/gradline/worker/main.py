@@ -10,6 +10,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 import warnings
 from typing import Any
 
@@ -17,6 +18,7 @@ import structlog
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
+from celery.worker import state
 
 from gradline import liveness
 from gradline.db.jobs import JobStore
@@ -29,11 +31,16 @@ from gradline.settings import Settings
 from gradline.worker.device import device_of
 
 WATCH_CHILDREN_S = 0.25
+BEAT_S = 10.0
 log = structlog.get_logger(__name__)
 
 
 class Parent:
-    """Runs the Celery worker and, beside it, reports itself and gives back what a dead child was running."""
+    """Runs the Celery worker and, beside it, reports itself and gives back what a dead child was running.
+
+    It is alive for others while a child of it takes jobs. Where its first child dies before it could, the parent ends
+    with exit code 1: the others would fail alike, and whoever started the parent starts it again.
+    """
 
     def __init__(self, settings: Settings, lane: str) -> None:
         self._settings = settings
@@ -45,6 +52,7 @@ class Parent:
         self._doorbell = Doorbell(settings.redis_url)
         self._celery = self._make_worker()
         self._ended = threading.Event()
+        self._has_come_up = False
 
     def run(self) -> int:
         watcher = threading.Thread(target=self._watch, name="children", daemon=True)
@@ -82,6 +90,11 @@ class Parent:
         pool = getattr(self._celery.pool, "_pool", None)
         return {process.pid for process in pool._pool if process.is_alive()} if pool is not None else set()
 
+    def _has_child_up(self) -> bool:
+        """Whether a child has said, after all its imports, that it takes jobs; Celery forgets those that died."""
+        pool = getattr(self._celery.pool, "_pool", None)
+        return pool is not None and bool(pool._all_inqueues)
+
     def _stop_children(self, **_: Any) -> None:
         for pid in self._child_pids():
             os.kill(pid, signal.SIGUSR2)
@@ -89,16 +102,17 @@ class Parent:
     def _watch(self) -> None:
         """The one loop of this thread; a database that is away must not end it."""
         known: set[int] = set()
-        beats = 0
+        beat_at = 0.0
         while not self._ended.wait(WATCH_CHILDREN_S):
             alive = self._child_pids()
             try:
-                if beats % 40 == 0:  # about ten seconds
+                if self._has_child_up() and time.monotonic() >= beat_at:
+                    self._has_come_up = True
                     self._beat()
+                    beat_at = time.monotonic() + BEAT_S
                 for pid in known - alive:
                     self._give_back(pid)
                 known = alive
-                beats += 1
             except DependencyDown as down:
                 log.warning("watch_failed", error=str(down))
 
@@ -114,6 +128,10 @@ class Parent:
         liveness.beat(f"worker-{self._lane}")
 
     def _give_back(self, pid: int) -> None:
+        if not self._has_come_up:
+            log.error("no_child_comes_up", pid=pid)
+            state.should_stop = 1  # type: ignore[assignment]  # Celery's loop ends the worker with this exit code
+            return
         rescued = self._jobs.rescue_of(self.worker_id, pid)
         for job in rescued:
             log.warning("child_died", pid=pid, job_id=str(job.id), status=job.status.value)
