@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     """A child is replaced after this many rings."""
     n_threads: int = Field(1, ge=1)
     """torch's threads inside a child; part of a fit's fingerprint, since sums depend on it."""
+    features_max_bytes: int = Field(4_294_967_296, gt=0)
+    """Features of a job that take more than this are kept in a file beside the store instead of in memory."""
     lease_s: float = Field(30.0, gt=0)
     """A job whose worker has not been heard for this long is rescued."""
     heartbeat_s: float = Field(10.0, gt=0)

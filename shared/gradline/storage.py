@@ -106,6 +106,13 @@ class ArtifactStore:
         """A path for readers that map files into memory; None where the store is not a local folder."""
         return self._path(sha256) if self._is_local else None
 
+    def scratch_folder(self) -> str | None:
+        """A folder on the store's own disk for files without a name; None where the store is not a local folder."""
+        if not self._is_local:
+            return None
+        self._make_folder(f"{self._root}/incoming")
+        return f"{self._root}/incoming"
+
     def list_older_than(self, moment: datetime) -> Iterator[str]:
         """Hashes of files last written before `moment`: what the conductor may collect if no row names them."""
         for folder in self._fs.glob(f"{self._root}/[0-9a-f][0-9a-f]"):

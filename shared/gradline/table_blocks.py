@@ -16,8 +16,8 @@ from gradline.table_formats import MAX_ROW_BYTES, MISSING, csv_header, fault, pa
 
 _ARROW = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "text": pa.string()}
 _MIN_ROWS = 4096
-_BUFFER_BYTES = 1 << 20
-"""Read ahead of a column; without a limit a column is read from one end of a row group to the other."""
+_READ_AHEAD_BYTES = 32 << 20
+"""Of all columns; without a limit each is read from one end of a row group to the other."""
 
 
 def read_blocks(
@@ -41,7 +41,8 @@ def read_blocks(
 
 def _parquet_blocks(source: str | Path | BinaryIO, names: Sequence[str], block_bytes: int) -> Iterator[pa.RecordBatch]:
     """Numbers come in the width that the file has."""
-    with pyarrow.parquet.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
+    ahead_bytes = max(64 << 10, min(1 << 20, _READ_AHEAD_BYTES // len(names)))
+    with pyarrow.parquet.ParquetFile(source, buffer_size=ahead_bytes, pre_buffer=False) as file:
         types = [parquet_type(file.schema_arrow.field(name)) for name in names]
         n_rows = max(_MIN_ROWS, block_bytes // (8 * len(names)))
         for batch in file.iter_batches(batch_size=n_rows, columns=list(names), use_threads=False):

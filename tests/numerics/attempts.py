@@ -19,6 +19,7 @@ class MemoryAttempt:
     ) -> None:
         self.job = SimpleNamespace(lane="cpu", owner="somebody")
         self.store: Any = None
+        self.features_max_bytes: int | None = None
         self.points: dict[int, dict[str, Any]] = {}
         self.weights: dict[int, Any] = {}
         self.warnings: dict[str, str] = {}

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gradline.data.prepare import Prepared, Sources, prepare
+from gradline.data.room import Room
 from gradline.storage import ArtifactStore
 from tests.unit.data.uploads import spec_of, stored
 
@@ -33,7 +34,7 @@ def prepared(tmp_path: Any, warnings_told: dict[str, str]) -> Prepare:
         **parts: Any,
     ) -> Prepared:
         file = stored(store, table.encode() if isinstance(table, str) else table, format)
-        sources = Sources(torch.Generator(), lambda _: file, store)
+        sources = Sources(torch.Generator(), lambda _: file, store, Room())
         spec = spec_of(data, **{"preprocess": {"standardize": False}} | parts)
         return prepare(spec, sources, dtype, torch.device("cpu"), warnings_told.__setitem__)
 

@@ -22,9 +22,11 @@ Rows = NDArray[np.intp] | None
 class Gathering:
     """Room for n rows, filled from the first on."""
 
-    def __init__(self, n: int, numbers: list[str], texts: list[str], dtype: torch.dtype, *, is_shifted: bool) -> None:
+    def __init__(self, memory: torch.Tensor, numbers: list[str], texts: list[str], *, is_shifted: bool) -> None:
+        """`memory` is [n, j + 1]."""
+        n = len(memory)
         self._names = numbers
-        self._memory = torch.empty(n, len(numbers) + 1, dtype=dtype)
+        self._memory = memory
         self._shift_j = np.zeros(len(numbers))
         self._codes = {name: np.empty(n, np.int32) for name in texts}
         self._levels: dict[str, dict[str, int]] = {name: {} for name in texts}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradline.data.features import Piece, whole
+from gradline.data.room import Room
 
 ROWS_AT_ONCE = 4096
 """Few enough for their features to stay in the processor's cache while they are filled."""
@@ -25,12 +26,12 @@ def is_better_sparse(pieces: list[Piece]) -> bool:
     return held / d < MAX_SPARSE_DENSITY
 
 
-def dense_matrix(pieces: list[Piece], memory: Tensor, *, has_intercept: bool) -> Tensor:
+def dense_matrix(pieces: list[Piece], memory: Tensor, room: Room, *, has_intercept: bool) -> Tensor:
     """x_np; entries are less their piece's shift. In `memory`, [n, j + 1], where the pieces are its first j columns."""
     if has_intercept and _lies_in(memory, pieces):
         return _filled_in_place(memory, pieces)
     n, d = len(memory), sum(piece.width for piece in pieces)
-    x_np = memory.new_zeros(n, d + has_intercept)
+    x_np = room.zeros(n, d + has_intercept, memory.dtype)
     if has_intercept:
         x_np[:, d] = 1
     for start in range(0, n, ROWS_AT_ONCE):

@@ -11,6 +11,7 @@ from gradline.data.blobs import draw_blobs
 from gradline.data.builtin import load_builtin
 from gradline.data.learning import Warn
 from gradline.data.preprocessing import Preprocessing, fit_preprocessing
+from gradline.data.room import Room
 from gradline.data.sample import Roles, Sample
 from gradline.data.split import assign_folds, split_rows
 from gradline.data.targets import check_numbers, class_factors, family_of, on_scale_of_fit
@@ -51,6 +52,8 @@ class Sources:
     """The stream of the job's seed: blobs without a seed draw from it first, the initial weights after them."""
     find_upload: Callable[[str], UploadedFile]
     store: ArtifactStore
+    room: Room
+    """Where the features are put."""
 
 
 def prepare(
@@ -64,7 +67,7 @@ def prepare(
     train, *held_out = _samples(spec, sources, dtype, is_shifted=standardize and has_intercept)
     fold_n, examples = _folds(train.roles, spec), _examples(train, spec)
     preprocessing, x_np = fit_preprocessing(
-        train, spec.preprocess, standardize=standardize, has_intercept=has_intercept, warn=warn
+        train, spec.preprocess, sources.room, standardize=standardize, has_intercept=has_intercept, warn=warn
     )
     family = family_of(spec.model, train.roles.classes)
     factor_c = class_factors(train.roles, spec.model)
@@ -72,7 +75,7 @@ def prepare(
     validation = None
     if held_out:
         preprocessing.warn_of_unlisted(held_out[0], warn)
-        x_np = preprocessing.apply(held_out[0])
+        x_np = preprocessing.apply(held_out[0], sources.room)
         validation = _problem(x_np, held_out[0].roles, family, has_intercept, device)
     problem = judged if factor_c is None else _with_class_weights(judged, factor_c)
     return Prepared(train.title, train.roles.classes, examples, preprocessing, problem, judged, validation, fold_n)
@@ -88,7 +91,8 @@ def _samples(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype,
     if isinstance(spec.data, Dataset):
         upload = Upload(spec, sources.find_upload(spec.data.dataset_id), sources.store)
         roles = upload.roles()
-        return upload.samples(roles, _parts(roles, spec), dtype, is_shifted=is_shifted and dtype == torch.float32)
+        is_shifted = is_shifted and dtype == torch.float32
+        return upload.samples(roles, _parts(roles, spec), sources.room, dtype, is_shifted=is_shifted)
     sample = _generated(spec, sources, dtype)
     parts = _parts(sample.roles, spec)
     return [sample] if len(parts) == 1 else [sample.rows(part_r) for part_r in parts]

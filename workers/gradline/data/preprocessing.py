@@ -12,6 +12,7 @@ from torch import Tensor
 from gradline.data.features import Part, Piece, TextFeatures, names_of
 from gradline.data.learning import Warn, learn_parts, shares
 from gradline.data.matrix import dense_matrix, is_better_sparse, sparse_matrix
+from gradline.data.room import Room
 from gradline.data.sample import Sample
 from gradline.data.scaling import moments, scale_in_place
 from gradline.errors import PermanentError
@@ -40,10 +41,10 @@ class Preprocessing:
     def feature_kinds(self) -> list[str]:
         return [kind for part in self.parts for kind in part.feature_kinds]
 
-    def apply(self, sample: Sample) -> Tensor:
+    def apply(self, sample: Sample, room: Room) -> Tensor:
         """x_np of other rows, as training sees features."""
         pieces = _pieces(self.parts, sample)
-        x_np = _matrix(pieces, sample, self.has_intercept, is_sparse=self.is_sparse)
+        x_np = _matrix(pieces, sample, self.has_intercept, room, is_sparse=self.is_sparse)
         scale_in_place(x_np, self.centre_d - _shift_d(pieces, is_sparse=self.is_sparse), self.scale_d)
         return x_np
 
@@ -73,7 +74,7 @@ class Preprocessing:
 
 
 def fit_preprocessing(
-    sample: Sample, policy: Preprocess, *, standardize: bool, has_intercept: bool, warn: Warn
+    sample: Sample, policy: Preprocess, room: Room, *, standardize: bool, has_intercept: bool, warn: Warn
 ) -> tuple[Preprocessing, Tensor]:
     """From the training rows, and their x_np, which may use up the memory of the sample's numbers.
 
@@ -85,7 +86,7 @@ def fit_preprocessing(
         raise PermanentError("no feature is left: every text column has one level only", code="bad_data")
     pieces = _pieces(parts, sample)
     is_sparse = is_better_sparse(pieces) if policy.sparse == "auto" else policy.sparse
-    x_np = _matrix(pieces, sample, has_intercept, is_sparse=is_sparse)
+    x_np = _matrix(pieces, sample, has_intercept, room, is_sparse=is_sparse)
     shift_d = _shift_d(pieces, is_sparse=is_sparse)
     centre_d, scale_d = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.float64)
     constant: list[str] = []
@@ -102,11 +103,11 @@ def _pieces(parts: list[Part], sample: Sample) -> list[Piece]:
     return [piece for part in parts for piece in part.pieces(sample)]
 
 
-def _matrix(pieces: list[Piece], sample: Sample, has_intercept: bool, *, is_sparse: bool) -> Tensor:
+def _matrix(pieces: list[Piece], sample: Sample, has_intercept: bool, room: Room, *, is_sparse: bool) -> Tensor:
     memory = sample.numbers.memory
     if is_sparse:
         return sparse_matrix(pieces, sample.n, memory.dtype, has_intercept=has_intercept)
-    return dense_matrix(pieces, memory, has_intercept=has_intercept)
+    return dense_matrix(pieces, memory, room, has_intercept=has_intercept)
 
 
 def _shift_d(pieces: list[Piece], *, is_sparse: bool) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from gradline.column_roles import check_columns, features_of
 from gradline.data.gathering import Gathering
 from gradline.data.roles import roles_of
+from gradline.data.room import Room
 from gradline.data.sample import Roles, Sample
 from gradline.errors import InvalidInput, PermanentError
 from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
@@ -54,14 +55,19 @@ class Upload:
         names = list(self._data.roles.values())
         return roles_of(pa.Table.from_batches(self._blocks(names)), self._data, self._family)
 
-    def samples(self, roles: Roles, parts: list[torch.Tensor], dtype: torch.dtype, *, is_shifted: bool) -> list[Sample]:
+    def samples(
+        self, roles: Roles, parts: list[torch.Tensor], room: Room, dtype: torch.dtype, *, is_shifted: bool
+    ) -> list[Sample]:
         """One of each part, which are row numbers in rising order.
 
         `is_shifted`: numbers may be kept less a constant, because they will be centred.
         """
         texts = [name for name in self._features if self._is_text(name)]
         numbers = [name for name in self._features if name not in texts]
-        gatherings = [Gathering(len(part_r), numbers, texts, dtype, is_shifted=is_shifted) for part_r in parts]
+        gatherings = [
+            Gathering(room.zeros(len(part_r), len(numbers) + 1, dtype), numbers, texts, is_shifted=is_shifted)
+            for part_r in parts
+        ]
         rows = [part_r.numpy() for part_r in parts]
         start = 0
         for block in self._blocks(self._features):

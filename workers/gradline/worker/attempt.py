@@ -37,9 +37,11 @@ class Attempt:
         store: ArtifactStore,
         ticks: TickPublisher,
         stop: StopSignal,
+        features_max_bytes: int | None = None,
     ) -> None:
         self.job = job
         self.store = store
+        self.features_max_bytes = features_max_bytes
         self.fence = Fence(job.id, job.attempt)
         self.events: list[NewEvent] = []
         self.artifacts: list[Artifact] = []

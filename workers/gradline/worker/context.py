@@ -24,6 +24,8 @@ class AttemptContext(Protocol):
 
     job: Job
     store: ArtifactStore
+    features_max_bytes: int | None
+    """How large features may be in memory; None: without a bound."""
 
     def get_dataset(self, dataset_id: str) -> StoredDataset:
         """A data set of the job's owner; raises PermanentError where it is gone."""

@@ -46,6 +46,7 @@ class Runner:
 
     def __init__(self, settings: Settings, worker_id: str) -> None:
         self._worker_id = worker_id
+        self._features_max_bytes = settings.features_max_bytes
         database = Database(settings.database, pool_size=2)
         self._jobs = JobStore(database, settings.lease_s)
         self._datasets = DatasetStore(database)
@@ -76,7 +77,9 @@ class Runner:
         self._stop = StopSignal()
         if self._is_shutting_down:  # the signal came while we claimed
             self._stop.request(ShuttingDown("the worker is shutting down"))
-        attempt = Attempt(job, self._jobs, self._datasets, self._store, self._ticks, self._stop)
+        attempt = Attempt(
+            job, self._jobs, self._datasets, self._store, self._ticks, self._stop, self._features_max_bytes
+        )
         try:
             with self._heartbeat.over(job, self._stop, lambda: attempt.current_progress):
                 ending = self._outcome_of(attempt)

@@ -1,0 +1,73 @@
+"""Features beyond the bound lie in a file, and nothing but memory changes by it."""
+
+import os
+import time
+from typing import Any
+
+import pytest
+import torch
+
+from gradline.data.room import Room
+from gradline.errors import PermanentError
+from gradline.storage import ArtifactStore
+from tests.numerics.attempts import MemoryAttempt, train
+from tests.unit.data.uploads import ID, stored
+
+MIB = 2**20
+
+
+def resident_file_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[2]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def settles_below(bound: int, deadline_s: float = 20.0) -> bool:
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        if resident_file_bytes() < bound:
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def test_pages_beyond_the_bound_are_let_go_and_keep_what_was_written(tmp_path: Any):
+    with Room(8 * MIB, ArtifactStore(f"file://{tmp_path}")) as room:
+        before = resident_file_bytes()
+        x = room.zeros(16 * MIB, 1, torch.float32)
+        x[:, 0] = torch.arange(16 * MIB)
+        assert settles_below(before + 16 * MIB), "64 MiB were written"
+        assert float(x[:, 0].double().sum()) == 16 * MIB * (16 * MIB - 1) / 2
+        assert settles_below(before + 16 * MIB)
+    assert os.listdir(tmp_path / "incoming") == [], "the file has no name to be left behind"
+
+
+def test_what_fits_stays_in_memory(tmp_path: Any):
+    with Room(MIB, ArtifactStore(f"file://{tmp_path}")) as room:
+        assert room.zeros(100, 10, torch.float64).shape == (100, 10)
+    assert not (tmp_path / "incoming").exists()
+
+
+def test_a_full_disk_is_told_with_the_bytes_that_are_wanted(tmp_path: Any):
+    with (
+        Room(MIB, ArtifactStore(f"file://{tmp_path}")) as room,
+        pytest.raises(PermanentError, match="no room in") as refused,
+    ):
+        room.zeros(2**50, 1, torch.float32)
+    assert refused.value.code == "no_room"
+
+
+@pytest.mark.parametrize("solver", ["auto", "lbfgs", "adam"])
+def test_a_fit_has_the_same_bits_wherever_its_features_lie(tmp_path: Any, solver: str):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(500, 3, generator=generator)
+    lines = [f"{a:.6f},{b:.6f},{'uvw'[i % 3]},{int(a + c > 0)}" for i, (a, b, c) in enumerate(rows.tolist())]
+    results = []
+    for bound in (None, 1):
+        attempt = MemoryAttempt()
+        attempt.store, attempt.features_max_bytes = ArtifactStore(f"file://{tmp_path}"), bound
+        attempt.uploads[ID] = stored(attempt.store, "\n".join(["a,b,c,y", *lines]).encode())
+        data = {"source": "dataset", "dataset_id": ID, "target": "y"}
+        spec = {"solver": {"name": solver}, "penalty": {"l2": 0.01}, "stop": {"max_steps": 50}}
+        results.append(train(attempt, data=data, split={"validation_fraction": 0.2}, **spec)[0])
+    assert results[0]["fingerprint"] == results[1]["fingerprint"]
+    assert results[0]["metrics"] == results[1]["metrics"]

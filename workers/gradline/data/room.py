@@ -1,0 +1,83 @@
+"""Where large matrices of features lie: in memory, or beyond a bound in a file on disk that is mapped into it.
+
+A mapped matrix is a tensor like any other, read and written in place. Its pages count as resident memory once they are
+touched; a thread lets go of all of them whenever they are more than the bound, and what is needed again is read again.
+"""
+
+import mmap
+import os
+import tempfile
+import threading
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from gradline.errors import PermanentError
+from gradline.storage import ArtifactStore
+
+LOOK_EVERY_S = 0.01
+"""Time between looks at what is resident: at most what is read meanwhile is resident beyond the bound."""
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Room:
+    """Makes matrices; leave it as a context once they are no longer needed."""
+
+    def __init__(self, max_bytes: int | None = None, store: ArtifactStore | None = None) -> None:
+        """Files stand on the store's disk, where it has one."""
+        self._max_bytes, self._store = max_bytes, store
+        self._mapped: list[mmap.mmap] = []
+        self._is_closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_closed.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._mapped.clear()
+
+    def zeros(self, n: int, p: int, dtype: torch.dtype) -> Tensor:
+        """[n, p], in memory up to the bound. Raises PermanentError where the disk is full."""
+        n_bytes = n * p * dtype.itemsize
+        if self._max_bytes is None or n_bytes <= self._max_bytes:
+            return torch.zeros(n, p, dtype=dtype)
+        self._watch()
+        return torch.frombuffer(self._map(n_bytes), dtype=dtype).view(n, p)
+
+    def _map(self, n_bytes: int) -> mmap.mmap:
+        """The file has no name, so that nothing is left of it whatever becomes of this process."""
+        folder = (self._store and self._store.scratch_folder()) or tempfile.gettempdir()
+        with tempfile.TemporaryFile(dir=folder) as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, n_bytes)
+            except OSError as error:
+                reason = f"the features take {n_bytes} bytes, for which there is no room in {folder}: {error.strerror}"
+                raise PermanentError(reason, code="no_room") from error
+            mapped = mmap.mmap(file.fileno(), n_bytes)
+        self._mapped.append(mapped)
+        return mapped
+
+    def _watch(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._let_go, name="features", daemon=True)
+            self._thread.start()
+
+    def _let_go(self) -> None:
+        before, max_bytes = _resident_file_bytes(), self._max_bytes or 0
+        while not self._is_closed.wait(LOOK_EVERY_S):
+            if _resident_file_bytes() - before > max_bytes:
+                for mapped in list(self._mapped):
+                    mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _resident_file_bytes() -> int:
+    """Resident memory of this process that files stand behind."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[2]) * _PAGE_BYTES
