@@ -33,6 +33,8 @@ NEWTON = "newton_decrement"
 DUALITY = "duality_gap"
 ESTIMATE = "newton_decrement_estimate"
 _SERIES_BELOW = 1e-3
+_LARGEST = 0.95
+"""Of a: on the way to infinity it stays at 1, and rounding must not take it for less."""
 
 
 class Gap(NamedTuple):
@@ -57,7 +59,7 @@ def newton_bound(decrement_b: Tensor, reach_b: Tensor) -> Tensor:
     one_less_b = (1 - a_b).clamp(min=0.0)
     exact_b = (a_b + torch.xlogy(one_less_b, one_less_b)) / reach_b.square()
     series_b = decrement_b.square() / 2 * (1 + a_b / 3 + a_b.square() / 3)  # the exact one cancels where a is small
-    return torch.where(a_b < _SERIES_BELOW, series_b, exact_b).masked_fill(~(a_b < 1), torch.inf)
+    return torch.where(a_b < _SERIES_BELOW, series_b, exact_b).masked_fill(~(a_b < _LARGEST), torch.inf)
 
 
 def duality_bound(gradient_bkp: Tensor, l2_b: Tensor, intercept_bkk: Tensor | None, radius: float) -> Tensor:
@@ -78,7 +80,7 @@ def duality_bound(gradient_bkp: Tensor, l2_b: Tensor, intercept_bkk: Tensor | No
     a_b = reach_b * decrement_b
     moved_b = g_bk[:, 0].abs() if k == 1 else math.sqrt(0.5) * -torch.log1p(-a_b) / reach_b / (1 - a_b).sqrt()
     size_b = gradient_bkp[:, :, :-1].flatten(1).norm(dim=1) + radius * moved_b
-    return (newton_bound(decrement_b, reach_b) + _over_l2(size_b, l2_b)).nan_to_num(nan=torch.inf)
+    return (newton_bound(decrement_b, reach_b) + _over_l2(size_b, l2_b)).nan_to_num(nan=torch.inf, posinf=torch.inf)
 
 
 def _over_l2(size_b: Tensor, l2_b: Tensor) -> Tensor:

@@ -41,14 +41,14 @@ class Certificate(NamedTuple):
     """None where a second fit would not be cheap."""
 
 
-def certify(objective: Objective, theta_bkp: Tensor, solver: Solver | None) -> Certificate:
-    """For one member. `solver` is the one that stands at theta, if it still does."""
+def certify(objective: Objective, theta_bkp: Tensor, solver: Solver | None, gap: Gap | None = None) -> Certificate:
+    """For one member. `solver` is the one that ended at theta or a little above it, and `gap` what it said there."""
     theta_bkp = theta_bkp.double()
     newton = _newton_at(objective, theta_bkp, solver)
     norm = objective.stationarity(theta_bkp).item()
     first_norm = objective.stationarity(torch.zeros_like(theta_bkp)).item()
     return Certificate(
-        _gap(objective, theta_bkp, solver, newton),
+        _least_gap(objective, theta_bkp, gap, None if newton is solver else newton),
         norm,
         norm / first_norm if first_norm > 0 else 0.0,
         None if newton is None else condition_number(newton.look().factor),
@@ -65,14 +65,14 @@ def _newton_at(objective: Objective, theta_bkp: Tensor, solver: Solver | None) -
     return Newton(objective, theta_bkp.clone()) if is_possible else None
 
 
-def _gap(objective: Objective, theta_bkp: Tensor, solver: Solver | None, newton: Newton | None) -> Gap | None:
+def _least_gap(objective: Objective, theta_bkp: Tensor, gap: Gap | None, newton: Newton | None) -> Gap | None:
     """The smallest of the bounds at hand."""
-    gaps = [solver.gap()] if solver is not None else []
-    if newton is not None and newton is not solver:
+    gaps = [gap] if gap is not None else []
+    if newton is not None:
         gaps.append(newton.gap())
-    if objective.has_l2 and not objective.has_l1:
+    if gap is None and objective.has_l2 and not objective.has_l1:
         gaps.append(Lbfgs(objective, theta_bkp.clone()).gap())
-    known = [gap for gap in gaps if gap is not None and bool(gap.bound_b.isfinite())]
+    known = [gap for gap in gaps if bool(gap.bound_b.isfinite())]
     return min(known, key=lambda gap: gap.bound_b.item(), default=None)
 
 

@@ -27,8 +27,8 @@ MAX_INTERCEPT_STEPS = 30
 LONGEST_MOVE = 2.0
 
 
-def fenchel_bound(objective: Objective, theta_bkp: Tensor) -> Tensor:
-    """bound_b in float64; inf without any penalty."""
+def fenchel_bound(objective: Objective, theta_bkp: Tensor, value_b: Tensor) -> Tensor:
+    """bound_b in float64, given F at theta; inf without any penalty. Two passes."""
     problem = objective.problem
     share_nb1 = problem.share_nb.double().unsqueeze(2)
     theta_bkp, mean_nbk = _with_settled_intercepts(problem, theta_bkp.double(), share_nb1)
@@ -46,8 +46,7 @@ def fenchel_bound(objective: Objective, theta_bkp: Tensor) -> Tensor:
         dual_b += (share_nb1 * shrunk_nbk * problem.offset_n1.double().unsqueeze(2)).sum((0, 2))
     excess_b = (u_bkd.abs() - l1_b.view(-1, 1, 1)).clamp(min=0.0).square().sum((1, 2))
     dual_b -= torch.where(l2_b > 0, excess_b / (2 * l2_b), 0.0)
-    bound_b = objective.smooth_value(theta_bkp) + objective.l1_term(theta_bkp) - dual_b
-    return bound_b.clamp(min=0.0).masked_fill((l1_b == 0) & (l2_b == 0), torch.inf)
+    return (value_b - dual_b).clamp(min=0.0).masked_fill((l1_b == 0) & (l2_b == 0), torch.inf)
 
 
 def _mean(family: Family, z_nbk: Tensor) -> Tensor:

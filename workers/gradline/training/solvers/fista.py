@@ -42,7 +42,7 @@ class Fista:
     def gap(self) -> Gap:
         fitness = self._objective.fitness(self.theta_bkp)
         value_b, floor_b = fitness.loss_b + fitness.penalty_b, torch.zeros_like(fitness.loss_b)
-        return gap_of(DUALITY, value_b, fenchel_bound(self._objective, self.theta_bkp), floor_b)
+        return gap_of(DUALITY, value_b, fenchel_bound(self._objective, self.theta_bkp, value_b), floor_b)
 
     def step(self) -> None:
         ahead_bkp = self._ahead_bkp

@@ -145,14 +145,14 @@ class Newton:
         backtrack(self.theta_bkp, look.step_bq, look.value_b, slope_b, rounding, evaluate_all, evaluate)
 
     def _is_separated(self, look: Look) -> bool:
-        """Whether a member has no minimum: without a penalty its loss falls for ever on the way to infinity."""
+        """Whether a member has no minimum: its loss falls for ever while a parameter goes to infinity."""
         problem = self.objective.problem
         is_free_b = self.objective.l2_b == 0
-        if problem.family == Family.GAUSSIAN or not bool(is_free_b.any()):
+        if problem.family == Family.GAUSSIAN or not (problem.has_intercept or bool(is_free_b.any())):
             return False
         if problem.family.is_classification and bool((is_free_b & (look.value_b < self._separated_below_b)).any()):
             return True
-        is_small_b = is_free_b & (look.decrement_b.square() <= 2 * SMALL_GAP * look.value_b)
+        is_small_b = look.decrement_b.square() <= 2 * SMALL_GAP * look.value_b
         is_unbounded = bool(is_small_b.any()) and bool((is_small_b & self.gap().bound_b.isinf()).any())
         self._n_unbounded_steps = self._n_unbounded_steps + 1 if is_unbounded else 0
         return self._n_unbounded_steps >= MAX_UNBOUNDED_STEPS

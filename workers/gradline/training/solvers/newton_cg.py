@@ -175,12 +175,14 @@ class NewtonCg:
 
     def _enough(self, look: Look, norm_b: Tensor) -> Tensor:
         assert self._first_norm_b is not None  # noqa: S101  every caller has looked
+        coarsest_b = COARSEST * norm_b
         enough_b = norm_b * (norm_b / self._first_norm_b).sqrt().clamp(max=COARSEST)
         if not self._has_l2:
             return enough_b
         aim_b = (2 * self._objective.l2_b.double() * self._tolerance * look.value_b).sqrt()  # of |g|
         gradient_b = look.gradient_bq.norm(dim=1)
-        return torch.maximum(enough_b, SAFETY * norm_b * aim_b / gradient_b).nan_to_num(nan=0.0)
+        allowed_b = (SAFETY * norm_b * aim_b / gradient_b).nan_to_num(nan=0.0)
+        return torch.maximum(enough_b, torch.minimum(allowed_b, coarsest_b))
 
     # --- written down and taken up again
 

@@ -65,6 +65,7 @@ class ProximalNewton:
     def is_converged(self, tolerance: float) -> bool:
         if not self._has_started or not self.is_within(tolerance):
             return False
+        self.n_passes += 2
         if not bool((self.gap().relative_b <= tolerance).all()):
             return False
         return not self._is_polished or self._n_idle_steps > 0 or self.is_within(POLISHED)
@@ -77,8 +78,9 @@ class ProximalNewton:
     def gap(self) -> Gap:
         """Two passes."""
         look = self.look()
-        self.n_passes += 2
-        return gap_of(DUALITY, look.value_b, fenchel_bound(self._objective, self.theta_bkp), self._floor())
+        return gap_of(
+            DUALITY, look.value_b, fenchel_bound(self._objective, self.theta_bkp, look.value_b), self._floor()
+        )
 
     def look(self) -> Look:
         if self._look is None:

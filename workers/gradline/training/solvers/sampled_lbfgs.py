@@ -26,6 +26,9 @@ from gradline.training.solvers.lbfgs import Lbfgs
 from gradline.training.solvers.newton import Newton
 from gradline.training.solvers.sample import Sample, fit_sample, take_sample
 
+SAMPLE_GROWTH = 4
+"""A sample without a minimum, or with one that all rows find worse than the start, is followed by a larger one."""
+
 
 class SampledLbfgs(Lbfgs):
     """For smooth objectives and one member. The first step is the fit of the sample; it stops on the objective gap."""
@@ -44,9 +47,25 @@ class SampledLbfgs(Lbfgs):
             super().step()
             return
         self._has_started = True
-        self._sample = fit_sample(self._objective, self.theta_bkp, self._n_rows)
-        if self._sample is not None:
-            self.theta_bkp.copy_(self._sample.newton.theta_bkp)
+        origin_bkp = self.theta_bkp.clone()
+        while self._sample is None and self._n_rows <= self._objective.problem.n:
+            sample = fit_sample(self._objective, origin_bkp, self._n_rows)
+            if sample is not None and self._is_better(sample):
+                self._sample = sample
+            else:
+                self._n_rows *= SAMPLE_GROWTH
+        if self._sample is None:
+            self._move_to(origin_bkp)
+
+    def _is_better(self, sample: Sample) -> bool:
+        """Whether all rows find the sample's minimum better than the start, as far as the sample knows that one."""
+        self._move_to(sample.newton.theta_bkp)
+        self._look()
+        return bool(self._value <= sample.newton.first_value())
+
+    def _move_to(self, theta_bkp: Tensor) -> None:
+        self.theta_bkp.copy_(theta_bkp)
+        self._gradient_q = torch.empty(0)
 
     # --- the sample's Hessian as the first one
 
@@ -99,10 +118,10 @@ class SampledLbfgs(Lbfgs):
         tensors, numbers = super().state()
         if self._sample is not None:
             tensors["sample_theta"] = self._sample.newton.theta_bkp.clone()
-        return State(tensors, numbers | {"has_started": self._has_started})
+        return State(tensors, numbers | {"has_started": self._has_started, "n_rows": self._n_rows})
 
     def load(self, state: State) -> None:
         super().load(state)
-        self._has_started = state.numbers["has_started"]
+        self._has_started, self._n_rows = state.numbers["has_started"], state.numbers["n_rows"]
         theta_bkp = state.tensors.get("sample_theta")
         self._sample = None if theta_bkp is None else take_sample(self._objective, theta_bkp, self._n_rows)

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from gradline.data.prepare import Sources, prepare
-from gradline.data.room import Room
 from gradline.errors import ShuttingDown
 from gradline.export.exporting import file_names
 from gradline.specs.base import Spec
@@ -18,11 +17,10 @@ from gradline.worker.kinds import regression_result as results
 from gradline.worker.kinds.checkpoint_format import UnknownCheckpoint, pack, unpack
 from gradline.worker.kinds.environment import choose_device, environment_of
 from gradline.worker.kinds.history import History, as_json, finite_all, frame_rows, point_stride, report_steps
-from gradline.worker.kinds.regression_certificate import certificate_of
+from gradline.worker.kinds.regression_certificate import Ending, certificate_of, gap_at_end
 from gradline.worker.kinds.regression_doctor import examine
 from gradline.worker.kinds.regression_evaluation import Evaluation
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
-from gradline.worker.kinds.regression_folds import cross_validate
 from gradline.worker.kinds.regression_inference import infer
 from gradline.worker.kinds.regression_scorecard import write_scorecard
 from gradline.worker.kinds.regression_tables import tell
@@ -33,8 +31,8 @@ MAX_SHOWN_WEIGHTS = 20
 
 def run(spec: Spec, ctx: AttemptContext) -> dict[str, Any]:
     """The result of the job; its files are saved on the way."""
-    with torch.inference_mode(), Room(ctx.features_max_bytes, ctx.store) as room:
-        attempt = _RegressionAttempt(_regression(spec), ctx, room)
+    with torch.inference_mode():
+        attempt = _RegressionAttempt(_regression(spec), ctx)
         attempt.resume()
         attempt.train()
         return attempt.finish()
@@ -67,14 +65,14 @@ def _values(fitness: Fitness) -> dict[str, float]:
 class _RegressionAttempt:
     """The prepared data, the fit over them, and what it has reported so far."""
 
-    def __init__(self, spec: LogisticRegressionSpec, ctx: AttemptContext, room: Room) -> None:
+    def __init__(self, spec: LogisticRegressionSpec, ctx: AttemptContext) -> None:
         self._spec = spec
         self._ctx = ctx
         device = choose_device(spec.device, ctx.job.lane)
         self._environment = environment_of(device)
         self._reproducible = True
         job_stream = torch.Generator().manual_seed(spec.seed)
-        sources = Sources(job_stream, ctx.get_dataset, ctx.store, room)
+        sources = Sources(job_stream, ctx.get_dataset, ctx.store)
         self._prepared = prepare(spec, sources, dtype_of(spec), device, ctx.warn)
         self._fit, self._objective, self._validation, self._choice = make_fit(spec, self._prepared, job_stream)
         self._history = History(self._report_names(), 3 if artifacts.has_boundary(self._prepared) else 0)
@@ -199,31 +197,31 @@ class _RegressionAttempt:
     def finish(self) -> dict[str, Any]:
         outcome = self._fit.outcome
         assert outcome is not None  # noqa: S101  train() returns once there is one
+        gap = gap_at_end(self._fit)
         fit = examine(self._spec, self._prepared, self._objective, self._fit.theta_bkp, outcome, self._ctx)
         self._fit.theta_bkp.copy_(fit.theta_bkp)
         self._objective = fit.objective
         evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)
-        result = self._result(fit.outcome, evaluation, fit.mend)
+        result = self._result(Ending(fit.outcome, gap, fit.mend), evaluation)
         tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit, self._ctx))
         self._warn(fit.outcome, result)
         self._save_artifacts(result, evaluation)
         return result
 
-    def _result(self, outcome: Outcome, evaluation: Evaluation, mend: str | None) -> dict[str, Any]:
+    def _result(self, ending: Ending, evaluation: Evaluation) -> dict[str, Any]:
         spec, theta_bkp, train = self._spec, self._fit.theta_bkp, self._prepared.train
         names = self._prepared.classes
         return {
-            "outcome": outcome.value,
+            "outcome": ending.outcome.value,
             "steps": self._fit.n_steps - 1,
-            "advice": results.ADVICE.get(outcome),
+            "advice": results.ADVICE.get(ending.outcome),
             "objective": results.objective_of(self._objective, theta_bkp),
             "metrics": evaluation.metrics(),
             "decision": evaluation.decision(),
-            "cross_validation": cross_validate(spec, self._prepared, evaluation.threshold, self._ctx.raise_if_stopped),
             "last_report": {"step": self._history.steps[-1]} | finite_all(self._history.last()),
             **results.coefficients_of(self._prepared, theta_bkp),
             "classes": names and {"names": names, "positive": names[1] if train.k == 1 else None},
-            "certificate": certificate_of(spec, self._objective, theta_bkp, outcome, self._fit, mend),
+            "certificate": certificate_of(spec, self._objective, theta_bkp, self._fit, ending),
             "has_boundary": artifacts.has_boundary(self._prepared),
             "has_model": evaluation.is_finite,
             "device": self._environment["device"],

@@ -1,17 +1,33 @@
 """What a result says for certain about how good its fit is, on the scale that training saw."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.training import Certificate, Fit, Objective, Outcome, Problem, certify, linear_predictor
+from gradline.training.bounds import Gap
 from gradline.worker.kinds.history import finite
 
 
+class Ending(NamedTuple):
+    """How a fit came to its last parameters."""
+
+    outcome: Outcome
+    gap: Gap | None
+    """What the solver knew at its end."""
+    mend: str | None
+    """What was fitted anew since, if anything."""
+
+
+def gap_at_end(fit: Fit) -> Gap | None:
+    """To be asked before the parameters are touched."""
+    return fit.solver.gap() if bool(fit.theta_bkp.isfinite().all()) else None
+
+
 def certificate_of(
-    spec: LogisticRegressionSpec, objective: Objective, theta_bkp: Tensor, outcome: Outcome, fit: Fit, mend: str | None
+    spec: LogisticRegressionSpec, objective: Objective, theta_bkp: Tensor, fit: Fit, ending: Ending
 ) -> dict[str, Any]:
     """`relative_gap` is an upper bound of (F - F*) / F*, by the `method` named; None where nothing bounds it.
 
@@ -19,13 +35,15 @@ def certificate_of(
     no minimum. False only says that these parameters do not separate the rows.
     """
     is_finite = bool(theta_bkp.isfinite().all())
-    found = certify(objective, theta_bkp, fit.solver if mend is None else None) if is_finite else None
+    solver, gap = (fit.solver, ending.gap) if ending.mend is None else (None, None)
+    found = certify(objective, theta_bkp, solver, gap) if is_finite else None
     norm = None if found is None else found.gradient_max_norm
     is_penalised = objective.has_l1 or objective.has_l2
     is_separable = separates(objective.problem, theta_bkp)
+    has_minimum = not is_separable and ending.outcome != Outcome.SEPARATED
     return {
-        "converged": outcome == Outcome.CONVERGED,
-        **_gap(None if mend == "firth" else found),
+        "converged": ending.outcome == Outcome.CONVERGED,
+        **_gap(None if ending.mend == "firth" else found),
         "gradient_max_norm": finite(norm),
         "relative_gradient_norm": None if found is None else finite(found.relative_gradient_norm),
         "tolerance": spec.stop.tolerance,
@@ -35,7 +53,11 @@ def certificate_of(
         "penalty": {"l1": float(objective.l1_b[0]), "l2": float(objective.l2_b[0])},
         "reference": None if found is None or found.reference is None else found.reference._asdict(),
         "separable": is_separable,
-        "minimum_exists": True if is_penalised else False if is_separable or outcome == Outcome.SEPARATED else None,
+        "minimum_exists": True
+        if is_penalised
+        else False
+        if is_separable or ending.outcome == Outcome.SEPARATED
+        else None,
         "scale": "training",
     }
 

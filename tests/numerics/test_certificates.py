@@ -1,0 +1,116 @@
+"""A bound of the objective gap is one: at every step, for every family, penalty and solver."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradline.training import (
+    Family,
+    Fista,
+    Lbfgs,
+    Newton,
+    NewtonCg,
+    Objective,
+    ProgressiveNewton,
+    ProximalNewton,
+    SampledLbfgs,
+    Sgd,
+    certify,
+)
+from gradline.training.bounds import ESTIMATE
+from tests.numerics.problems import FAMILIES, least_value, random_problem, solve, value, zeros
+
+ROUNDING = 1e-12
+SMOOTH = {
+    "newton": Newton,
+    "newton-cg": NewtonCg,
+    "lbfgs": lambda objective, theta_bkp: Lbfgs(objective, theta_bkp, stops_on_gap=True),
+    "progressive": lambda objective, theta_bkp: ProgressiveNewton(objective, theta_bkp, n_rows=120),
+    "sampled": lambda objective, theta_bkp: SampledLbfgs(objective, theta_bkp, n_rows=120),
+}
+PROXIMAL = {"proximal-newton": ProximalNewton, "fista": Fista}
+
+
+def assert_bounded(objective, solver, least, n_steps):
+    """At every step that the solver takes."""
+    for _ in range(n_steps):
+        gap = solver.gap()
+        if gap.method != ESTIMATE:
+            true_gap = value(objective, solver.theta_bkp) - least
+            assert gap.bound_b.item() >= true_gap - ROUNDING * abs(least)
+        if solver.is_converged(1e-9):
+            break
+        solver.step()
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-4, 0.1])
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("family", FAMILIES)
+@given(st.integers(0, 10_000))
+@settings(max_examples=4, deadline=None)
+def test_the_bound_is_at_least_the_true_gap(family, name, l2, seed):
+    objective = Objective(random_problem(family, seed, is_weighted=seed % 2 == 0, has_offset=seed % 3 == 0), l2=l2)
+    least = least_value(objective)
+    assert_bounded(objective, SMOOTH[name](objective, zeros(objective)), least, 40)
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.05])
+@pytest.mark.parametrize("name", PROXIMAL)
+@pytest.mark.parametrize("family", FAMILIES)
+@given(st.integers(0, 10_000))
+@settings(max_examples=3, deadline=None)
+def test_the_dual_bound_is_at_least_the_true_gap_with_an_l1_penalty(family, name, l2, seed):
+    objective = Objective(random_problem(family, seed, is_weighted=seed % 2 == 0, has_offset=seed % 3 == 0), 0.02, l2)
+    least = least_value(objective)
+    assert_bounded(objective, PROXIMAL[name](objective, zeros(objective)), least, 25)
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_solver_ends_within_the_tolerance(family, name, is_weighted):
+    problem = random_problem(family, 3, n=2000, is_weighted=is_weighted, has_offset=True)
+    objective = Objective(problem, l2=1e-3)
+    solver = SMOOTH[name](objective, zeros(objective))
+    assert solve(solver, 1e-6)
+    assert solver.gap().relative_b.item() <= 1e-6
+    least = least_value(objective)
+    assert (value(objective, solver.theta_bkp) - least) / least <= 1e-6
+
+
+def test_float32_features_reach_the_tolerance_with_float64_parameters():
+    problem = random_problem(Family.BINOMIAL, 5, n=60_000, d=30, dtype=torch.float32, implies_ones=True)
+    objective = Objective(problem, l2=1 / problem.n)
+    for solver in (
+        ProgressiveNewton(objective, zeros(objective), n_rows=5000),
+        SampledLbfgs(objective, zeros(objective), n_rows=5000),
+    ):
+        assert solve(solver, 1e-6)
+        least = least_value(objective)
+        assert (value(objective, solver.theta_bkp) - least) / least <= solver.gap().relative_b.item() <= 1e-6
+
+
+def test_a_certificate_says_how_far_sgd_is_from_the_minimum():
+    objective = Objective(random_problem(Family.BINOMIAL, 2, d=2), l2=0.01)
+    solver = Sgd(objective, zeros(objective), learning_rate=0.05)
+    for _ in range(50):
+        solver.step()
+    found = certify(objective, solver.theta_bkp, solver)
+    least = least_value(objective)
+    true_gap = (value(objective, solver.theta_bkp) - least) / least
+    assert found.gap is not None
+    assert found.reference is not None
+    assert true_gap > 1e-4
+    assert found.gap.relative_b.item() >= true_gap
+    assert found.reference.relative_gap == pytest.approx(true_gap, rel=1e-6)
+    assert 0 < found.relative_gradient_norm < 1
+
+
+def test_the_condition_number_is_that_of_the_hessian():
+    objective = Objective(random_problem(Family.POISSON, 4))
+    newton = Newton(objective, zeros(objective))
+    assert solve(newton)
+    spectrum_q = torch.linalg.eigvalsh(objective.hessian(newton.theta_bkp)[0])
+    found = certify(objective, newton.theta_bkp, newton)
+    assert found.condition_number == pytest.approx((spectrum_q[-1] / spectrum_q[0]).item(), rel=1e-6)

@@ -1,0 +1,243 @@
+"""Newton's methods against other programs' minima, and where there is none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+import torch
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.linear_model import ElasticNet, LogisticRegression, PoissonRegressor, Ridge
+
+from gradline.training import (
+    Family,
+    Newton,
+    NewtonCg,
+    Objective,
+    Outcome,
+    ProgressiveNewton,
+    ProximalNewton,
+    SampledLbfgs,
+    choose,
+    make_problem,
+)
+from tests.numerics.problems import FAMILIES, least_value, random_problem, solve, value, zeros
+
+RELATIVE = 1e-6
+N_STEPS = 6
+pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+
+
+def chosen(objective):
+    solver = choose(objective, zeros(objective)).solver
+    assert solve(solver)
+    return solver.theta_bkp[0].clone().numpy()
+
+
+def close(ours, theirs):
+    np.testing.assert_allclose(ours, theirs, rtol=RELATIVE, atol=RELATIVE * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("family", [Family.BINOMIAL, Family.POISSON, Family.GAUSSIAN])
+def test_unpenalised_coefficients_are_those_of_statsmodels(family, is_weighted):
+    problem = random_problem(family, 7, is_weighted=is_weighted, has_offset=True)
+    theirs = sm.GLM(
+        problem.y_nk[:, 0].numpy(),
+        problem.x_np.numpy(),
+        {"binomial": sm.families.Binomial(), "poisson": sm.families.Poisson(), "gaussian": sm.families.Gaussian()}[
+            family
+        ],
+        offset=problem.offset_n1[:, 0].numpy(),
+        freq_weights=problem.weight_nb[:, 0].numpy() if is_weighted else None,
+    ).fit(tol=1e-14, maxiter=100)
+    close(chosen(Objective(problem))[0], theirs.params)
+
+
+def test_unpenalised_multinomial_coefficients_are_those_of_statsmodels():
+    problem = random_problem(Family.MULTINOMIAL, 8, d=3)
+    theirs = sm.MNLogit(problem.class_n.numpy(), problem.x_np.numpy()).fit(disp=False, method="newton", maxiter=100)
+    theta_kp = chosen(Objective(problem))
+    close(theta_kp[1:] - theta_kp[:1], theirs.params.T)
+    assert np.abs(theta_kp.sum(0)).max() < 1e-9, "classes are centred where nothing else settles them"
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_ridge_coefficients_of_classes_are_those_of_scikit_learn(k):
+    family = Family.BINOMIAL if k == 2 else Family.MULTINOMIAL
+    problem, l2 = random_problem(family, 9, k=k, is_weighted=True), 0.02
+    theirs = LogisticRegression(C=1 / l2, solver="newton-cholesky", tol=1e-13, max_iter=1000)
+    share_n = problem.share_nb[:, 0].numpy()
+    theirs.fit(problem.x_np[:, :-1].numpy(), problem.class_n.numpy(), sample_weight=share_n)
+    theta_kp = chosen(Objective(problem, l2=l2))
+    close(theta_kp[:, :-1], theirs.coef_)
+
+
+def test_ridge_coefficients_of_numbers_are_those_of_scikit_learn():
+    problem, l2 = random_problem(Family.GAUSSIAN, 10), 0.1
+    theirs = Ridge(alpha=l2 * problem.n, tol=1e-14).fit(problem.x_np[:, :-1].numpy(), problem.y_nk[:, 0].numpy())
+    close(chosen(Objective(problem, l2=l2))[0], np.append(theirs.coef_, theirs.intercept_))
+    counts = random_problem(Family.POISSON, 11)
+    glm = PoissonRegressor(alpha=l2, solver="newton-cholesky", tol=1e-13, max_iter=1000)
+    glm.fit(counts.x_np[:, :-1].numpy(), counts.y_nk[:, 0].numpy())
+    close(chosen(Objective(counts, l2=l2))[0], np.append(glm.coef_, glm.intercept_))
+
+
+def test_elastic_net_coefficients_are_those_of_scikit_learn():
+    problem = random_problem(Family.GAUSSIAN, 12, d=30, n=100)
+    theirs = ElasticNet(alpha=0.1, l1_ratio=0.7, tol=1e-14, max_iter=1_000_000)
+    theirs.fit(problem.x_np[:, :-1].numpy(), problem.y_nk[:, 0].numpy())
+    ours = chosen(Objective(problem, l1=0.07, l2=0.03))[0]
+    close(ours, np.append(theirs.coef_, theirs.intercept_))
+    assert ((ours[:-1] == 0) == (theirs.coef_ == 0)).all()
+    assert 0 < (ours[:-1] == 0).sum() < 30
+
+
+# --- several members, and the same bits
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("make", [Newton, NewtonCg, ProximalNewton])
+def test_members_end_where_each_would_alone(make, family):
+    problem = random_problem(family, 13)
+    folds_nb = torch.stack([(torch.arange(problem.n) % 3 != b).double() for b in range(3)], 1)
+    l2_b = torch.tensor([0.001, 0.1, 1.0], dtype=torch.float64)
+    l1_b = l2_b / 10 if make is ProximalNewton else torch.zeros(3, dtype=torch.float64)
+    together = Objective(replace(problem, weight_nb=folds_nb), l1_b, l2_b, n_members=3)
+    solver = make(together, zeros(together, 3))
+    assert solve(solver, 1e-12)
+    for b in range(3):
+        alone = Objective(replace(problem, weight_nb=folds_nb[:, b : b + 1]), l1_b[b].item(), l2_b[b].item())
+        close(value(alone, solver.theta_bkp[b : b + 1].clone()), least_value(alone))
+
+
+SAMPLED = {
+    "progressive": lambda objective, theta_bkp: ProgressiveNewton(objective, theta_bkp, n_rows=120),
+    "sampled": lambda objective, theta_bkp: SampledLbfgs(objective, theta_bkp, n_rows=120, memory=3),
+    "newton-cg": NewtonCg,
+    "proximal": lambda objective, theta_bkp: ProximalNewton(objective, theta_bkp, n_rows=120),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_a_fit_taken_up_again_goes_on_with_the_same_bits(name):
+    objective = Objective(random_problem(Family.BINOMIAL, 14, n=1000), 0.001 if name == "proximal" else 0.0, 1e-3)
+    whole = SAMPLED[name](objective, zeros(objective))
+    stops = []
+    for _ in range(N_STEPS):
+        stops.append((whole.theta_bkp.clone(), whole.state()))
+        whole.is_converged(1e-15)
+        whole.step()
+    for n_done, (theta_bkp, state) in enumerate(stops):
+        again = SAMPLED[name](objective, theta_bkp)
+        again.load(state)
+        for _ in range(n_done, N_STEPS):
+            again.is_converged(1e-15)
+            again.step()
+        assert torch.equal(again.theta_bkp, whole.theta_bkp)
+        assert again.state().numbers == whole.state().numbers
+
+
+# --- where others fail
+
+
+@pytest.mark.parametrize("loader", [load_breast_cancer, load_digits])
+def test_columns_on_their_own_scales_are_no_obstacle(loader):
+    x, y = loader(return_X_y=True)
+    k = len(set(y))
+    family = Family.BINOMIAL if k == 2 else Family.MULTINOMIAL
+    problem = make_problem(torch.tensor(x), torch.tensor(y), family, k)
+    objective = Objective(problem, l2=1 / problem.n)
+    choice = choose(objective, zeros(objective))
+    assert choice.name == "newton"
+    assert solve(choice.solver)
+    theirs = LogisticRegression(C=1, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(x, y)
+    theta_bkp = torch.tensor(np.concatenate((theirs.coef_, theirs.intercept_[:, None]), 1)).unsqueeze(0)
+    assert value(objective, choice.solver.theta_bkp) <= value(objective, theta_bkp) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("make", [SAMPLED["progressive"], SAMPLED["sampled"]])
+def test_a_sample_that_separates_is_left_alone(make):
+    problem = random_problem(Family.BINOMIAL, 15, n=1500, d=60, signal=3.0)
+    objective = Objective(problem, l2=1e-5)
+    sample = Objective(problem.rows(torch.arange(0, 1500, 13)))
+    newton = Newton(sample, zeros(sample))
+    assert not solve(newton)
+    assert newton.ending == Outcome.SEPARATED
+    solver = make(objective, zeros(objective))
+    assert solve(solver)
+    least = least_value(objective)
+    assert (value(objective, solver.theta_bkp) - least) / least <= 1e-6
+
+
+def separable(kind: str):
+    generator = torch.Generator().manual_seed(0)
+    x_nd = torch.randn(100, 2, generator=generator, dtype=torch.float64)
+    class_n = (x_nd[:, 1] + torch.randn(100, generator=generator) > 0).long()
+    if kind == "complete":
+        class_n = (x_nd.sum(1) > 0).long()
+    else:
+        x_nd[:, 0] = 0
+        x_nd[:4, 0], class_n[:4] = 1, 1
+    return make_problem(x_nd, class_n, Family.BINOMIAL)
+
+
+@pytest.mark.parametrize("kind", ["complete", "quasi-complete"])
+def test_separation_is_an_outcome_and_ridge_mends_it(kind):
+    objective = Objective(separable(kind))
+    newton = Newton(objective, zeros(objective))
+    assert not solve(newton)
+    assert newton.ending == Outcome.SEPARATED
+    assert newton.n_passes < 30
+    assert newton.gap().bound_b.isinf().all()
+    mended = Objective(separable(kind), l2=1e-6)
+    assert solve(Newton(mended, zeros(mended)))
+
+
+def test_poisson_counts_of_zero_in_a_level_are_a_separation():
+    problem = random_problem(Family.POISSON, 16, d=1)
+    problem.x_np[:, 0] = 0
+    problem.x_np[:20, 0], problem.y_nk[:20] = 1, 0
+    objective = Objective(problem)
+    newton = Newton(objective, zeros(objective))
+    assert not solve(newton)
+    assert newton.ending == Outcome.SEPARATED
+
+
+def test_columns_given_twice_leave_the_fit_itself_alone():
+    problem = random_problem(Family.BINOMIAL, 17)
+    twice = replace(problem, x_np=torch.cat((problem.x_np[:, :1], problem.x_np), 1))
+    objective = Objective(twice)
+    newton = Newton(objective, zeros(objective))
+    assert solve(newton)
+    close(newton.gap().value_b.item(), least_value(Objective(problem)))
+    assert newton.look().factor.is_singular_b.all()
+
+
+@pytest.mark.parametrize("make", [Newton, NewtonCg, SAMPLED["sampled"]])
+def test_an_l1_penalty_is_refused_by_solvers_for_smooth_objectives(make):
+    objective = Objective(random_problem(Family.BINOMIAL, 0), l1=0.1)
+    with pytest.raises(ValueError, match="needs a smooth objective"):
+        make(objective, zeros(objective))
+
+
+# --- sparse features
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("has_intercept", [False, True])
+def test_sparse_features_give_the_minimum_of_dense_ones(family, has_intercept):
+    dense = random_problem(family, 18, d=8)
+    x_nd = dense.x_np[:, :-1] * (torch.rand(dense.n, 8, generator=torch.Generator().manual_seed(1)) < 0.3)
+    target_n = dense.class_n if family.is_classification else dense.y_nk[:, 0]
+    k = dense.k if family == Family.MULTINOMIAL else 2
+    problems = [make_problem(x, target_n, family, k, has_intercept=has_intercept) for x in (x_nd, x_nd.to_sparse_csr())]
+    for make in (Newton, NewtonCg):
+        thetas = []
+        for problem in problems:
+            objective = Objective(problem, l2=0.01)
+            solver = make(objective, zeros(objective))
+            assert solve(solver, 1e-9)
+            thetas.append(solver.theta_bkp)
+        torch.testing.assert_close(*thetas, rtol=1e-3, atol=1e-4)
+    assert choose(Objective(problems[1]), thetas[0]).name == "newton"
