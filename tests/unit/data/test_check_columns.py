@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gradline.column_roles import check_columns
+from gradline.column_roles import check_columns, empty_columns, features_of
 from gradline.errors import InvalidInput
 from gradline.tables import profile, read_table
 from tests.unit.data.uploads import spec_of
@@ -35,6 +35,15 @@ def test_columns_that_fit_are_accepted():
     check(target="survived", features=features, positive_class="no")
     check(target="member", features=["age"], positive_class=True)
     check(target="price", features=["age"], family="poisson", offset="weight", types={"age": "categorical"})
+
+
+def test_a_column_without_any_value_is_empty_and_no_feature_unless_it_is_named():
+    (empty,) = [column for column in COLUMNS if column["name"] == "empty"]
+    assert empty == {"name": "empty", "type": "empty", "n_missing": 4, "n_distinct": 0, "levels": []}
+    data = spec_of({"target": "survived"}).data
+    assert "empty" not in features_of(data, COLUMNS)
+    assert empty_columns(data, COLUMNS) == ["empty"]
+    check(target="survived")
 
 
 def test_every_unknown_column_is_named_with_the_columns_there_are():
@@ -68,7 +77,14 @@ def test_every_unknown_column_is_named_with_the_columns_there_are():
             "no such column",
         ),
         ({"target": "survived", "weights": "age"}, "spec.data.weights", "no value in 1 of its rows"),
-        ({"target": "survived", "features": ["empty"]}, "spec.data.features", "no value at all"),
+        ({"target": "survived", "features": ["empty"]}, "spec.data.features[0]", "no value in any row"),
+        ({"target": "empty"}, "spec.data.target", "no value in any row"),
+        ({"target": "survived", "weights": "empty"}, "spec.data.weights", "no value in any row"),
+        (
+            {"target": "survived", "features": None, "types": {"empty": "numeric"}},
+            "spec.data.types.empty",
+            "no value in any row",
+        ),
         (
             {"target": "survived", "features": ["age"], "missing": "error"},
             "spec.data.features",

@@ -75,7 +75,7 @@ def test_a_late_value_of_another_type_changes_the_column_not_the_reading():
         (b"a,b\n1,2,3\n", "rows[2]", "has 3 values"),
         (b"a\0,b\n1,2\n", "file", "NUL byte at byte 2"),
         ("a,b\n1,2\n".encode("utf-16"), "file", "UTF-16"),
-        (b"a,b\n1,\xff\n", "file", "UTF8"),
+        (b"a,b\n1,\xff\n", "rows[2]", "line 2 is not in UTF-8"),
         (b"a,a\n1,2\n", "columns[1]", "columns 1 and 2 are both named 'a'"),
         (b"a,\n1,2\n", "columns[1]", "column 2 has no name"),
         (b"1,2.5\n3,4\n", "file", "first row must hold the column names"),
@@ -158,3 +158,16 @@ def test_levels_are_listed_only_where_they_are_few():
     many, few = profile(read_table(rows.encode(), "csv"))
     assert "levels" not in many
     assert few["levels"] == [0, 1]
+
+
+@pytest.mark.parametrize(("text", "line", "byte"), [("größe,b\n1,x\n", 1, 3), ("a,b\n1,x\n2,é\n", 3, 11)])
+def test_a_file_in_latin_1_is_refused_with_line_byte_and_mend(text: str, line: int, byte: int):
+    with pytest.raises(InvalidInput) as refused:
+        read_table(text.encode("latin1"), "csv")
+    (fault,) = refused.value.faults
+    assert f"line {line} is not in UTF-8: byte {byte} of the file" in fault.reason
+    assert "iconv -f latin1 -t utf-8" in fault.reason
+
+
+def test_a_replacement_character_in_a_header_is_a_character():
+    assert read_table("a\N{REPLACEMENT CHARACTER},b\n1,2\n".encode(), "csv").column_names[0] == "a\ufffd"

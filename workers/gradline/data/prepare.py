@@ -64,7 +64,7 @@ def prepare(
     if standardize is None:
         standardize = not isinstance(spec.data, Blobs)
     has_intercept = spec.model.fit_intercept
-    train, *held_out = _samples(spec, sources, dtype, is_shifted=standardize and has_intercept)
+    train, *held_out = _samples(spec, sources, dtype, warn, is_shifted=standardize and has_intercept)
     fold_n, examples = _folds(train.roles, spec), _examples(train, spec)
     preprocessing, x_np = fit_preprocessing(
         train, spec.preprocess, sources.room, standardize=standardize, has_intercept=has_intercept, warn=warn
@@ -86,10 +86,14 @@ def _with_class_weights(problem: Problem, factor_c: Tensor) -> Problem:
     return replace(problem, weight_nb=factor_n1 if problem.weight_nb is None else problem.weight_nb * factor_n1)
 
 
-def _samples(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, *, is_shifted: bool) -> list[Sample]:
+def _samples(
+    spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, warn: Warn, *, is_shifted: bool
+) -> list[Sample]:
     """The training rows, and those held out if any."""
     if isinstance(spec.data, Dataset):
         upload = Upload(spec, sources.find_upload(spec.data.dataset_id), sources.store)
+        if upload.left_out:
+            warn("empty_columns", f"no feature, because no row has a value: {', '.join(upload.left_out)}")
         roles = upload.roles()
         is_shifted = is_shifted and dtype == torch.float32
         return upload.samples(roles, _parts(roles, spec), sources.room, dtype, is_shifted=is_shifted)

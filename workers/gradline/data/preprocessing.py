@@ -30,8 +30,6 @@ class Preprocessing:
     """float64; 1 where nothing is scaled."""
     has_intercept: bool
     is_sparse: bool
-    constant: list[str]
-    """Features with one value only in the training rows."""
 
     @property
     def feature_names(self) -> list[str]:
@@ -89,14 +87,12 @@ def fit_preprocessing(
     x_np = _matrix(pieces, sample, has_intercept, room, is_sparse=is_sparse)
     shift_d = _shift_d(pieces, is_sparse=is_sparse)
     centre_d, scale_d = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.float64)
-    constant: list[str] = []
     if standardize:
         mean_d, deviation_d = moments(x_np, len(names), shares(sample))
-        constant = [names[j] for j in torch.nonzero(deviation_d == 0).squeeze(1).tolist()]
         scale_d = torch.where(deviation_d == 0, 1.0, deviation_d)
         centre_d = mean_d + shift_d if has_intercept and not is_sparse else centre_d
         scale_in_place(x_np, centre_d - shift_d, scale_d)
-    return Preprocessing(parts, centre_d, scale_d, has_intercept, is_sparse, constant), x_np
+    return Preprocessing(parts, centre_d, scale_d, has_intercept, is_sparse), x_np
 
 
 def _pieces(parts: list[Part], sample: Sample) -> list[Piece]:

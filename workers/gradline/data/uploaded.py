@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from gradline.column_roles import check_columns, features_of
+from gradline.column_roles import check_columns, empty_columns, features_of
 from gradline.data.gathering import Gathering
 from gradline.data.roles import roles_of
 from gradline.data.room import Room
@@ -49,7 +49,9 @@ class Upload:
             check_columns(spec, file.columns)
         except InvalidInput as error:
             raise _bad_data(error) from error
-        self._features = features_of(spec.data, list(self._types))
+        self._features = features_of(spec.data, file.columns)
+        self.left_out = empty_columns(spec.data, file.columns)
+        """Columns without any value, which are no features."""
 
     def roles(self) -> Roles:
         names = list(self._data.roles.values())
