@@ -12,7 +12,7 @@ from torch import Tensor
 from gradline.autograd.dispatch import Dispatch
 from gradline.autograd.library import OPERATIONS, Operation
 from gradline.autograd.objects import RESERVED, ProgramModule
-from gradline.autograd.registry import SPECIAL_FUNCTIONS, SPECIAL_METHODS, Special, by_name, method
+from gradline.autograd.registry import SPECIAL_FUNCTIONS, SPECIAL_METHODS, Special, by_name, method, passing
 
 
 class ModuleCall:
@@ -125,25 +125,24 @@ def _apply(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return args[0].apply(lambda module: it.call_value(args[1], [module], {}))
 
 
-@method("module", "zero_grad")
-def _module_zero(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    it.recorder.changed()
-    return args[0].zero_grad(*args[1:], **kwargs)
-
-
 def _changing(name: str) -> Special:
-    method = getattr(torch.nn.Module, name)
+    """A method that changes what a module or an optimizer holds."""
 
     def change(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
         it.recorder.changed()
-        return method(*args, **kwargs)
+        return getattr(args[0], name)(*args[1:], **kwargs)
 
     return change
 
 
 SPECIAL_METHODS["module"].update(
-    {name: _changing(name) for name in ("requires_grad_", "train", "eval", "double", "float", "load_state_dict")}
+    {
+        name: _changing(name)
+        for name in ("requires_grad_", "train", "eval", "double", "float", "load_state_dict", "zero_grad")
+    }
 )
+SPECIAL_METHODS["optimizer"]["zero_grad"] = _changing("zero_grad")
+SPECIAL_METHODS["scheduler"]["step"] = _changing("step")
 
 
 def _making_module(real: type[torch.nn.Module]) -> Special:
@@ -175,18 +174,11 @@ def _flat(values: Iterable[Any]) -> Iterator[Any]:
             yield value
 
 
-def _making_optimizer(real: type[torch.optim.Optimizer]) -> Special:
-    def make(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        return real(*args, **kwargs)
-
-    return make
-
-
 SPECIAL_FUNCTIONS.update(
     {
-        name: _making_optimizer(operation.function)  # type: ignore[arg-type]
+        name: passing(operation.function)
         for name, operation in OPERATIONS.items()
-        if name.startswith("torch.optim.") and "lr_scheduler" not in name
+        if name.startswith("torch.optim.") and name != "torch.optim.lr_scheduler.LambdaLR"
     }
 )
 
@@ -204,9 +196,3 @@ def _step(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
         made = optimizer.step(lambda: it.call_value(closure, [], {}))
     it.recorder.changed()
     return made
-
-
-@method("optimizer", "zero_grad")
-def _optimizer_zero(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    it.recorder.changed()
-    return args[0].zero_grad(*args[1:], **kwargs)

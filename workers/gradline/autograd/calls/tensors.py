@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradline.autograd.dispatch import Dispatch, check_device
+from gradline.autograd.dispatch import Dispatch
 from gradline.autograd.library import OPERATIONS, TENSOR_METHODS, Operation
 from gradline.autograd.limits import LARGE
+from gradline.autograd.operations import check_device
 from gradline.autograd.plain import bounded_print_options
 from gradline.autograd.registry import SPECIAL_METHODS, Special, by_name, function, method
 

@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001, ARG005  every special function has the one signature of the registry
+# ruff: noqa: ARG001  every special function has the one signature of the registry
 """What training loops use beside modules: batches, schedules of the step size, calls with other parameters."""
 
 from typing import Any
@@ -6,12 +6,11 @@ from typing import Any
 import torch
 import torch.utils.checkpoint
 
-from gradline.autograd.calls.modules import bound_module
+from gradline.autograd.calls.modules import bound_module, has_program_module
 from gradline.autograd.dispatch import Dispatch
-from gradline.autograd.library import OPERATIONS, Operation
-from gradline.autograd.objects import ProgramModule
+from gradline.autograd.library import Operation
 from gradline.autograd.record.network import LOOKING
-from gradline.autograd.registry import SPECIAL_FUNCTIONS, Special, as_list, by_name, function, method
+from gradline.autograd.registry import SPECIAL_FUNCTIONS, as_list, by_name, function, method, passing
 
 
 @function("torch.utils.data.DataLoader")
@@ -29,9 +28,7 @@ def _tensors(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return torch.utils.data.TensorDataset(*args)
 
 
-@function("torch.utils.data.random_split")
-def _split(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    return torch.utils.data.random_split(*args, **kwargs)
+SPECIAL_FUNCTIONS["torch.utils.data.random_split"] = passing(torch.utils.data.random_split)
 
 
 @function("torch.utils.data.Dataset", "torch.nn.Module")
@@ -48,7 +45,7 @@ def _functional_call(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> A
     def call(named: Any, inputs: Any, more: Any) -> Any:
         return torch.func.functional_call(module, named, inputs, more)
 
-    if any(isinstance(part, ProgramModule) for part in module.modules()):
+    if has_program_module(module):
         return call(named, inputs, given["kwargs"])
     merged = {key: value for one in as_list(named) for key, value in one.items()}
     keys = list(merged)
@@ -91,28 +88,6 @@ def _lambda(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return torch.optim.lr_scheduler.LambdaLR(given["optimizer"], factors if len(factors) > 1 else factors[0])
 
 
-def _scheduling(real: Any) -> Special:
-    def make(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        return real(*args, **kwargs)
-
-    return make
-
-
-SPECIAL_FUNCTIONS.update(
-    {
-        name: _scheduling(operation.function)
-        for name, operation in OPERATIONS.items()
-        if name.startswith("torch.optim.lr_scheduler.") and name not in SPECIAL_FUNCTIONS
-    }
-)
-
-
-@method("scheduler", "step")
-def _scheduler_step(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
-    it.recorder.changed()
-    args[0].step(*args[1:], **kwargs)
-
-
 @method("scheduler", "get_last_lr")
 def _last(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return args[0].get_last_lr()
@@ -129,13 +104,8 @@ def _add_group(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> None:
     args[0].add_param_group(args[1])
 
 
-def _generator_method(name: str) -> Special:
-    real = getattr(torch.Generator, name)
-    return lambda it, args, kwargs: real(*args)
-
-
 for _name in ("manual_seed", "initial_seed", "seed"):
-    method("generator", _name)(_generator_method(_name))
+    method("generator", _name)(passing(getattr(torch.Generator, _name)))
 
 
 @function("torch.Generator")
