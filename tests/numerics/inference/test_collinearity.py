@@ -32,6 +32,13 @@ def test_inflation_factors_are_those_of_statsmodels():
     assert told.condition_number == pytest.approx(np.linalg.cond(standardised), rel=1e-6)
 
 
+def test_columns_far_from_zero_inflate_as_they_do_about_it():
+    x = normal(d=3)
+    x[:, 2] = x[:, 0] + x[:, 1] + x[:, 2] / 3
+    near, far = examine_collinearity(problem_of(x)), examine_collinearity(problem_of(x + np.array([1e7, 0.0, -1e6])))
+    np.testing.assert_allclose(far.vif_d, near.vif_d, rtol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_dependent_columns_are_named_with_those_they_depend_on(dtype):
     x = normal()

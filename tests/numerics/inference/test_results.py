@@ -187,12 +187,13 @@ def test_a_bootstrap_ends_when_its_attempt_must(run, monkeypatch):
 
 
 def test_class_weights_leave_robust_errors_only(run):
-    model = {"class_weights": "balanced"}
+    model = {"class_weights": {"1": 6.0}}
     result, _ = run(crowd(), {"features": ["age"]}, model=model)
     assert "class weights" in result["inference"]["withheld"]
     robust, _ = run(crowd(), {"features": ["age"]}, model=model, inference={"std_errors": "hc0", "bootstrap": 400})
     age = entries(robust)["age"]
     assert age["bootstrap_std_error"] == pytest.approx(age["std_error"], rel=0.15)
+    assert robust["inference"]["weights"] == "sampling"
 
 
 def with_a_bad_level() -> pd.DataFrame:

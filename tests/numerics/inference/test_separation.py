@@ -10,6 +10,7 @@ from scipy.optimize import linprog
 from gradline.inference.likelihood import Likelihood
 from gradline.inference.newton import minimise, newton_step
 from gradline.inference.parameters import functionals
+from gradline.inference.recession import _Rows
 from gradline.inference.separation import Separation, examine_separation, have_maximum
 from gradline.training import Family, Problem, make_problem
 
@@ -146,6 +147,29 @@ def test_many_rows_enter_the_program_a_few_at_a_time():
     assert found.n_rows == level.sum()
     assert found.direction_m.tolist() == [0, 0, 0, 0, 0, 1, 0]
     assert diagnose(problem_of(x, noisy)) is None
+
+
+def test_a_few_rows_of_a_level_are_found_among_many_that_the_program_has_not_seen():
+    draw = np.random.default_rng(6)
+    x = draw.normal(size=(30_000, 3))
+    y = (x[:, 0] + draw.logistic(size=30_000) > 0).astype(int)
+    first, second = np.zeros(30_000), np.zeros(30_000)
+    first[np.flatnonzero((y == 1) & (x[:, 0] > 1))[5:8]] = 1.0
+    second[np.flatnonzero((y == 0) & (x[:, 0] < -1))[70:72]] = 1.0
+    found = diagnose(problem_of(np.column_stack((x, first, second)), y))
+    assert found is not None
+    assert found.n_rows == 5
+    assert found.direction_m.tolist() == [0, 0, 0, 1, -1, 0]
+
+
+def test_rows_that_the_unmoved_ones_do_not_determine_are_asked_for():
+    x, y = two_sided(50)
+    level = np.zeros(50)
+    level[40:43] = 1.0
+    rows = _Rows(problem_of(np.column_stack((x, level)), y))
+    unseen_r = rows.outside_span(torch.arange(40), torch.zeros(4, dtype=torch.float64))
+    assert unseen_r.tolist() == [40, 41, 42]
+    assert rows.outside_span(torch.arange(30, 50), torch.zeros(4, dtype=torch.float64)).tolist() == []
 
 
 def slow_verdict(problem: Problem) -> bool:

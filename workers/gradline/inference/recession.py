@@ -56,13 +56,14 @@ def find_recession(problem: Problem, theta_q: Tensor) -> Recession | None:
     rows.refuse_many()
     active_r = rows.first(theta_q)
     for _ in range(_MAX_ROUNDS):
-        direction_q, n_moved = _widest(rows.differences(active_r), rows.scale_q)
+        direction_q = _widest(rows.differences(active_r), rows.scale_q)
         margin_n = rows.least_margins(direction_q)
         wrong_r = (margin_n < -_MOVED).nonzero().squeeze(1)
         if len(wrong_r) == 0:
             wrong_r = rows.outside_span(active_r, direction_q)
         if len(wrong_r) == 0:
-            return rows.recession(direction_q) if n_moved else None
+            found = rows.recession(direction_q)
+            return found if found.n_moved else None
         worst_r = wrong_r[margin_n[wrong_r].argsort()[: max(200, 4 * rows.q)]]
         active_r = torch.cat((active_r, worst_r)).unique()
     raise Unsolved("rows kept violating the directions found")
@@ -184,16 +185,15 @@ class _Rows:
         return vector_qq[:, value_q <= 1e-12 * value_q[-1].clamp(min=1e-300) * self.q]
 
 
-def _widest(a_iq: Tensor, scale_q: Tensor) -> tuple[Tensor, int]:
-    """The direction that moves most of the differences, and how many."""
+def _widest(a_iq: Tensor, scale_q: Tensor) -> Tensor:
+    """The direction that moves most of the differences; arbitrary where they do not look."""
     from scipy import sparse  # noqa: PLC0415  scipy.optimize takes half a second, and few fits need it
 
     n, q = a_iq.shape
     scaled_iq = (a_iq / scale_q).cpu().numpy()
     left = sparse.hstack([sparse.csr_array(-scaled_iq), sparse.eye_array(n)], format="csr")
     solution = _solve([0.0] * q + [-1.0] * n, left, [0.0] * n, [(-1e6, 1e6)] * q + [(0.0, 1.0)] * n)
-    direction_q = torch.as_tensor(solution[:q]).to(a_iq.device) / scale_q
-    return direction_q, int((solution[q:] > _MOVED).sum())
+    return torch.as_tensor(solution[:q]).to(a_iq.device) / scale_q
 
 
 def _least_sum(a_iq: Tensor, is_moved_i: Tensor, scale_q: Tensor) -> Tensor:
