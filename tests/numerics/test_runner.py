@@ -37,8 +37,10 @@ def test_the_plots_named_are_those_that_the_plot_data_holds_frames_for():
     names = drawings(regression_spec(**NOTES), result)
     frames = json.loads(attempt.files["plot_data.json"])["frames"]
     assert names[: len(frames)] == [f"boundary/step-{frame['step']:06d}.png" for frame in frames]
-    plots, exports = ["animation.gif", "loss.png", "accuracy.png", "confusion_matrix.png"], ["model.sql", "model.onnx"]
-    assert names[len(frames) :] == [*plots, *exports, "exports.json"]
+    curves = ["roc", "precision_recall", "calibration", "thresholds", "gains", "coefficients"]
+    shown = ["loss", "accuracy", "confusion_matrix", *curves]
+    plots, exports = ["animation.gif", *(f"{name}.png" for name in shown)], ["model.sql", "model.onnx"]
+    assert names[len(frames) :] == [*plots, "curves.json", *exports, "exports.json"]
     assert frames[-1]["weights"] == pytest.approx([c["estimate"] for c in result["coefficients"]])
     assert frames[-1]["loss"] == result["last_report"]["loss"]
 

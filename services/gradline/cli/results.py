@@ -16,9 +16,17 @@ METRICS = {
     "log_loss": "log loss",
     "loss": "loss",
     "roc_auc": "area under the ROC curve",
+    "pr_auc": "average precision",
+    "precision": "precision",
+    "recall": "recall",
     "balanced_accuracy": "balanced accuracy",
     "f1": "F1",
     "brier": "Brier score",
+    "calibration_error": "calibration error",
+    "r2": "R²",
+    "rmse": "root mean square error",
+    "mae": "mean absolute error",
+    "deviance": "mean deviance",
     "n": "rows",
 }
 """Metrics by the order in which people look for them; whatever else there is follows."""

@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 from matplotlib.text import Text
 
-from gradline.plots.plot_data import Array, Frame, PlotData
+from gradline.plots.curve_numbers import Array
+from gradline.plots.plot_data import Frame, PlotData
 from gradline.plots.style import BLUE, INK, VERMILLION, Pixels, new_figure, pixels_of, plain_axes
 
 Corner = Literal["upper left", "upper right", "lower left", "lower right"]

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from gradline.plots.plot_data import Array, PlotData
+from gradline.plots.curve_numbers import Array
+from gradline.plots.plot_data import PlotData
 from gradline.plots.style import BLUE, INK, draw, new_figure
 
 SHADES = LinearSegmentedColormap.from_list("white to blue", ["#ffffff", BLUE])

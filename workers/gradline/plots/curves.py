@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from gradline.plots.plot_data import Array, PlotData
+from gradline.plots.curve_numbers import Array
+from gradline.plots.plot_data import PlotData
 from gradline.plots.style import BLUE, INK, VERMILLION, draw, new_figure, plain_axes
 
 PARTS = (("", "training", BLUE, "-", "o"), ("validation_", "validation", VERMILLION, "--", "s"))

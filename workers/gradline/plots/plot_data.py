@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.plots.curve_numbers import Array, Scores
+
 NAME = "plot_data.json"
 MAX_POINTS = 5000
 """More points than this hide each other; every n-th is drawn."""
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,30 @@ class Frame:
     bias: float
     loss: float | None
     accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Of at most some thousands of rows."""
+
+    predicted_n: Array
+    residual_n: Array
+
+    @classmethod
+    def parse(cls, raw: dict[str, list[float]]) -> "Residuals":
+        return cls(np.asarray(raw["predicted"], float), np.asarray(raw["residual"], float))
+
+
+@dataclass(frozen=True)
+class Plane:
+    """z_k = w_k2 x + c_k of the last parameters."""
+
+    weights_k2: Array
+    intercepts_k: Array
+
+    @classmethod
+    def parse(cls, raw: dict[str, Any]) -> "Plane":
+        return cls(np.asarray(raw["weights"], float), np.asarray(raw["intercepts"], float))
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,15 @@ class PlotData:
     confusion: dict[str, Array]
     """Part of the rows (`train`, `validation`) to counts, row = true class, column = predicted class."""
     title: str
+    scores: dict[str, dict[int, Scores]]
+    """Part of the rows to class to its rows by their scores; of two classes the second only."""
+    residuals: dict[str, Residuals]
+    """Where the target is a number: part of the rows to what was predicted and by how much it was missed."""
+    coefficients: list[dict[str, Any]]
+    """As in the job's result."""
+    threshold: float
+    plane: Plane | None
+    """Where there are two features and several classes: the linear predictors of the classes over them."""
 
     @classmethod
     def parse(cls, text: bytes) -> "PlotData":
@@ -58,6 +91,11 @@ class PlotData:
             history=raw["history"],
             confusion={part: np.asarray(counts, float) for part, counts in parts.items() if counts is not None},
             title=str(raw.get("title") or ""),
+            scores={part: _scores(tables) for part, tables in (raw.get("scores") or {}).items()},
+            residuals={part: Residuals.parse(table) for part, table in (raw.get("residuals") or {}).items()},
+            coefficients=raw.get("coefficients") or [],
+            threshold=float(raw.get("threshold") or 0.5),
+            plane=Plane.parse(raw["plane"]) if raw.get("plane") else None,
         )
 
     def class_label(self, index: int) -> str:
@@ -74,6 +112,10 @@ def _points(points: dict[str, Any]) -> tuple[Array, NDArray[np.int64]]:
     x_nd, y_n = np.asarray(points["x"], float), np.asarray(points["y"], int)
     every = -(-len(y_n) // MAX_POINTS)
     return x_nd[::every], y_n[::every]
+
+
+def _scores(tables: dict[str, Any]) -> dict[int, Scores]:
+    return {int(c): Scores.parse(table) for c, table in tables.items()}
 
 
 def _frame(raw: dict[str, Any]) -> Frame:

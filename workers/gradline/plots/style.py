@@ -13,6 +13,8 @@ from PIL import Image
 
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
+PALETTE = (BLUE, VERMILLION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#A69F00")
+"""For many classes: the colours of Okabe and Ito, their yellow darkened so that it shows on white."""
 INK = "#222222"
 GREY = "#767676"
 

@@ -7,7 +7,21 @@ from pydantic import Field
 from gradline.specs.base import Spec
 
 ExportName = Literal["sql", "onnx", "pt2"]
-PlotName = Literal["boundary", "animation", "loss", "accuracy", "confusion_matrix"]
+PlotName = Literal[
+    "boundary",
+    "animation",
+    "loss",
+    "accuracy",
+    "confusion_matrix",
+    "roc",
+    "precision_recall",
+    "calibration",
+    "thresholds",
+    "gains",
+    "coefficients",
+    "residuals",
+    "regions",
+]
 
 
 class Report(Spec):
@@ -15,8 +29,9 @@ class Report(Spec):
     """Report, and look at the stop rules, every this many steps, from step 0. None: 20 for sgd, adam and adamw, 1 for
     the others, whose steps are few."""
     plots: list[PlotName] = Field(list(get_args(PlotName)))
-    """`boundary` and `animation` need two features and two classes, `accuracy` and `confusion_matrix` classes;
-    elsewhere they are left out."""
+    """`boundary` and `animation` need two features and two classes, `regions` two features and more classes,
+    `thresholds` two classes, `residuals` a target of numbers, and all but `loss` and `coefficients` of the others
+    classes; elsewhere they are left out. The numbers of the curves are in `curves.json`."""
     exports: list[ExportName] | None = None
     """Formats, besides the scorecard, that the model is written in once the job has ended, each checked on rows of the
     data: `sql`, `onnx`, and `pt2` for torch.export, which takes seconds. None: sql and onnx, but none where `plots` is

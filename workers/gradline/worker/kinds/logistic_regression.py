@@ -41,15 +41,9 @@ def run(spec: Spec, ctx: AttemptContext) -> dict[str, Any]:
 def drawings(spec: Spec, result: dict[str, Any]) -> list[str]:
     """Artifact names of the plots that will be drawn from plot_data.json, and of the exports of model.json."""
     regression = _regression(spec)
-    asked, names = regression.report.plots, []
-    if result["has_boundary"]:
-        if "boundary" in asked:
-            steps = report_steps(result["steps"], regression.report_every)
-            names += [f"boundary/step-{steps[row]:06d}.png" for row in frame_rows(len(steps))]
-        if "animation" in asked:
-            names.append("animation.gif")
-    names += [f"{name}.png" for name in ("loss", "accuracy", "confusion_matrix") if name in asked]
-    return names + (file_names(regression.report.chosen_exports) if result["has_model"] else [])
+    steps = report_steps(result["steps"], regression.report_every)
+    plots = artifacts.plot_files(regression.report.plots, result, [steps[row] for row in frame_rows(len(steps))])
+    return plots + (file_names(regression.report.chosen_exports) if result["has_model"] else [])
 
 
 def _regression(spec: Spec) -> LogisticRegressionSpec:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,8 @@ from gradline.worker.kinds.history import History, as_json, frame_rows
 from gradline.worker.kinds.regression_evaluation import Evaluation
 
 MAX_PLOT_POINTS = 2000
+CURVES_OF = {"roc", "precision_recall", "calibration", "thresholds", "gains"}
+"""Plots whose numbers curves.json holds."""
 
 
 def curve_parquet(history: History) -> bytes:
@@ -23,6 +26,29 @@ def curve_parquet(history: History) -> bytes:
     file = io.BytesIO()
     pyarrow.parquet.write_table(pa.table({"step": pa.array(history.steps, pa.int64()), **columns}), file)
     return file.getvalue()
+
+
+def plot_files(asked: Sequence[str], result: dict[str, Any], frame_steps: Sequence[int]) -> list[str]:
+    """Names of the files that will be drawn, of those asked for that the fit allows."""
+    classes = result["classes"]
+    n_classes, is_finite = len(classes["names"]) if classes else 0, result["has_model"]
+    needs = {
+        "boundary": result["has_boundary"],
+        "animation": result["has_boundary"],
+        "accuracy": n_classes > 0,
+        **dict.fromkeys(
+            ("confusion_matrix", "roc", "precision_recall", "calibration", "gains"), n_classes > 0 and is_finite
+        ),
+        "thresholds": n_classes == 2 and is_finite,
+        "coefficients": is_finite,
+        "residuals": n_classes == 0 and is_finite,
+        "regions": n_classes > 2 and result["n_features"] == 2 and is_finite,
+    }
+    drawn = [name for name in asked if needs.get(name, True)]
+    boundary = [f"boundary/step-{step:06d}.png" for step in frame_steps] if "boundary" in drawn else []
+    animation = ["animation.gif"] if "animation" in drawn else []
+    files = [f"{name}.png" for name in drawn if name not in ("boundary", "animation")]
+    return boundary + animation + files + (["curves.json"] if set(drawn) & CURVES_OF else [])
 
 
 def plot_data(evaluation: Evaluation, history: History, result: dict[str, Any]) -> bytes:
@@ -40,10 +66,20 @@ def plot_data(evaluation: Evaluation, history: History, result: dict[str, Any]) 
         "scores": evaluation.scores(),
         "residuals": evaluation.residuals(),
         "coefficients": result["coefficients"],
+        "plane": _plane(evaluation),
         "outcome": result["outcome"],
         "title": prepared.title,
     }
     return json.dumps(data).encode()
+
+
+def _plane(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Linear predictors of several classes over two features."""
+    train = evaluation.prepared.train
+    if train.d != 2 or train.k < 2 or not evaluation.is_finite:
+        return None
+    w_kd, c_k = evaluation.prepared.preprocessing.on_own_scale(evaluation.theta_bkp[0].cpu())
+    return {"weights": w_kd.tolist(), "intercepts": c_k.tolist()}
 
 
 def has_boundary(prepared: Prepared) -> bool:

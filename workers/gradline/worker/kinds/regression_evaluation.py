@@ -83,8 +83,10 @@ class Evaluation:
         return {name: said.confusion_counts() for name, said in self._parts() if said.family.is_classification}
 
     def scores(self) -> dict[str, Any]:
-        """Of each part, a table of scores for each class against the rest; of two classes for the second only."""
-        return {name: _score_tables(said) for name, said in self._parts() if said.family.is_classification}
+        """A table of scores for each class against the rest, of the last part only; of two classes for the second only,
+        of each part."""
+        parts = self._parts() if self.prepared.train.k == 1 else self._parts()[-1:]
+        return {name: _score_tables(said) for name, said in parts if said.family.is_classification}
 
     def residuals(self) -> dict[str, Any]:
         """Of each part, predicted values and residuals."""

@@ -1,0 +1,48 @@
+"""The regions of a plane of two features in which each of several classes is predicted."""
+
+import numpy as np
+from matplotlib.colors import ListedColormap
+
+from gradline.plots.plot_data import PlotData
+from gradline.plots.style import INK, PALETTE, draw, new_figure, plain_axes
+
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
+GRID = 400
+
+
+def draw_regions(data: PlotData) -> bytes:
+    if data.plane is None or data.x_nd is None or data.y_n is None:
+        raise ValueError("plane is null: regions need two features and several classes")
+    low, high = data.x_nd.min(axis=0), data.x_nd.max(axis=0)
+    room = np.maximum(0.06 * (high - low), 1e-3)
+    low, high = low - room, high + room
+    sides = [np.linspace(low[j], high[j], GRID) for j in (0, 1)]
+    grid_g2 = np.stack(np.meshgrid(*sides), axis=-1)
+    class_g = (grid_g2 @ data.plane.weights_k2.T + data.plane.intercepts_k).argmax(-1)
+    n_classes = len(data.class_names)
+    colours = [PALETTE[c % len(PALETTE)] for c in range(n_classes)]
+    figure, canvas = new_figure(960, 700)
+    axes = figure.add_axes((0.085, 0.1, 0.73, 0.79))
+    plain_axes(axes)
+    axes.pcolormesh(
+        *sides, class_g, cmap=ListedColormap(colours), vmin=-0.5, vmax=n_classes - 0.5, alpha=0.18, shading="nearest"
+    )
+    for c, name in enumerate(data.class_names):
+        x_md = data.x_nd[data.y_n == c]
+        axes.scatter(
+            x_md[:, 0], x_md[:, 1], s=26, c=colours[c], marker=MARKERS[c % len(MARKERS)], label=name,
+            edgecolors="white", linewidths=0.5,
+        )  # fmt: skip
+    predicted_n = (data.x_nd @ data.plane.weights_k2.T + data.plane.intercepts_k).argmax(1)
+    wrong_n = predicted_n != data.y_n
+    wrong_x, wrong_y = data.x_nd[wrong_n].T
+    axes.scatter(wrong_x, wrong_y, s=80, facecolors="none", edgecolors=INK, linewidths=1.2, label="misclassified")
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    axes.set_xlabel(data.feature_names[0], fontsize=12)
+    axes.set_ylabel(data.feature_names[1], fontsize=12)
+    of = f" of {data.title}" if data.title else ""
+    axes.set_title(f"Decision regions{of}", loc="left", fontsize=15, pad=30, weight="bold")
+    said = f"{int(wrong_n.sum())} of {len(wrong_n)} points misclassified"
+    axes.text(0, 1.025, said, transform=axes.transAxes, fontsize=11.5, color=INK)
+    axes.legend(fontsize=10, framealpha=0.95, edgecolor="#cccccc", loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    return draw(canvas)

@@ -1,0 +1,42 @@
+"""Residuals of a numeric target against what was predicted, and their distribution."""
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from gradline.plots.plot_data import PlotData
+from gradline.plots.style import BLUE, GREY, INK, VERMILLION, draw, new_figure, plain_axes
+
+STYLES = {"train": ("training", BLUE, "o"), "validation": ("validation", VERMILLION, "^")}
+
+
+def draw_residuals(data: PlotData) -> bytes:
+    figure, canvas = new_figure(1000, 700)
+    axes, beside = figure.add_axes((0.09, 0.1, 0.66, 0.79)), figure.add_axes((0.775, 0.1, 0.2, 0.79))
+    plain_axes(axes)
+    plain_axes(beside)
+    said = []
+    residual_n = np.concatenate([r.residual_n for r in data.residuals.values()])
+    low, high = float(residual_n.min()), float(residual_n.max())
+    for part, residuals in data.residuals.items():
+        label, colour, marker = STYLES[part]
+        size = 18 if len(residuals.residual_n) <= 500 else 7
+        axes.scatter(
+            residuals.predicted_n, residuals.residual_n, s=size, c=colour, marker=marker, alpha=0.6, linewidths=0,
+            label=label,
+        )  # fmt: skip
+        counts, edges = np.histogram(residuals.residual_n, 30, (low, high) if high > low else None)
+        beside.stairs(counts / counts.sum(), edges, orientation="horizontal", color=colour, linewidth=1.6)
+        said.append(f"{label}: root mean square {np.sqrt(np.mean(residuals.residual_n**2)):.4g}")
+    axes.axhline(0, color=GREY, linewidth=1.2)
+    beside.axhline(0, color=GREY, linewidth=1.2)
+    beside.set_ylim(axes.get_ylim())
+    beside.tick_params(labelleft=False)
+    beside.xaxis.set_major_locator(MaxNLocator(3))
+    beside.set_xlabel("share of rows", fontsize=12)
+    axes.set_xlabel("predicted value", fontsize=12)
+    axes.set_ylabel("residual (target less predicted value)", fontsize=12)
+    of = f" of {data.title}" if data.title else ""
+    axes.set_title(f"Residuals{of}", loc="left", fontsize=15, pad=30, weight="bold")
+    axes.text(0, 1.025, ";  ".join(said), transform=axes.transAxes, fontsize=11.5, color=INK)
+    axes.legend(fontsize=11, framealpha=0.9, edgecolor="#cccccc")
+    return draw(canvas)

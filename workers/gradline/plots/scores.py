@@ -1,0 +1,149 @@
+"""Plots that judge scores: ROC, precision-recall, calibration, thresholds, gains."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from gradline.plots.curve_numbers import Scores, calibration, f1
+from gradline.plots.plot_data import PlotData
+from gradline.plots.style import BLUE, GREY, INK, PALETTE, VERMILLION, draw, new_figure, plain_axes
+
+MAX_WITH_INTERVALS = 3
+"""More lines than this hide one another's intervals."""
+PART_STYLES = {"train": ("training", BLUE, "-"), "validation": ("validation", VERMILLION, "--")}
+
+
+class Line(NamedTuple):
+    """One curve to draw: of a part of the rows, or of a class of the part that says most."""
+
+    label: str
+    colour: str
+    style: str
+    scores: Scores
+
+
+def draw_roc(data: PlotData) -> bytes:
+    def one(axes: Axes, line: Line) -> str:
+        axes.plot(line.scores.false_rate(), line.scores.true_rate(), line.style, color=line.colour, linewidth=2)
+        return f"{line.label}, area {line.scores.roc_auc():.4f}"
+
+    return _draw(
+        data, "ROC curve", "false positive rate (share of the negative rows called positive)",
+        "true positive rate (share of the positive rows found)", one, diagonal="chance, area 0.5",
+    )  # fmt: skip
+
+
+def draw_precision_recall(data: PlotData) -> bytes:
+    def one(axes: Axes, line: Line) -> str:
+        recall, precision = line.scores.true_rate()[1:], line.scores.precision()
+        axes.step(recall, precision, line.style, color=line.colour, linewidth=2, where="pre")
+        return f"{line.label}, average precision {line.scores.average_precision():.4f}"
+
+    return _draw(
+        data, "Precision and recall", "recall (share of the positive rows found)",
+        "precision (share of the called rows that are positive)", one, base_rate=True,
+    )  # fmt: skip
+
+
+def draw_gains(data: PlotData) -> bytes:
+    def one(axes: Axes, line: Line) -> str:
+        called, captured = line.scores.called(), line.scores.true_rate()
+        axes.plot(called, captured, line.style, color=line.colour, linewidth=2)
+        lift = float(np.interp(0.1, called, captured)) / 0.1
+        return f"{line.label}, lift of the first tenth {lift:.2f}"
+
+    return _draw(
+        data, "Cumulative gains", "share of the rows called, highest scores first",
+        "share of the positive rows among them", one, diagonal="chance, lift 1",
+    )  # fmt: skip
+
+
+def draw_calibration(data: PlotData) -> bytes:
+    """What came of what was promised, over a histogram of the promises."""
+    figure, canvas = new_figure(900, 820)
+    axes, below = figure.add_axes((0.105, 0.33, 0.865, 0.57)), figure.add_axes((0.105, 0.085, 0.865, 0.18))
+    _frame(axes, data, "Calibration", "", "share of positive rows that came")
+    axes.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1.5, label="perfect")
+    plain_axes(below)
+    lines = list(_lines(data))
+    for line in lines:
+        bins = calibration(line.scores)
+        axes.plot(bins.promised_h, bins.came_h, "o" + line.style, color=line.colour, linewidth=1.6, label=line.label)
+        if len(lines) <= MAX_WITH_INTERVALS:
+            axes.vlines(bins.promised_h, bins.low_h, bins.high_h, color=line.colour, linewidth=1.6)
+        counts, edges = np.histogram(
+            line.scores.score_s, 20, (0.0, 1.0), weights=line.scores.positive_s + line.scores.negative_s
+        )
+        below.stairs(counts / counts.sum(), edges, color=line.colour, linewidth=1.6, linestyle=line.style)
+    if len(lines) <= MAX_WITH_INTERVALS:
+        axes.text(0, 1.025, "bars: 95 % intervals", transform=axes.transAxes, fontsize=11.5, color=INK)
+    axes.legend(fontsize=11, framealpha=0.9, edgecolor="#cccccc", loc="upper left")
+    below.set_xlim(-0.02, 1.02)
+    below.set_xlabel("predicted probability", fontsize=12)
+    below.set_ylabel("share of rows", fontsize=12)
+    return draw(canvas)
+
+
+def draw_thresholds(data: PlotData) -> bytes:
+    """Precision, recall and F1 against the threshold, of the validation rows where there are any."""
+    figure, canvas = new_figure(900, 700)
+    axes = figure.add_axes((0.105, 0.1, 0.865, 0.79))
+    line = list(_lines(data))[-1]
+    _frame(axes, data, "Thresholds", "threshold (class 1 is predicted from this probability on)", "share")
+    curves = {"precision": line.scores.precision(), "recall": line.scores.true_rate()[1:], "F1": f1(line.scores)}
+    for (name, value_s), colour, style in zip(curves.items(), (BLUE, VERMILLION, INK), ("-", "--", "-."), strict=True):
+        axes.plot(line.scores.score_s, value_s, style, color=colour, linewidth=2, label=name)
+    axes.axvline(data.threshold, color=GREY, linewidth=1.5, linestyle=":", label=f"in use: {data.threshold:.4g}")
+    axes.text(0, 1.025, f"{line.label} rows", transform=axes.transAxes, fontsize=11.5, color=INK)
+    axes.legend(fontsize=11, framealpha=0.9, edgecolor="#cccccc", loc="best")
+    return draw(canvas)
+
+
+def _draw(
+    data: PlotData, title: str, x_label: str, y_label: str, one: Callable[[Axes, Line], str],
+    *, diagonal: str | None = None, base_rate: bool = False,
+) -> bytes:  # fmt: skip
+    figure, canvas = new_figure(900, 820)
+    axes = figure.add_axes((0.1, 0.085, 0.87, 0.82))
+    _frame(axes, data, title, x_label, y_label)
+    for line in _lines(data):
+        first = len(axes.lines)
+        label = one(axes, line)
+        axes.lines[first].set_label(label)
+        if base_rate:
+            axes.axhline(line.scores.base_rate, color=line.colour, linewidth=1, linestyle=":")
+    if base_rate:
+        axes.plot([], [], ":", color=GREY, linewidth=1, label="chance: the share of positive rows")
+    if diagonal:
+        axes.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1.5, label=diagonal)
+    axes.legend(fontsize=11, framealpha=0.9, edgecolor="#cccccc", loc="lower left" if base_rate else "lower right")
+    return draw(canvas)
+
+
+def _frame(axes: Axes, data: PlotData, title: str, x_label: str, y_label: str) -> None:
+    plain_axes(axes)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.set_xlabel(x_label, fontsize=12)
+    axes.set_ylabel(y_label, fontsize=12)
+    of = f" of {data.title}" if data.title else ""
+    axes.set_title(f"{title}{of}", loc="left", fontsize=15, pad=30, weight="bold")
+    if len(data.class_names) == 2:
+        said = f"positive class: {data.class_names[1]}"
+        axes.text(1, 1.025, said, transform=axes.transAxes, fontsize=11.5, color=INK, ha="right")
+
+
+def _lines(data: PlotData) -> Iterator[Line]:
+    """Two classes: a line for each part. More: a line for each class, of the validation rows where there are any."""
+    if len(data.class_names) == 2:
+        for part, tables in data.scores.items():
+            label, colour, style = PART_STYLES[part]
+            for scores in tables.values():
+                if scores.has_both:
+                    yield Line(label, colour, style, scores)
+        return
+    for c, scores in data.scores[list(data.scores)[-1]].items():
+        if scores.has_both:
+            style = ("-", "--")[c // len(PALETTE) % 2]
+            yield Line(data.class_names[c], PALETTE[c % len(PALETTE)], style, scores)
