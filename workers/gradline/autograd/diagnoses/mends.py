@@ -1,5 +1,6 @@
 """Corrected lines, and the proof of each: the mended program is run before it is offered."""
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
@@ -11,6 +12,8 @@ from gradline.programs import ProgramRejected, parse
 from gradline.programs import statements as s
 
 TRIAL = Limits(statements=20_000, seconds=3.0)
+TRIALS_S = 10.0
+"""How long mends are tried, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,11 @@ class Mended:
 
 
 def first_that_works(program: s.Program, mends: Iterable[Mend], failed_line: int) -> Mended | None:
-    """The first change with which the program no longer fails where it did."""
+    """The first change with which the program no longer fails where it did; None where none is found in time."""
+    ends_at = time.monotonic() + TRIALS_S
     for mend in mends:
+        if time.monotonic() > ends_at:
+            break
         text = splice(program.text, mend.span, mend.text)
         if _runs(text, failed_line + mend.text.count("\n")):
             lines = text.split("\n")

@@ -10,15 +10,19 @@ from gradline.errors import PermanentError
 from gradline.specs.autograd import AutogradSpec
 from gradline.specs.base import Spec
 from gradline.worker.context import AttemptContext
+from gradline.worker.last_resort import ended_after
 
 MAX_LINES = 500
 """Executed lines in the job's result; trace.json has them all."""
+OVERTIME_S = 60.0
+"""After a program's time, for its checks and mends; what takes longer hangs in a call that nothing interrupts."""
 
 
 def run(spec: Spec, ctx: AttemptContext) -> dict[str, Any]:
     """The result of the job; its files are saved on the way."""
     assert isinstance(spec, AutogradSpec)  # noqa: S101  the registry pairs kinds and specs
-    lesson = _teach(spec, ctx)
+    with ended_after(spec.limits.seconds + OVERTIME_S):
+        lesson = _teach(spec, ctx)
     ctx.progress(lesson["n_statements"], lesson["n_statements"])
     trace = {"program": spec.program, **lesson}
     ctx.save_artifact("trace.json", json.dumps(trace, allow_nan=False).encode(), "application/json")
