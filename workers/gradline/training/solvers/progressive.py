@@ -54,7 +54,7 @@ class ProgressiveNewton(Newton):
             return
         origin_bkp = self.theta_bkp.clone()
         self.theta_bkp.copy_(sample.newton.theta_bkp)
-        if not bool((self.look().value_b <= sample.newton.first_value()).all()):
+        if not bool((self.look().value_b <= sample.first_value_b).all()):
             self.theta_bkp.copy_(origin_bkp)
             self._factor = self._look = None
 

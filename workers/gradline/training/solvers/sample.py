@@ -31,21 +31,25 @@ class Sample(NamedTuple):
     newton: Newton
     share_b: Tensor
     """Of the whole weight."""
+    first_value_b: Tensor
+    """F where the fit started, as a part of the rows knows it."""
 
 
 def take_sample(objective: Objective, theta_bkp: Tensor, n_rows: int) -> Sample:
     index_r = sample_rows(objective.problem, n_rows)
     share_b = objective.problem.share_nb[index_r].sum(0, dtype=torch.float64).expand(len(theta_bkp))
-    return Sample(Newton(objective.on_rows(index_r), theta_bkp.clone()), share_b)
+    newton = Newton(objective.on_rows(index_r), theta_bkp.clone())
+    return Sample(newton, share_b, torch.full_like(share_b, torch.inf))
 
 
 def fit_sample(objective: Objective, theta_bkp: Tensor, n_rows: int) -> Sample | None:
     """The minimum of a sample; None where it has none, or is hard to find."""
     sample = take_sample(objective, theta_bkp, n_rows)
     part = take_sample(sample.newton.objective, theta_bkp, n_rows // GROWTH)
+    first_value_b = part.newton.first_value()
     if _minimise(part.newton):
         sample.newton.theta_bkp.copy_(part.newton.theta_bkp)
-    return sample if _minimise(sample.newton) else None
+    return sample._replace(first_value_b=first_value_b) if _minimise(sample.newton) else None
 
 
 def _minimise(newton: Newton) -> bool:

@@ -53,11 +53,7 @@ def certificate_of(
         "penalty": {"l1": float(objective.l1_b[0]), "l2": float(objective.l2_b[0])},
         "reference": None if found is None or found.reference is None else found.reference._asdict(),
         "separable": is_separable,
-        "minimum_exists": True
-        if is_penalised
-        else False
-        if is_separable or ending.outcome == Outcome.SEPARATED
-        else None,
+        "minimum_exists": True if is_penalised else None if has_minimum else False,
         "scale": "training",
     }
 
