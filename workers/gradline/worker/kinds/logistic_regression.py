@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from gradline.data.prepare import Sources, prepare
+from gradline.data.room import Room
 from gradline.errors import ShuttingDown
 from gradline.export.exporting import file_names
 from gradline.specs.base import Spec
@@ -21,7 +22,9 @@ from gradline.worker.kinds.regression_certificate import Ending, certificate_of,
 from gradline.worker.kinds.regression_doctor import examine
 from gradline.worker.kinds.regression_evaluation import Evaluation
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
+from gradline.worker.kinds.regression_folds import cross_validate
 from gradline.worker.kinds.regression_inference import infer
+from gradline.worker.kinds.regression_path import choose_penalty
 from gradline.worker.kinds.regression_scorecard import write_scorecard
 from gradline.worker.kinds.regression_tables import tell
 
@@ -31,8 +34,8 @@ MAX_SHOWN_WEIGHTS = 20
 
 def run(spec: Spec, ctx: AttemptContext) -> dict[str, Any]:
     """The result of the job; its files are saved on the way."""
-    with torch.inference_mode():
-        attempt = _RegressionAttempt(_regression(spec), ctx)
+    with torch.inference_mode(), Room(ctx.features_max_bytes, ctx.store) as room:
+        attempt = _RegressionAttempt(_regression(spec), ctx, room)
         attempt.resume()
         attempt.train()
         return attempt.finish()
@@ -59,16 +62,16 @@ def _values(fitness: Fitness) -> dict[str, float]:
 class _RegressionAttempt:
     """The prepared data, the fit over them, and what it has reported so far."""
 
-    def __init__(self, spec: LogisticRegressionSpec, ctx: AttemptContext) -> None:
-        self._spec = spec
+    def __init__(self, spec: LogisticRegressionSpec, ctx: AttemptContext, room: Room) -> None:
         self._ctx = ctx
         device = choose_device(spec.device, ctx.job.lane)
         self._environment = environment_of(device)
         self._reproducible = True
         job_stream = torch.Generator().manual_seed(spec.seed)
-        sources = Sources(job_stream, ctx.get_dataset, ctx.store)
+        sources = Sources(job_stream, ctx.get_dataset, ctx.store, room)
         self._prepared = prepare(spec, sources, dtype_of(spec), device, ctx.warn)
-        self._fit, self._objective, self._validation, self._choice = make_fit(spec, self._prepared, job_stream)
+        self._spec, self._path = choose_penalty(spec, self._prepared, ctx.raise_if_stopped)
+        self._fit, self._objective, self._validation, self._choice = make_fit(self._spec, self._prepared, job_stream)
         self._history = History(self._report_names(), 3 if artifacts.has_boundary(self._prepared) else 0)
         self._point_stride = point_stride(spec.stop.max_steps, spec.report_every)
         self._shown_weights: dict[str, Any] = {}
@@ -212,6 +215,8 @@ class _RegressionAttempt:
             "objective": results.objective_of(self._objective, theta_bkp),
             "metrics": evaluation.metrics(),
             "decision": evaluation.decision(),
+            "cross_validation": cross_validate(spec, self._prepared, evaluation.threshold, self._ctx.raise_if_stopped),
+            "path": self._path,
             "last_report": {"step": self._history.steps[-1]} | finite_all(self._history.last()),
             **results.coefficients_of(self._prepared, theta_bkp),
             "classes": names and {"names": names, "positive": names[1] if train.k == 1 else None},

@@ -68,11 +68,12 @@ def make_fit(spec: LogisticRegressionSpec, prepared: Prepared, job_stream: torch
     return Ready(Fit(objective, choice.solver, stop, spec.report_every, validation), objective, validation, choice)
 
 
-def make_fold_fit(spec: LogisticRegressionSpec, problem: Problem, n_folds: int) -> Fit:
-    """Of one member a fold, all from the same parameters; nothing is reported on the way."""
+def make_fold_fit(spec: LogisticRegressionSpec, problem: Problem, n_folds: int, theta_bkp: Tensor | None = None) -> Fit:
+    """Of one member a fold, from where another ended or all from the same parameters; it reports nothing."""
     objective = Objective(problem, spec.penalty.l1, spec.penalty.l2, n_members=n_folds)
-    theta_1kp = _first_parameters(spec, problem, torch.Generator().manual_seed(spec.seed))
-    theta_bkp = theta_1kp.repeat(n_folds, 1, 1)
+    if theta_bkp is None:
+        theta_1kp = _first_parameters(spec, problem, torch.Generator().manual_seed(spec.seed))
+        theta_bkp = theta_1kp.repeat(n_folds, 1, 1)
     is_single = isinstance(spec.solver, LbfgsSpec)  # its line searches do not stack; others end at the same minimum
     choice = choose(objective, theta_bkp) if is_single else _choice(spec, objective, theta_bkp)
     stop = StopRules(spec.stop.max_steps, tolerance=0.0 if spec.is_first_order else spec.stop.tolerance)

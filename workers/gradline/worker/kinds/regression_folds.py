@@ -22,8 +22,8 @@ from gradline.worker.kinds.regression_fit import make_fold_fit
 def cross_validate(
     spec: LogisticRegressionSpec, prepared: Prepared, threshold: float, raise_if_stopped: Callable[[], None]
 ) -> dict[str, Any] | None:
-    """Metrics over the folds; None where there are none, or the choice of a penalty has used them."""
-    if prepared.fold_n is None or spec.penalty.path is not None:
+    """Metrics over the folds, under the penalty that was given or chosen; None where there are no folds."""
+    if prepared.fold_n is None:
         return None
     train, fold_n = prepared.train, prepared.fold_n.to(prepared.train.y_nk.device)
     weight_nb = fold_weights(fold_n, train.weight_nb).to(train.y_nk.dtype)
