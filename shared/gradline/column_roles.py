@@ -17,34 +17,51 @@ def check_columns(spec: LogisticRegressionSpec, columns: Sequence[Column]) -> No
     data = spec.data
     assert isinstance(data, Dataset)  # noqa: S101  the caller looked
     by_name = {column["name"]: column for column in columns}
-    names = features_of(data, list(by_name))
+    names = features_of(data, columns)
     faults = [*_unknown(data, by_name, spec.preprocess.interactions, names)]
-    if data.target in by_name:
+    faults += _empty_faults(data, by_name)
+    if data.target in by_name and not _is_empty(by_name[data.target]):
         faults += _target_faults(spec, data, by_name[data.target])
     for role, name in data.roles.items():
-        if name in by_name and role != "target":
+        if name in by_name and role != "target" and not _is_empty(by_name[name]):
             faults += _role_faults(role, by_name[name])
     if not names:
         faults.append(InputFault("spec.data.features", None, "no column is left to be a feature"))
     for name in names:
-        if name in by_name:
+        if name in by_name and not _is_empty(by_name[name]):
             faults += _feature_faults(by_name[name], spec.preprocess.missing)
     if faults:
         raise InvalidInput(faults)
 
 
-def features_of(data: Dataset, names: Sequence[str]) -> list[str]:
-    """The feature columns: those the spec lists, or all that have no other role."""
+def features_of(data: Dataset, columns: Sequence[Column]) -> list[str]:
+    """The feature columns: those the spec lists, or all that hold a value and have no other role."""
+    if data.features:
+        return list(data.features)
     taken = set(data.roles.values())
-    return list(data.features) if data.features else [name for name in names if name not in taken]
+    return [column["name"] for column in columns if column["name"] not in taken and not _is_empty(column)]
+
+
+def empty_columns(data: Dataset, columns: Sequence[Column]) -> list[str]:
+    """Those that are left out of the features because they hold no value."""
+    return [] if data.features else [column["name"] for column in columns if _is_empty(column)]
+
+
+def _is_empty(column: Column) -> bool:
+    return bool(column["n_distinct"] == 0)
+
+
+def _empty_faults(data: Dataset, by_name: Mapping[str, Column]) -> Iterator[InputFault]:
+    """Of columns that the spec names although they hold no value."""
+    for field, name in _named(data).items():
+        if name in by_name and _is_empty(by_name[name]):
+            yield InputFault(f"spec.data.{field}", name, "is empty: it holds no value in any row; name another column")
 
 
 def _unknown(
     data: Dataset, by_name: Mapping[str, Column], pairs: Sequence[Sequence[str]], features: Sequence[str]
 ) -> Iterator[InputFault]:
-    asked = data.roles | {f"features[{i}]": name for i, name in enumerate(data.features or [])}
-    asked |= {f"types.{name}": name for name in data.types}
-    for field, name in asked.items():
+    for field, name in _named(data).items():
         if name not in by_name:
             known = ", ".join(map(repr, by_name))
             yield InputFault(f"spec.data.{field}", name, f"no such column; the columns are: {known}")
@@ -53,6 +70,12 @@ def _unknown(
             if name not in features:
                 reason = f"is no feature; the features are: {', '.join(features)}"
                 yield InputFault(f"spec.preprocess.interactions[{i}]", name, reason)
+
+
+def _named(data: Dataset) -> dict[str, str]:
+    """Every column that the spec names, by the field that does."""
+    named = data.roles | {f"features[{i}]": name for i, name in enumerate(data.features or [])}
+    return named | {f"types.{name}": name for name in data.types}
 
 
 def _target_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -> list[InputFault]:
@@ -125,8 +148,6 @@ MAX_FOLDS = 50
 
 def _feature_faults(column: Column, missing: str) -> list[InputFault]:
     field, name = "spec.data.features", column["name"]
-    if column["n_distinct"] == 0:
-        return [InputFault(field, name, "holds no value at all; leave it out of `features`")]
     if missing == "error" and column["n_missing"]:
         mend = "set spec.preprocess.missing to mean, median, most_frequent or indicator"
         return [InputFault(field, name, f"has no value in {column['n_missing']} of its rows; {mend}")]

@@ -13,8 +13,9 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from gradline.table_formats import MAX_ROW_BYTES, MISSING, csv_header, fault, parquet_type, plain, trimmed
+from gradline.tables import EMPTY
 
-_ARROW = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "text": pa.string()}
+_ARROW = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "text": pa.string(), EMPTY: pa.int64()}
 _MIN_ROWS = 4096
 _READ_AHEAD_BYTES = 32 << 20
 """Of all columns; without a limit each is read from one end of a row group to the other."""

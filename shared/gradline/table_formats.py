@@ -61,6 +61,8 @@ def _read_raw_csv(source: Source) -> pa.Table:
             f"there is a NUL byte at byte {at + 1}: this is no CSV in UTF-8 (UTF-16 is saved so by some programs)"
         )
     delimiter, header = _header_of(data[:_HEADER_BYTES])
+    if "\N{REPLACEMENT CHARACTER}" in "".join(header):
+        _check_encoding(data)
     table = _parse_csv(data, delimiter, header)
     _check_quotes(data, table)
     return table.rename_columns([name.strip() for name in header])
@@ -133,7 +135,25 @@ def _parse_csv(data: bytes | mmap.mmap, delimiter: str, header: list[str]) -> pa
             raise fault(
                 f"row {row.number} (the header is row 1) {reason}", f"rows[{row.number}]", row.text[:200]
             ) from error
+        _check_encoding(data)
         raise fault(str(error).replace("CSV conversion error to string: ", "")) from error
+
+
+def _check_encoding(data: bytes | mmap.mmap) -> None:
+    """Raises InvalidInput with the first byte that is not UTF-8."""
+    line, start = 1, 0
+    while start < len(data):
+        stop = data.find(b"\n", start) + 1 or len(data)
+        try:
+            data[start:stop].decode()
+        except UnicodeDecodeError as error:
+            byte, at = data[start + error.start], start + error.start + 1
+            reason = (
+                f"line {line} is not in UTF-8: byte {at} of the file is 0x{byte:02X}. Save it as UTF-8; "
+                "for a file in Latin-1: iconv -f latin1 -t utf-8 FILE > NEW"
+            )
+            raise fault(reason, field=f"rows[{line}]") from error
+        line, start = line + 1, stop
 
 
 def _check_quotes(data: bytes | mmap.mmap, table: pa.Table) -> None:

@@ -3,7 +3,8 @@
 CSV: UTF-8 (a byte order mark is dropped), a header row, delimiter `,` `;` tab or `|` (whichever splits the header into
 most names), double quotes, doubled inside; a quoted value may hold line breaks; blank lines are skipped. Every value is
 trimmed; an empty one and `NA`, `N/A`, `#N/A`, `NaN`, `null` in the usual spellings, quoted or not, are missing. A
-column is `integer`, else `number`, else `boolean` (true/false), else `text`: the first that fits all its values.
+column is `integer`, else `number`, else `boolean` (true/false), else `text`: the first that fits all its values. One
+without any value is `empty`.
 Parquet: flat columns of numbers, booleans, text and dates (read as text); NaN is missing.
 """
 
@@ -19,6 +20,8 @@ Format = Literal["csv", "parquet"]
 Column = Mapping[str, Any]
 """What `profile` says of a column."""
 
+EMPTY = "empty"
+"""The type of a column without any value."""
 MAX_LEVELS = 50
 """`profile` lists a column's distinct values up to this many."""
 
@@ -38,8 +41,8 @@ def profile(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _profile_column(name: str, column: pa.ChunkedArray) -> dict[str, Any]:
-    kind = type_name(column.type)
     n_distinct: int = pc.count_distinct(column).as_py()
+    kind = type_name(column.type) if n_distinct else EMPTY
     entry: dict[str, Any] = {"name": name, "type": kind, "n_missing": column.null_count, "n_distinct": n_distinct}
     if kind in ("integer", "number"):
         entry |= pc.min_max(column).as_py()

@@ -198,3 +198,9 @@ def test_many_levels_are_kept_sparse_by_themselves(prepared: Prepare):
     made = prepared(f"id,y\n{rows}", preprocess={})
     assert made.train.is_sparse
     assert made.train.d == 299
+
+
+def test_a_column_without_any_value_is_left_out_and_told(prepared: Prepare, warnings_told):
+    found = prepared("a,blank,y\n1,,0\n2, ,1\n3,,0\n")
+    assert found.preprocessing.feature_names == ["a"]
+    assert warnings_told["empty_columns"] == "no feature, because no row has a value: blank"

@@ -35,7 +35,7 @@ class ColumnView(BaseModel):
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
     name: str
-    type: Literal["integer", "number", "boolean", "text"]
+    type: Literal["integer", "number", "boolean", "text", "empty"]
     n_missing: int
     n_distinct: int
     min: int | float | None = None
