@@ -168,7 +168,11 @@ async def _refused(request: Request, error: Refused) -> Response:
 async def _request_validation(request: Request, error: RequestValidationError) -> Response:
     """Parameters of path, query and headers; bodies are checked by ourselves."""
     faults = [
-        InputFault(_parameter(e["loc"]), e.get("input") if e["type"] != "missing" else None, e["msg"])
+        InputFault(
+            _parameter(e["loc"]),
+            e.get("input") if e["type"] != "missing" else None,
+            e["msg"].removeprefix("Value error, "),
+        )
         for e in error.errors()
     ]
     return await _caller_error(request, InvalidInput(faults))

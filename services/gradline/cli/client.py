@@ -50,6 +50,9 @@ class Client:
 
     def __init__(self, url: str, api_key: str | None = None) -> None:
         self.url = url.rstrip("/")
+        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
+            reason = "must begin with http:// or https://, as in http://127.0.0.1:8000"
+            raise InvalidInput([InputFault("GRADLINE_URL", url, reason)])
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         # A proxy from the environment must not stand between us and this machine.
         is_local = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")

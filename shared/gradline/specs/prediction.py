@@ -1,12 +1,10 @@
 """The spec of a `prediction` job: an uploaded data set through the model of a finished job."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from gradline.specs.base import Spec
-
-Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+from gradline.specs.base import Id, Spec
 
 
 class Rows(Spec):

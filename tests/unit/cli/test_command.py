@@ -119,3 +119,9 @@ def test_a_key_needs_the_schema_and_is_shown_once(tmp_path: Path) -> None:
     key_id = created.stderr.split()[1]
     assert gradline("key", "revoke", key_id, folder=tmp_path).returncode == 0
     assert gradline("key", "revoke", key_id, folder=tmp_path).returncode == 2
+
+
+def test_an_address_that_is_no_web_address_is_wrong_usage_and_not_a_server_that_is_away(tmp_path: Path) -> None:
+    ran = gradline("jobs", folder=tmp_path, GRADLINE_URL="127.0.0.1:8000")
+    assert ran.returncode == 2
+    assert "GRADLINE_URL: must begin with http:// or https://" in ran.stderr

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from gradline.api.answers import View
 from gradline.api.paging import LIMIT_MAX
+from gradline.specs.base import Spelled
 from gradline.status import EventKind, JobStatus
 
 WAIT_MAX_S = 60
@@ -21,8 +22,15 @@ def _printable(text: str) -> str:
 
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
-LabelKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$")]
+LABEL_KEY = "at most 63 letters, digits and _ . / -, of which the first is a letter or a digit"
+LabelKey = Annotated[str, Spelled(r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$", f"a label's key must be {LABEL_KEY}")]
 LabelValue = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
+
+
+LABEL = Spelled(
+    r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}:[^\x00-\x1f\x7f]{0,200}$",
+    f"must be key:value, the key {LABEL_KEY}, the value at most 200 characters",
+)
 
 
 class Closed(BaseModel):
@@ -64,10 +72,8 @@ class JobFilter(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: JobStatus | None = None
-    kind: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,60}$")] | None = None
-    label: (
-        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}:[^\x00-\x1f\x7f]{0,200}$")] | None
-    ) = Field(None, description="`key:value`")
+    kind: Annotated[str, Spelled(r"^[a-z0-9-]{1,60}$", "must be a kind, as in logistic-regression")] | None = None
+    label: Annotated[str, LABEL] | None = Field(None, description="`key:value`")
     limit: int = Field(50, ge=1, le=LIMIT_MAX)
     cursor: str | None = Field(None, max_length=200, description="`next_cursor` of the page before")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gradline.specs.base import Spec
+from gradline.specs.base import Id, Spec
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 ColumnName = Annotated[str, Field(min_length=1)]
@@ -40,7 +40,7 @@ class Dataset(Spec):
     """An uploaded data set and the roles of its columns; a column has one role."""
 
     source: Literal["dataset"]
-    dataset_id: str = Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+    dataset_id: Id
     target: ColumnName
     features: list[str] | None = Field(None, min_length=1)
     """None: every column that has no other role."""
