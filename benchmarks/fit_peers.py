@@ -157,8 +157,8 @@ class Ours:
             name, _, solver = choose(objective, theta_bkp)
             while solver.ending is None and not solver.is_converged(TARGET):
                 solver.step()
-        wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
-        gap = solver.gap()
+            wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
+            gap = solver.gap()
         assert gap is not None
         about = f"{name}, {solver.n_passes} passes, certified {gap.relative_b.item():.0e} by {gap.method}"
         return {"wall": wall, "cpu": cpu, "mib": peak_mib() - before, "theta": theta_bkp, "about": about}
