@@ -49,6 +49,17 @@ def test_dependent_columns_are_named_with_those_they_depend_on(dtype):
     assert [bool(v) for v in told.vif_d.isinf()] == [True, True, True, False, True, True]
 
 
+def test_many_rows_are_glanced_at_and_what_hides_between_them_is_still_told_right():
+    x = normal(100_001, 3)
+    told = examine_collinearity(problem_of(x))
+    assert (told.rank, told.n_rows) == (3, 20_001)
+    copy = x[:, 0].copy()
+    assert examine_collinearity(problem_of(np.column_stack((x, copy)))).sets[0].others == [0]
+    copy[1] += 1.0  # in a row that the glance passes over: no longer a copy
+    told = examine_collinearity(problem_of(np.column_stack((x, copy))))
+    assert (told.sets, told.rank, told.n_rows) == ([], 4, 100_001)
+
+
 def test_all_levels_beside_an_intercept_are_one_set():
     level = np.eye(3)[np.arange(90) % 3]
     told = examine_collinearity(problem_of(np.column_stack((normal(90, 1), level))))

@@ -20,6 +20,8 @@ _DEPENDENT = 1e-11
 precision rounds at 4e-15 of the variance, so that a copy in that precision is found."""
 
 
+_GLANCE_ROWS = 20_000
+_GLANCE_ROWS_A_COLUMN = 50
 _CLEAR = 1e3
 """Inflation below which single precision is enough."""
 
@@ -40,11 +42,23 @@ class Collinearity(NamedTuple):
     """Infinite for dependent columns, NaN for constant ones."""
     condition_number: float
     """Of the standardised columns: the largest over the smallest singular value."""
+    n_rows: int
+    """Rows that the inflation factors and the condition number come from."""
 
 
 def examine_collinearity(problem: Problem) -> Collinearity:
-    """From training's own products where they say enough, else exactly."""
-    return _at_a_glance(problem) or _exactly(*_correlations(problem))
+    """At a glance where that says enough, else exactly: from all rows, in float64.
+
+    Of many rows a glance takes some, evenly spaced: columns that depend on each other do so in any of the rows, so
+    where those find nothing there is nothing, and only the inflation factors are estimates.
+    """
+    return _at_a_glance(_some_rows(problem)) or _exactly(problem)
+
+
+def _some_rows(problem: Problem) -> Problem:
+    n_wanted = max(_GLANCE_ROWS, _GLANCE_ROWS_A_COLUMN * problem.p)
+    stride = problem.n // n_wanted
+    return problem if stride < 2 else problem.rows(torch.arange(0, problem.n, stride, device=problem.y_nk.device))
 
 
 def _at_a_glance(problem: Problem) -> Collinearity | None:
@@ -57,22 +71,26 @@ def _at_a_glance(problem: Problem) -> Collinearity | None:
     scale_d = gram_dd.diagonal().sqrt()
     correlation_dd = gram_dd / scale_d / scale_d.unsqueeze(1)
     factor_dd, fault = torch.linalg.cholesky_ex(correlation_dd)
+    if int(fault) > 0:
+        return None
     vif_d = torch.cholesky_inverse(factor_dd).diagonal()
-    is_clear = int(fault) == 0 and float(vif_d.max()) < _CLEAR
-    return Collinearity([], [], d, vif_d, _condition(correlation_dd)) if is_clear else None
+    is_clear = float(vif_d.max()) < _CLEAR
+    return Collinearity([], [], d, vif_d, _condition(correlation_dd), problem.n) if is_clear else None
 
 
-def _exactly(correlation_dd: Tensor, is_constant_d: Tensor) -> Collinearity:
+def _exactly(problem: Problem) -> Collinearity:
+    correlation_dd, is_constant_d = _correlations(problem)
     varying = (~is_constant_d).nonzero().squeeze(1)
     reduced_ss = correlation_dd[varying][:, varying]
     vif_d = torch.full_like(is_constant_d, torch.nan, dtype=torch.float64)
     constant = is_constant_d.nonzero().squeeze(1).tolist()
     if len(varying) == 0:
-        return Collinearity(constant, [], 0, vif_d, 1.0)
+        return Collinearity(constant, [], 0, vif_d, 1.0, problem.n)
     factor_ss, fault = torch.linalg.cholesky_ex(reduced_ss)
-    vif_d[varying] = torch.cholesky_inverse(factor_ss).diagonal()
+    if int(fault) == 0:
+        vif_d[varying] = torch.cholesky_inverse(factor_ss).diagonal()
     if int(fault) == 0 and float(vif_d[varying].max()) < 0.1 / _DEPENDENT:
-        return Collinearity(constant, [], len(varying), vif_d, _condition(reduced_ss))
+        return Collinearity(constant, [], len(varying), vif_d, _condition(reduced_ss), problem.n)
     kept, left_over = _pivot(reduced_ss)
     sets = _dependent_sets(reduced_ss, kept, left_over)
     vif_d[varying] = torch.inf
@@ -83,7 +101,7 @@ def _exactly(correlation_dd: Tensor, is_constant_d: Tensor) -> Collinearity:
             vif_d[varying[column]] = inverse_ss[position, position]
     own = varying.tolist()
     named = [DependentSet(own[group.feature], [own[i] for i in group.others]) for group in sets]
-    return Collinearity(constant, named, len(kept), vif_d, torch.inf)
+    return Collinearity(constant, named, len(kept), vif_d, torch.inf, problem.n)
 
 
 def _correlations(problem: Problem) -> tuple[Tensor, Tensor]:

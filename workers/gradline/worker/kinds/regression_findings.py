@@ -68,5 +68,6 @@ def collinearity_block(found: Collinearity, names: list[str]) -> dict[str, Any]:
         "rank": found.rank,
         "n_features": len(names),
         "condition_number": finite(found.condition_number),
+        "n_rows": found.n_rows,
         "vif": [{"feature": name, "vif": finite(vif)} for name, vif in zip(names, found.vif_d.tolist(), strict=True)],
     }
