@@ -45,6 +45,16 @@ def test_the_plots_named_are_those_that_the_plot_data_holds_frames_for():
     assert frames[-1]["loss"] == result["last_report"]["loss"]
 
 
+def test_the_gradient_is_watched_where_its_plot_is_asked_for():
+    result, attempt = train(**NOTES | {"report": {"every": 20, "plots": ["gradient_norm"]}})
+    history = json.loads(attempt.files["plot_data.json"])["history"]
+    assert history["gradient_norm"][0] > 10 * history["gradient_norm"][-1] > 0
+    assert attempt.points[0]["gradient_norm"] == history["gradient_norm"][0]
+    assert history["gradient_norm"][-1] == pytest.approx(result["certificate"]["gradient_max_norm"], rel=1e-5)
+    names = drawings(regression_spec(**NOTES | {"report": {"plots": ["gradient_norm"]}}), result)
+    assert names[0] == "gradient_norm.png"
+
+
 def test_without_plots_nothing_is_saved_for_them():
     result, attempt = train(**NOTES | {"report": {"plots": []}})
     assert "plot_data.json" not in attempt.files

@@ -20,6 +20,7 @@ from gradline.status import EventKind, JobStatus
 from gradline.storage import ArtifactStore
 from gradline.worker.drawing import draw_pending
 from tests import factories
+from tests.unit.export.test_exports import MODEL, ROWS, with_examples
 
 STEPS = (0, 20, 40)
 FRAMES = [f"boundary/step-{step:06d}.png" for step in STEPS]
@@ -86,6 +87,22 @@ def test_every_plot_that_was_promised_is_drawn(
     assert opened(store, artifact_store, job, FRAMES[0]).size == (720, 600)
     assert opened(store, artifact_store, job, "loss.png").size == (900, 700)
     assert not draw_pending(drawing_store, store, artifact_store)
+
+
+def test_the_model_is_exported_after_the_plots_and_without_any(
+    drawing_store: DrawingStore, store: JobStore, artifact_store: ArtifactStore
+) -> None:
+    job, _ = store.submit(factories.new_job())
+    assert store.claim("cpu", "worker", 1) is not None
+    stored = artifact_store.put(json.dumps(with_examples(MODEL, ROWS)).encode())
+    model = Artifact("model.json", "model", "application/json", stored.sha256, stored.size_bytes)
+    names = ["model.sql", "model.onnx", "exports.json"]
+    store.finish(Fence(job.id, 1), JobStatus.SUCCEEDED, result={}, artifacts=[model], drawings=names)
+    assert draw_pending(drawing_store, store, artifact_store)
+    files = {a.name: a for a in store.artifacts(job.id)}
+    assert set(files) == {"model.json", *names}
+    assert {files[name].kind for name in names} == {"model"}
+    assert b"SELECT" in artifact_store.get(files["model.sql"].sha256)
 
 
 def test_the_animation_shows_each_frame_and_holds_the_last(

@@ -26,6 +26,16 @@ def draw_loss(data: PlotData) -> bytes:
     return draw(canvas)
 
 
+def draw_gradient_norm(data: PlotData) -> bytes:
+    figure, canvas = new_figure(900, 700)
+    axes = figure.add_axes((0.125, 0.1, 0.845, 0.79))
+    label = "largest entry of the (sub)gradient, absolute (logarithmic)"
+    _draw_curves(axes, data, "gradient_norm", label, "Gradient")
+    if any(value is not None and value > 0 for value in data.history.get("gradient_norm") or []):
+        axes.set_yscale("log")
+    return draw(canvas)
+
+
 def draw_accuracy(data: PlotData) -> bytes:
     figure, canvas = new_figure(900, 700)
     axes = figure.add_axes((0.105, 0.1, 0.865, 0.79))
@@ -44,7 +54,7 @@ def _draw_curves(axes: Axes, data: PlotData, metric: str, y_label: str, title: s
         shown_marker = marker if len(steps) <= 60 else None
         axes.plot(steps, values, line, color=colour, marker=shown_marker, markersize=5, linewidth=2, label=part)
         axes.plot(steps[-1:], values[-1:], marker, color=colour, markersize=9, clip_on=False)
-        lasts.append(f"{part} {values[-1]:.4f} at step {steps[-1]:.0f}")
+        lasts.append(f"{part} {values[-1]:.4g} at step {steps[-1]:.0f}")
     axes.set_xlabel("step (solver updates)", fontsize=12)
     axes.set_ylabel(y_label, fontsize=12)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

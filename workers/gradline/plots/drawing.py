@@ -10,7 +10,7 @@ from gradline.plots.boundary import BoundaryPainter
 from gradline.plots.coefficients import draw_coefficients
 from gradline.plots.confusion import draw_confusion_matrix
 from gradline.plots.curve_numbers import numbers_of
-from gradline.plots.curves import draw_accuracy, draw_loss
+from gradline.plots.curves import draw_accuracy, draw_gradient_norm, draw_loss
 from gradline.plots.plot_data import NAME, PlotData
 from gradline.plots.regions import draw_regions
 from gradline.plots.residuals import draw_residuals
@@ -28,6 +28,7 @@ ANIMATION = "animation.gif"
 PLOTS: dict[str, Callable[[PlotData], bytes]] = {
     "loss.png": draw_loss,
     "accuracy.png": draw_accuracy,
+    "gradient_norm.png": draw_gradient_norm,
     "confusion_matrix.png": draw_confusion_matrix,
     "roc.png": draw_roc,
     "precision_recall.png": draw_precision_recall,

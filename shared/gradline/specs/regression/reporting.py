@@ -21,6 +21,7 @@ PlotName = Literal[
     "coefficients",
     "residuals",
     "regions",
+    "gradient_norm",
 ]
 
 
@@ -28,10 +29,11 @@ class Report(Spec):
     every: int | None = Field(None, ge=1)
     """Report, and look at the stop rules, every this many steps, from step 0. None: 20 for sgd, adam and adamw, 1 for
     the others, whose steps are few."""
-    plots: list[PlotName] = Field(list(get_args(PlotName)))
+    plots: list[PlotName] = Field([name for name in get_args(PlotName) if name != "gradient_norm"])
     """`boundary` and `animation` need two features and two classes, `regions` two features and more classes,
     `thresholds` two classes, `residuals` a target of numbers, and all but `loss` and `coefficients` of the others
-    classes; elsewhere they are left out. The numbers of the curves are in `curves.json`."""
+    classes; elsewhere they are left out. The numbers of the curves are in `curves.json`. `gradient_norm` costs a pass
+    over the rows at each report, and is drawn only where it is asked for."""
     exports: list[ExportName] | None = None
     """Formats, besides the scorecard, that the model is written in once the job has ended, each checked on rows of the
     data: `sql`, `onnx`, and `pt2` for torch.export, which takes seconds. None: sql and onnx, but none where `plots` is

@@ -79,13 +79,13 @@ class _RegressionAttempt:
 
     def _report_names(self) -> list[str]:
         names = ["loss", "accuracy"] if self._prepared.train.family.is_classification else ["loss"]
+        if self._validation is not None:
+            names += [f"validation_{name}" for name in names]
         if self._objective.has_l1 or self._objective.has_l2:
             names.append("objective")
-        return (
-            names
-            if self._validation is None
-            else names + [f"validation_{name}" for name in names if name != "objective"]
-        )
+        if "gradient_norm" in self._spec.report.plots:
+            names.append("gradient_norm")
+        return names
 
     # --- the loop
 
@@ -113,6 +113,8 @@ class _RegressionAttempt:
             values["objective"] = values["loss"] + train.penalty_b.item()
         if validation is not None:
             values |= {f"validation_{name}": value for name, value in _values(validation).items()}
+        if "gradient_norm" in self._history.columns:
+            values["gradient_norm"] = self._objective.stationarity(self._fit.theta_bkp).item()
         weights = self._weights_on_own_scale()
         is_point = len(self._history) % self._point_stride == 0 or self._fit.outcome is not None
         self._history.add(step.number, values, weights)
