@@ -30,6 +30,10 @@ SAMPLE_GROWTH = 4
 """A sample without a minimum, or with one that all rows find worse than the start, is followed by a larger one."""
 
 
+PLAUSIBLE = 0.5
+"""Of the decrement by the sample's share alone: where that is too much, the bound will be."""
+
+
 class SampledLbfgs(Lbfgs):
     """For smooth objectives and one member. The first step is the fit of the sample; it stops on the objective gap."""
 
@@ -85,6 +89,7 @@ class SampledLbfgs(Lbfgs):
             return super()._least_gap()
         gradient_1q = self._gradient_q.double().unsqueeze(0)
         by_sample = (gradient_1q * self._sample.newton.look().factor.solve(gradient_1q)).sum() / 2
+        by_sample = by_sample * PLAUSIBLE / self._sample.share_b  # to look at the bound costs more than a step
         return min(float(by_sample), super()._least_gap())
 
     def gap(self) -> Gap:
