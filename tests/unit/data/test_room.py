@@ -33,7 +33,7 @@ def settles_below(bound: int, deadline_s: float = 20.0) -> bool:
 def test_pages_beyond_the_bound_are_let_go_and_keep_what_was_written(tmp_path: Any):
     with Room(8 * MIB, ArtifactStore(f"file://{tmp_path}")) as room:
         before = resident_file_bytes()
-        x = room.zeros(16 * MIB, 1, torch.float32)
+        x = room.empty(16 * MIB, 1, torch.float32)
         x[:, 0] = torch.arange(16 * MIB)
         assert settles_below(before + 16 * MIB), "64 MiB were written"
         assert float(x[:, 0].double().sum()) == 16 * MIB * (16 * MIB - 1) / 2
@@ -43,7 +43,7 @@ def test_pages_beyond_the_bound_are_let_go_and_keep_what_was_written(tmp_path: A
 
 def test_what_fits_stays_in_memory(tmp_path: Any):
     with Room(MIB, ArtifactStore(f"file://{tmp_path}")) as room:
-        assert room.zeros(100, 10, torch.float64).shape == (100, 10)
+        assert room.empty(100, 10, torch.float64).shape == (100, 10)
     assert not (tmp_path / "incoming").exists()
 
 
@@ -52,7 +52,7 @@ def test_a_full_disk_is_told_with_the_bytes_that_are_wanted(tmp_path: Any):
         Room(MIB, ArtifactStore(f"file://{tmp_path}")) as room,
         pytest.raises(PermanentError, match="no room in") as refused,
     ):
-        room.zeros(2**50, 1, torch.float32)
+        room.empty(2**50, 1, torch.float32)
     assert refused.value.code == "no_room"
 
 

@@ -31,11 +31,10 @@ def dense_matrix(pieces: list[Piece], memory: Tensor, room: Room, *, has_interce
     if has_intercept and _lies_in(memory, pieces):
         return _filled_in_place(memory, pieces)
     n, d = len(memory), sum(piece.width for piece in pieces)
-    x_np = room.zeros(n, d + has_intercept, memory.dtype)
-    if has_intercept:
-        x_np[:, d] = 1
+    x_np = room.empty(n, d + has_intercept, memory.dtype)
     for start in range(0, n, ROWS_AT_ONCE):
-        x_rp, at = x_np[start : start + ROWS_AT_ONCE], 0
+        x_rp, at = x_np[start : start + ROWS_AT_ONCE].zero_(), 0
+        x_rp[:, d:] = 1
         for piece in pieces:
             _fill(x_rp, at, _rows(piece, start))
             at += piece.width
@@ -52,10 +51,11 @@ def _lies_in(memory: Tensor, pieces: list[Piece]) -> bool:
 
 
 def _filled_in_place(memory: Tensor, pieces: list[Piece]) -> Tensor:
-    has_nan_p = torch.isnan(memory[:, :-1].sum(0)).tolist()
-    for j, piece in enumerate(pieces):
-        if has_nan_p[j] and piece.fill is not None:
-            memory[:, j].nan_to_num_(piece.fill)
+    fillable = [j for j, piece in enumerate(pieces) if piece.fill is not None]
+    has_nan_p = torch.isnan(memory[:, :-1].sum(0)).tolist() if fillable else []
+    for j in fillable:
+        if has_nan_p[j]:
+            memory[:, j].nan_to_num_(pieces[j].fill)
     memory[:, -1] = 1
     return memory
 

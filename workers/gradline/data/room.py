@@ -43,11 +43,11 @@ class Room:
             self._thread.join()
         self._mapped.clear()
 
-    def zeros(self, n: int, p: int, dtype: torch.dtype) -> Tensor:
-        """[n, p], in memory up to the bound. Raises PermanentError where the disk is full."""
+    def empty(self, n: int, p: int, dtype: torch.dtype) -> Tensor:
+        """[n, p] to be filled, in memory up to the bound. Raises PermanentError where the disk is full."""
         n_bytes = n * p * dtype.itemsize
         if self._max_bytes is None or n_bytes <= self._max_bytes:
-            return torch.zeros(n, p, dtype=dtype)
+            return torch.empty(n, p, dtype=dtype)
         self._watch()
         return torch.frombuffer(self._map(n_bytes), dtype=dtype).view(n, p)
 

@@ -67,7 +67,7 @@ class Upload:
         texts = [name for name in self._features if self._is_text(name)]
         numbers = [name for name in self._features if name not in texts]
         gatherings = [
-            Gathering(room.zeros(len(part_r), len(numbers) + 1, dtype), numbers, texts, is_shifted=is_shifted)
+            Gathering(room.empty(len(part_r), len(numbers) + 1, dtype), numbers, texts, is_shifted=is_shifted)
             for part_r in parts
         ]
         rows = [part_r.numpy() for part_r in parts]
