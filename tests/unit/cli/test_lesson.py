@@ -45,7 +45,14 @@ def test_a_lesson_is_listed_line_by_line_with_what_each_changed(capsys: pytest.C
 def test_a_lesson_ends_with_the_error_its_cause_its_mend_and_the_checks(capsys: pytest.CaptureFixture[str]) -> None:
     print_result(RESULT)
     out = capsys.readouterr().out
-    told = ("Line 4 raised RuntimeError: a second time", "freed", "retain it", "line 2: zero it", "2*w", "2 agrees; 3 not checked: the time was over")
+    told = (
+        "Line 4 raised RuntimeError: a second time",
+        "freed",
+        "retain it",
+        "line 2: zero it",
+        "2*w",
+        "2 agrees; 3 not checked: the time was over",
+    )
     for text in told:
         assert text in out, text
 

@@ -10,6 +10,7 @@ from gradline.training.bounds import Gap
 from gradline.training.factor import Factor
 from gradline.training.objective import Objective
 from gradline.training.solvers import Lbfgs, Newton, Solver
+from gradline.training.solvers.first_order import FirstOrder
 
 MAX_HESSIAN_COST = 2e9
 """n q^2 up to which a Hessian is made for the certificate alone."""
@@ -38,7 +39,7 @@ class Certificate(NamedTuple):
     condition_number: float | None
     """Of the Hessian of the smooth part; None where it is too large to look at."""
     reference: Reference | None
-    """None where a second fit would not be cheap."""
+    """None where a second fit would not be cheap, and after first-order steps, which promise no optimum."""
 
 
 def certify(objective: Objective, theta_bkp: Tensor, solver: Solver | None, gap: Gap | None = None) -> Certificate:
@@ -52,7 +53,7 @@ def certify(objective: Objective, theta_bkp: Tensor, solver: Solver | None, gap:
         norm,
         norm / first_norm if first_norm > 0 else 0.0,
         None if newton is None else condition_number(newton.look().factor),
-        _reference(objective, theta_bkp, newton),
+        None if isinstance(solver, FirstOrder) else _reference(objective, theta_bkp, newton),
     )
 
 

@@ -1,6 +1,7 @@
 """Which solver suits a problem: what `auto` stands for, and which form of a named one.
 
-The numbers are where times cross, measured with benchmarks/fit_peers.py. n rows, q = k * p parameters.
+The numbers are estimates of where times cross, from counts of operations; benchmarks/fit_peers.py shows what comes of
+them. n rows, q = k * p parameters.
 """
 
 from typing import NamedTuple

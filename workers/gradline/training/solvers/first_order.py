@@ -15,7 +15,7 @@ from gradline.training.schedules import Schedule
 from gradline.training.solvers.base import State
 
 
-class _FirstOrder:
+class FirstOrder:
     """What the two share: where gradients come from, and that they never claim to have converged."""
 
     ending = None
@@ -54,7 +54,7 @@ class _FirstOrder:
         return self._objective.gradient(self.theta_bkp, batch)
 
 
-class Sgd(_FirstOrder):
+class Sgd(FirstOrder):
     """v <- momentum v + g, theta <- theta - learning_rate v; v starts as the first gradient.
 
     Nesterov: theta <- theta - learning_rate (g + momentum v). Sutskever et al. 2013, in torch.optim.SGD's form.
@@ -101,7 +101,7 @@ class Sgd(_FirstOrder):
         self._velocity_bkp = state.tensors.get("velocity")
 
 
-class Adam(_FirstOrder):
+class Adam(FirstOrder):
     """theta <- theta - learning_rate m̂ / (sqrt(v̂) + epsilon), with bias-corrected running means of g and g².
 
     Kingma and Ba 2015, in torch.optim.Adam's form. With a weight decay (Loshchilov and Hutter 2019, AdamW) coefficients
