@@ -22,9 +22,10 @@ from gradline.autograd.pictures import draw_graph, draw_page
 from gradline.programs import ProgramRejected, parse
 from tests.programs.hostile import HOSTILE
 from tests.programs.hostile_more import HOSTILE_MORE
+from tests.programs.hostile_objects import OBJECTS
 from tests.programs.hostile_wide import WIDE
 
-ALL = [*HOSTILE, *HOSTILE_MORE, *WIDE]
+ALL = [*HOSTILE, *HOSTILE_MORE, *WIDE, *OBJECTS]
 FORBIDDEN = (
     "os.system",
     "os.exec",
