@@ -19,6 +19,7 @@ from gradline.autograd.diagnoses.graph_errors import (
 from gradline.autograd.diagnoses.mends import (
     first_that_works,
 )
+from gradline.autograd.diagnoses.training_errors import class_numbers, layer_size, loss_sizes
 from gradline.autograd.diagnoses.usage_errors import (
     copy_of_result,
     flag_of_result,
@@ -104,15 +105,23 @@ _DIAGNOSES: list[tuple[str, Callable[[Case], Diagnosis | None]]] = [
     (r"Mismatch in shape: grad_output|Expected a gradient of shape|grad_output\[\d", weight_shape),
     (r"same device|not compiled with CUDA|No CUDA GPUs|NVIDIA driver", device),
     (r"Can't call numpy\(\) on Tensor that requires grad", numpy),
+    (
+        r"cannot be multiplied|to have \d+ channels|running_mean should contain|normalized_shape=",
+        layer_size,
+    ),
+    (
+        r"Expected input batch_size|[Tt]arget size|must match the size of tensor|multi-target not supported",
+        loss_sizes,
+    ),
+    (r"Target -?\d+ is out of bounds", class_numbers),
     (r"shapes? cannot be multiplied|must match the size of tensor|size mismatch|inconsistent tensor size", shapes),
     (
         r"is invalid for input of size|not broadcastable|shape mismatch|Expected size|must match except",
         shapes,
     ),
-    (r"Expected input batch_size", shapes),
     (r"could not infer output dtype|mean\(\): .*dtype", means_of_integers),
     (
-        r"expected .* but (found|got)|(same|the same) dtype|can't be cast to the desired|expected scalar type",
+        r"expected .* but (found|got)|same dtype|can't be cast to the desired|expected scalar type|Found dtype",
         dtypes,
     ),
     (r"Boolean value of Tensor with more than one value", ambiguous),

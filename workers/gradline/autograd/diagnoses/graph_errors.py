@@ -15,6 +15,7 @@ from gradline.autograd.diagnoses.mends import (
     under_no_grad,
     walk,
 )
+from gradline.autograd.diagnoses.training_errors import weights_changed
 from gradline.autograd.record.events import Pass
 from gradline.autograd.record.network import Known
 from gradline.autograd.record.snapshots import grad_fn_name
@@ -120,6 +121,8 @@ def _keep_value(case: Case, entry: Entry, tensor: Tensor | None, line: int) -> I
         anew = out_of_place(case.program, statement, "a new tensor is made, the saved one stays as it is")
         if anew is not None and not (tensor is not None and tensor.is_leaf and tensor.requires_grad):
             yield anew
+    if tensor is not None and tensor.is_leaf and tensor.requires_grad:
+        yield from weights_changed(case, entry.line, line)
     name = case.trace.name_of(tensor)
     for statement in statements_at(case.program, entry.line):
         for node in walk(statement):

@@ -1,5 +1,7 @@
 """Errors in the use of torch around autograd: flags of results, losses of the wrong numbers, own backwards."""
 
+import re
+
 from gradline.autograd.diagnoses.case import Case, Diagnosis
 from gradline.autograd.diagnoses.mends import Mend, called, walk
 from gradline.programs import statements as s
@@ -36,12 +38,42 @@ def not_probabilities(case: Case) -> Diagnosis:
     return Diagnosis(text, mends)
 
 
-def number_of_gradients(_case: Case) -> Diagnosis:
+def number_of_gradients(case: Case) -> Diagnosis:
     """An own backward that returns too few or too many gradients."""
-    return Diagnosis(
+    text = (
         "`backward` returns one gradient for each argument of `forward` after `ctx`, in the same order, and None for"
         " an argument that needs none."
     )
+    found = re.search(r"function (\w+)Backward .*expected (\d+), got (\d+)", str(case.error))
+    methods = _methods_of(case, found[1]) if found else {}
+    if found is None or "forward" not in methods or "backward" not in methods:
+        return Diagnosis(text)
+    n_wanted, n_given = int(found[2]), int(found[3])
+    takes = [name for name in methods["forward"].parameters.names if name != "ctx"]
+    named = f" `{found[1]}.forward` takes {', '.join(f'`{name}`' for name in takes)}."
+    returns = [n for n in walk(methods["backward"].body) if isinstance(n, s.Return) and n.value is not None]
+    mends = []
+    for one in returns:
+        named += f" {case.text(one.span.line)} on line {one.span.line} gives {n_given}, for {n_wanted}."
+        mends += _as_many(case, one, n_wanted, takes[n_given:n_wanted])
+    return Diagnosis(text + named, mends)
+
+
+def _methods_of(case: Case, name: str) -> dict[str, s.Define]:
+    classes = [n for n in walk(case.program.body) if isinstance(n, s.DefineClass) and n.name == name]
+    return {part.name: part for one in classes for part in one.body if isinstance(part, s.Define)}
+
+
+def _as_many(case: Case, one: s.Return, n_wanted: int, missing: list[str]) -> list[Mend]:
+    """The gradients that are returned, filled up with None or cut."""
+    value = one.value
+    items = value.items if isinstance(value, s.Sequence) else (value,)
+    texts = [case.source(item) for item in items if item is not None]
+    if len(texts) < n_wanted:
+        names = " and ".join(f"`{name}`" for name in missing)
+        why = f"None for {names}, as for whatever needs no gradient; if it needs one, that stands there"
+        return [Mend(one.span, "return " + ", ".join(texts + ["None"] * (n_wanted - len(texts))), why)]
+    return [Mend(one.span, "return " + ", ".join(texts[:n_wanted]), "one gradient for each argument")]
 
 
 def copy_of_result(case: Case) -> Diagnosis:

@@ -11,6 +11,7 @@ from gradline.autograd.diagnoses.mends import (
     calls_at,
     walk,
 )
+from gradline.autograd.diagnoses.training_errors import is_loss
 from gradline.programs import statements as s
 
 
@@ -118,10 +119,18 @@ def numpy(case: Case) -> Diagnosis:
 
 def dtypes(case: Case) -> Diagnosis:
     text = f"The operation needs numbers of one type: {_dtypes_of(case)}."
+    if case.call is not None and is_loss(case, case.call):
+        text += (
+            " The loss takes the numbers of classes as its target: whole numbers."
+            if "Long" in str(case.error).partition("got")[0].partition("expected")[2]
+            else " The loss takes its target in the type of the predictions: floating-point numbers."
+        )
+    named = [n for n in walk(case.spot) if isinstance(n, s.Name) and isinstance(find_value(case, n.name), Tensor)]
+    made = [a for a in (case.call.arguments if case.call else ()) if isinstance(a, s.Call)]
     mends = []
-    for node in [n for n in walk(case.spot) if isinstance(n, s.Name) and isinstance(find_value(case, n.name), Tensor)]:
+    for node in [*named, *made]:
         mends += [
-            Mend(node.span, f"{node.name}.{method}()", f"`.{method}()` gives the type that is needed")
+            Mend(node.span, f"{case.source(node)}.{method}()", f"`.{method}()` gives the type that is needed")
             for method in ("float", "double", "long")
         ]
     return Diagnosis(text, mends)
