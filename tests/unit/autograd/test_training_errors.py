@@ -11,6 +11,8 @@ OWN = "class Own(torch.autograd.Function):\n    @staticmethod\n    def forward(c
 STEP = "model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))\nopt = torch.optim.SGD(model.parameters(), lr=0.1)\nout = model(torch.ones(4, 2))\nloss1 = out.mean()\nloss2 = (out ** 2).mean()\nloss1.backward(retain_graph=True)\nopt.step()\nloss2.backward()\nopt.step()"
 
 CASES = [
+    Classic("a state carried through the turns of a loop", "cell = nn.RNNCell(2, 3)\nopt = torch.optim.SGD(cell.parameters(), lr=0.1)\nh = torch.zeros(1, 3)\nfor t in range(3):\n    h = cell(torch.ones(1, 2), h)\n    loss = h.sum()\n    opt.zero_grad()\n    loss.backward()\n    opt.step()", 8, ("in an earlier turn of the loop", "line 5"), 5, "    h = cell(torch.ones(1, 2), h.detach())"),
+    Classic("losses collected as numbers", "w = torch.tensor(1., requires_grad=True)\nlosses = []\nfor i in range(3):\n    losses.append((w * i).item())\ntotal = sum(losses) / len(losses)\ntotal.backward()", 6, ("a number of Python's", "on line 4"), 4, "    losses.append(w * i)"),
     Classic("layers in a row", "model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(16, 1))\ny = model(torch.ones(2, 4))", 2, ("`nn.Linear(16, 1)` on line 1", "has 8"), 1, "model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))"),
     Classic("layers of a module", NET, 8, ("`nn.Linear(3, 2)` on line 5", "has 5"), 5, "        self.fc2 = nn.Linear(5, 2)"),
     Classic("images given to a linear layer", "n = 28\nlayer = nn.Linear(n * 28, 10)\nx = torch.rand(3, 1, 28, 28)\ny = layer(x)", 4, ("`nn.Linear(n * 28, 10)` on line 2", "= 784"), 4, "y = layer(x.flatten(1))"),

@@ -52,6 +52,18 @@ def no_graph(case: Case) -> Diagnosis:
     return Diagnosis(text, list(_require_grad(case, root)))
 
 
+def plain_number(case: Case) -> Diagnosis | None:
+    """A backward of a number of Python's, which was taken out of a tensor."""
+    if not case.trace.cuts:
+        return None
+    how, tensor, line, _ = case.trace.cuts[-1]
+    text = (
+        f"This is a number of Python's, with no graph: {case.text(line)} on line {line} took it out of"
+        f" {case.name(tensor)} ({how}). Sum and average the tensors themselves; take the number for printing only."
+    )
+    return Diagnosis(text, list(_uncut(case, line)))
+
+
 def _gradient_before(case: Case, root: Tensor) -> Pass | None:
     """The backward pass, without a graph of its own, whose gradient the root is or was computed from."""
     entries = {id(t): entry for entry in case.trace.tape.entries for t in entry.outputs}

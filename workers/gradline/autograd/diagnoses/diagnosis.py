@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradline.autograd.diagnoses.case import MAX_MESSAGE, Case, Diagnosis
-from gradline.autograd.diagnoses.cut_errors import input_without_grad, no_graph
+from gradline.autograd.diagnoses.cut_errors import input_without_grad, no_graph, plain_number
 from gradline.autograd.diagnoses.graph_errors import (
     leaf_in_place,
     modified_in_place,
@@ -96,6 +96,7 @@ _DIAGNOSES: list[tuple[str, Callable[[Case], Diagnosis | None]]] = [
     (r"differentiated Tensors does not require grad", input_without_grad),
     (r"appears to not have been used in the graph", unused),
     (r"NoneType", no_gradient),
+    (r"'(float|int)' object has no attribute '(backward|grad)'", plain_number),
     (r"only change requires_grad flags of leaf", flag_of_result),
     (r"all elements of input should be between 0 and 1", not_probabilities),
     (r"incorrect number of gradients", number_of_gradients),

@@ -43,7 +43,18 @@ def second_backward(case: Case) -> Diagnosis | None:
         text += " Either compute the result anew in every turn, or keep the graph."
     calls = calls_at(case.program, earlier.line, "backward", "grad")
     why = "the first backward keeps the graph for the second"
-    return Diagnosis(text, [add_keyword(case.program, call, "retain_graph=True", why) for call in calls])
+    kept = [add_keyword(case.program, call, "retain_graph=True", why) for call in calls]
+    return Diagnosis(text, [*kept, *(_carried(case, freed.entry.line) if freed.entry else ())])
+
+
+def _carried(case: Case, line: int) -> Iterator[Mend]:
+    """A state that every turn of a loop takes over from the one before, without the graph behind it."""
+    for statement in statements_at(case.program, line):
+        if isinstance(statement, s.Assign):
+            targets = {node.name for target in statement.targets for node in walk(target) if isinstance(node, s.Name)}
+            for node in walk(statement.value):
+                if isinstance(node, s.Name) and node.name in targets:
+                    yield Mend(node.span, f"{node.name}.detach()", "each turn's graph begins with the state's value")
 
 
 def _tensors(n: int) -> str:
