@@ -16,8 +16,8 @@ MODULES = {
 }
 """Each module has `run(spec, context) -> result` and `drawings(spec, result) -> names of the plots to draw`."""
 
-LOADED_LATE = "torch._dynamo"
-"""What torch imports, for over a second, at the first call of one of its optimizers or function transforms."""
+LOADED_LATE = ("torch._dynamo", "torch._decomp.decompositions_for_jvp")
+"""What torch imports at the first call of an optimizer or function transform, for over a second, and of a Hessian."""
 LOADED_AFTER_S = 2.0
 """A child answers its first ring before; loaded beside the work, no job of a warm child pays for it."""
 
@@ -43,7 +43,7 @@ def warm_up(n_threads: int) -> None:
     for kind in MODULES:
         _module(kind)
     torch.ones(2, 2).sum().item()
-    later = Timer(LOADED_AFTER_S, import_module, [LOADED_LATE])
+    later = Timer(LOADED_AFTER_S, lambda: [import_module(name) for name in LOADED_LATE])
     later.daemon = True
     later.start()
 
