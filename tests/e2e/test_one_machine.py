@@ -30,7 +30,7 @@ def test_the_walk_of_the_readme_runs_as_it_stands(stack: OneMachine) -> None:
     script = "\n".join(f"echo '=== {number}'\n{block}" for number, block in enumerate(blocks))
     ran = stack.run("bash", "-euo", "pipefail", "-c", script, GRADLINE_URL=stack.url)
     assert ran.returncode == 0, ran.stderr
-    _, submitted, events, job, dataset, fit, refused, commands, lesson = ran.stdout.split("=== ")[1:]
+    _, submitted, events, job, dataset, fit, predicted, refused, commands, lesson = ran.stdout.split("=== ")[1:]
     assert "> tensor([5.])" in lesson
     assert "y.backward(retain_graph=True)" in lesson
     assert json.loads(submitted[1:])["name"] == "my first job"
@@ -43,6 +43,9 @@ def test_the_walk_of_the_readme_runs_as_it_stands(stack: OneMachine) -> None:
         "indoor": 0,
     }
     assert json.loads(fit[1:])["status"] == "succeeded"
+    answer = json.loads(predicted[1:])
+    assert answer["class_names"] == ["no", "yes"]
+    assert len(answer["classes"]) == len(answer["probabilities"]) == 2
     assert "spec.data.target" in [fault["field"] for fault in json.loads(refused[1:])["errors"]]
     assert all(word in commands for word in ("iris-multinomial", "Converged at step", "my first job"))
 
