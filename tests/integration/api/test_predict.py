@@ -209,7 +209,7 @@ def test_a_prediction_job_names_what_does_not_fit(api: Api) -> None:
     assert refused.status_code == 422
     faults = {fault["field"]: fault["reason"] for fault in refused.json()["errors"]}
     assert "'city'" in faults["spec.data.dataset_id"]
-    assert "age, smoker, id" in faults["spec.keep[1]"]
+    assert "'age', 'smoker', 'id'" in faults["spec.keep[1]"]
     queued = api.submit()["id"]
     refused = api.client.post("/v1/jobs", json={"kind": "prediction", "spec": spec | {"model_job_id": queued}})
     assert [fault["field"] for fault in refused.json()["errors"]] == ["spec.model_job_id"]
