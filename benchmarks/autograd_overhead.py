@@ -16,7 +16,7 @@ from gradline.autograd.limits import Budget, Limits
 from gradline.autograd.record.trace import Trace
 from gradline.programs import parse
 
-ROUNDS = 15
+ROUNDS = 31
 TEN_LINES = """import torch
 w = torch.tensor([1.], requires_grad=True)
 x = torch.tensor([2.], requires_grad=True)
@@ -50,21 +50,22 @@ x.sum().backward()
 """
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """The median of several rounds."""
-    times = []
+def seconds(*works: Callable[[], object]) -> list[float]:
+    """The median of several rounds of each, in turns, so that a noisy moment meets all of them."""
+    times: list[list[float]] = [[] for _ in works]
     for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+        for work, own in zip(works, times, strict=True):
+            began = time.perf_counter()
+            work()
+            own.append(time.perf_counter() - began)
+    return [statistics.median(own) for own in times]
 
 
 def compare(name: str, text: str) -> None:
     program, code = parse(text), compile(text, name, "exec")
-    plain = seconds(lambda: exec(code, {}))
-    traced = seconds(lambda: Interpreter(program, Budget(Limits()), Trace()).run())
-    parsing = seconds(lambda: parse(text))
+    plain, traced, parsing = seconds(
+        lambda: exec(code, {}), lambda: Interpreter(program, Budget(Limits()), Trace()).run(), lambda: parse(text)
+    )
     ratio = f"plain {plain * 1e3:7.2f} ms   traced {traced * 1e3:7.2f} ms = {traced / plain:4.1f} x"
     print(f"{name:24} {ratio}   parse {parsing * 1e3:6.2f} ms")
 
@@ -75,8 +76,9 @@ def main() -> None:
     compare("1000 scalar operations", chain(1000))
     compare("1000 in a loop, 8 x 8", loop(1000))
     program = parse(TEN_LINES)
-    bare = seconds(lambda: teach(program, Limits(), Wishes(checks=False, symbolic=False)))
-    whole = seconds(lambda: teach(program, Limits()))
+    bare, whole = seconds(
+        lambda: teach(program, Limits(), Wishes(checks=False, symbolic=False)), lambda: teach(program, Limits())
+    )
     print(f"ten lines: trace and result {bare * 1e3:.2f} ms; with checks and symbols {whole * 1e3:.2f} ms")
 
 
