@@ -106,8 +106,9 @@ class Parent:
         while not self._ended.wait(WATCH_CHILDREN_S):
             alive = self._child_pids()
             try:
-                if self._has_child_up() and time.monotonic() >= beat_at:
-                    self._has_come_up = True
+                is_up = self._has_child_up()
+                self._has_come_up = self._has_come_up or is_up
+                if is_up and time.monotonic() >= beat_at:
                     self._beat()
                     beat_at = time.monotonic() + BEAT_S
                 for pid in known - alive:
@@ -128,11 +129,11 @@ class Parent:
         liveness.beat(f"worker-{self._lane}")
 
     def _give_back(self, pid: int) -> None:
+        rescued = self._jobs.rescue_of(self.worker_id, pid)
+        self._has_come_up = self._has_come_up or bool(rescued)  # it may have come, claimed and died between two looks
         if not self._has_come_up:
             log.error("no_child_comes_up", pid=pid)
             state.should_stop = 1  # type: ignore[assignment]  # Celery's loop ends the worker with this exit code
-            return
-        rescued = self._jobs.rescue_of(self.worker_id, pid)
         for job in rescued:
             log.warning("child_died", pid=pid, job_id=str(job.id), status=job.status.value)
             self._doorbell.ring(job.lane)
