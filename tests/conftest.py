@@ -20,6 +20,9 @@ from gradline.db.session import Database
 from gradline.storage import ArtifactStore
 from tests.servers import PostgreSQLServer, RedisServer
 
+os.environ["OMP_NUM_THREADS"] = "1"
+"""As in a worker's child: sums depend on it, also those of the processes that a test starts."""
+
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgreSQLServer]:
