@@ -70,6 +70,16 @@ def test_replicates_of_separable_rows_are_left_out_and_counted():
     assert firth.n_failed <= 1
 
 
+def test_replicates_whose_hessians_fill_the_memory_are_fitted_a_few_at_a_time(monkeypatch):
+    ours, groups = drawn_fit(Family.BINOMIAL), []
+    theta_kp = all_parameters(ours.problem, ours.minimum.theta_bq)[0]
+    monkeypatch.setattr("gradline.inference.bootstrap._MAX_CURVATURES", 4 * theta_kp.numel() ** 2)
+    stream = torch.Generator().manual_seed(1)
+    told = bootstrap(ours.problem, theta_kp, Penalty(), 10, stream, between=lambda: groups.append(1))
+    assert len(groups) == 3
+    assert len(told.theta_bkp) == 10
+
+
 def test_frequencies_are_drawn_with_themselves_as_mean():
     ours = drawn_fit(Family.BINOMIAL, weight_n=torch.full((400,), 3.0, dtype=torch.float64))
     weight_nb = draw_weights(ours.problem, 200, torch.Generator().manual_seed(3))

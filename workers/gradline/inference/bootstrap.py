@@ -23,6 +23,8 @@ from gradline.training import Family, Fista, Objective, Problem
 
 _MAX_WEIGHTS = 1 << 23
 """Weights of the replicates that are fitted at once: 64 MiB."""
+_MAX_CURVATURES = 1 << 25
+"""Entries of their Hessians, where there are any: 256 MiB."""
 _TOLERANCE = 1e-8
 """Squared Newton decrement: a ten-thousandth of a standard error."""
 _MAX_STEPS = 25
@@ -57,7 +59,10 @@ def bootstrap(
     Without `are_frequencies` a row is drawn like any other and takes its weight along. `between` is called now and then
     and may raise.
     """
-    size = max(1, min(n_replicates, _MAX_WEIGHTS // problem.n))
+    size = min(n_replicates, _MAX_WEIGHTS // problem.n)
+    if penalty.l1 == 0:
+        size = min(size, _MAX_CURVATURES // theta_kp.numel() ** 2)
+    size = max(1, size)
     kept, n_failed = [], 0
     for start in range(0, n_replicates, size):
         between()
@@ -102,7 +107,11 @@ def _fit(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor
 
 
 def _fit_l1(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor) -> tuple[Tensor, Tensor]:
-    """By proximal gradients, in the dtype of the data."""
+    """By proximal gradients, in the dtype of the data.
+
+    Replicates are near the estimate from the start: with 50 of them proximal Newton's Hessians took three times as long
+    for 5,000 rows and 50 columns, twenty times for 2,000 and 200; only with columns correlated by 0.96 they took half.
+    """
     dtype = problem.y_nk.dtype
     drawn = replace(problem, weight_nb=weight_nb.to(dtype))
     objective = Objective(drawn, penalty.l1, penalty.l2, n_members=weight_nb.shape[1])
