@@ -56,7 +56,6 @@ __all__ = [
     "ThresholdTarget",
 ]
 
-SolverName = Literal["sgd", "adam", "adamw", "lbfgs", "newton", "newton-cg", "fista", "proximal-newton"]
 DEFAULT_FOLDS = 5
 
 
@@ -82,13 +81,6 @@ class LogisticRegressionSpec(Spec):
     dtype: Literal["float32", "float64"] | None = None
     """None: float32 for sgd, adam and adamw (what torch trains in by default), float64 for the others."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-
-    @property
-    def solver_name(self) -> SolverName:
-        """The solver that `auto` stands for, or the one named."""
-        if self.solver.name == "auto":
-            return "fista" if self.penalty.l1 > 0 else "lbfgs"
-        return self.solver.name
 
     @property
     def is_first_order(self) -> bool:

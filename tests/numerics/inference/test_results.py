@@ -251,6 +251,18 @@ def test_an_ordinary_fit_is_not_touched_by_on_separation(run):
     assert firth["separation"] == {"kind": "none"}
 
 
+def test_the_certificate_says_what_the_doctor_found_of_a_minimum(run):
+    features = {"features": ["age", "city"]}
+    certificates = {
+        "ordinary": run(crowd(), features)[0]["certificate"],
+        "separated": run(with_a_bad_level(), features)[0]["certificate"],
+        "mended": run(with_a_bad_level(), features, on_separation="firth")[0]["certificate"],
+        "unexamined": run(crowd(), features, inference={"std_errors": "none"})[0]["certificate"],
+    }
+    found = {name: certificate["minimum_exists"] for name, certificate in certificates.items()}
+    assert found == {"ordinary": True, "separated": False, "mended": True, "unexamined": None}
+
+
 def test_collinear_and_constant_columns_are_named_and_only_their_errors_are_missing(run):
     table = crowd()
     table["months"], table["planet"] = table.age * 12, 3.0

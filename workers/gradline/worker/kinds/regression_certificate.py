@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gradline.specs.logistic_regression import LogisticRegressionSpec
-from gradline.training import Certificate, Fit, Objective, Outcome, Problem, certify, linear_predictor
+from gradline.training import Certificate, Family, Fit, Objective, Outcome, Problem, certify, linear_predictor
 from gradline.training.bounds import Gap
 from gradline.worker.kinds.history import finite
 
@@ -19,6 +19,8 @@ class Ending(NamedTuple):
     """What the solver knew at its end."""
     mend: str | None
     """What was fitted anew since, if anything."""
+    separation: str | None
+    """What kind of separation the doctor found, `none` included; None where nothing was found out."""
 
 
 def gap_at_end(fit: Fit) -> Gap | None:
@@ -38,9 +40,7 @@ def certificate_of(
     solver, gap = (fit.solver, ending.gap) if ending.mend is None else (None, None)
     found = certify(objective, theta_bkp, solver, gap) if is_finite else None
     norm = None if found is None else found.gradient_max_norm
-    is_penalised = objective.has_l1 or objective.has_l2
     is_separable = separates(objective.problem, theta_bkp)
-    has_minimum = not is_separable and ending.outcome != Outcome.SEPARATED
     return {
         "converged": ending.outcome == Outcome.CONVERGED,
         **_gap(None if ending.mend == "firth" else found),
@@ -53,9 +53,18 @@ def certificate_of(
         "penalty": {"l1": float(objective.l1_b[0]), "l2": float(objective.l2_b[0])},
         "reference": None if found is None or found.reference is None else found.reference._asdict(),
         "separable": is_separable,
-        "minimum_exists": True if is_penalised else None if has_minimum else False,
+        "minimum_exists": _has_minimum(objective, ending, is_separable=is_separable),
         "scale": "training",
     }
+
+
+def _has_minimum(objective: Objective, ending: Ending, *, is_separable: bool) -> bool | None:
+    """Of the objective that was minimised last; None where nothing shows it either way."""
+    is_penalised = objective.has_l1 or objective.has_l2 or ending.mend is not None
+    if is_penalised or objective.problem.family == Family.GAUSSIAN or ending.separation == "none":
+        return True
+    is_separated = is_separable or ending.outcome == Outcome.SEPARATED
+    return False if is_separated or ending.separation in ("complete", "quasi_complete") else None
 
 
 def _gap(found: Certificate | None) -> dict[str, Any]:

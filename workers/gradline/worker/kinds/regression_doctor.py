@@ -103,7 +103,7 @@ def _why_not(spec: LogisticRegressionSpec, problem: Problem, theta_bkp: Tensor, 
     if not bool(torch.isfinite(theta_bkp).all()):
         return "the fit diverged"
     if spec.is_first_order and not is_asked and spec.inference.bootstrap == 0:
-        return f"{spec.solver_name} ends near the optimum, not at it; use solver auto or ask for inference.std_errors"
+        return f"{spec.solver.name} ends near the optimum, not at it; use solver auto or ask for inference.std_errors"
     if spec.inference.std_errors == "none" and not is_asked and outcome != Outcome.SEPARATED:
         return "not asked for" if spec.inference.bootstrap == 0 else None
     f, p = n_free_outputs(problem), problem.p
