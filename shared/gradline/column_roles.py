@@ -1,5 +1,6 @@
 """Whether the columns of an uploaded table can play the roles that a spec gives them."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,15 @@ def _is_empty(column: Column) -> bool:
     return bool(column["n_distinct"] == 0)
 
 
+def _n_distinct(column: Column) -> float:
+    """Infinite where they were too many to be counted."""
+    return math.inf if column["n_distinct"] is None else int(column["n_distinct"])
+
+
+def _told(n: float) -> str:
+    return "thousands of" if n == math.inf else str(n)
+
+
 def _empty_faults(data: Dataset, by_name: Mapping[str, Column]) -> Iterator[InputFault]:
     """Of columns that the spec names although they hold no value."""
     for field, name in _named(data).items():
@@ -86,17 +96,17 @@ def _target_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) 
         if column["type"] not in _NUMBERS:
             return [InputFault(field, data.target, f"the family {family} needs numbers; it holds {column['type']}")]
         return []
-    n_classes = column["n_distinct"]
+    n_classes = _n_distinct(column)
     if n_classes < 2:
         return [InputFault(field, data.target, f"has one class only: {column['levels'][0]!r}")]
     if n_classes > MAX_CLASSES or (column["type"] == "number" and "levels" not in column):
         mend = f"; {_NAME_A_FAMILY}" if column["type"] in _NUMBERS else ""
-        return [InputFault(field, data.target, f"has {n_classes} distinct values, too many to be classes{mend}")]
+        return [InputFault(field, data.target, f"has {_told(n_classes)} distinct values, too many to be classes{mend}")]
     return [*_class_faults(spec, data, column)]
 
 
 def _class_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -> Iterator[InputFault]:
-    n_classes = column["n_distinct"]
+    n_classes = _n_distinct(column)
     if spec.model.family == "binomial" and n_classes > 2:
         yield InputFault("spec.model.family", "binomial", f"the target {data.target!r} has {n_classes} classes")
     is_multinomial = spec.model.family == "multinomial" or n_classes > 2
@@ -111,8 +121,8 @@ def _positive_class_faults(data: Dataset, column: Column) -> list[InputFault]:
     value, field = data.positive_class, "spec.data.positive_class"
     if value is None:
         return []
-    if column["n_distinct"] > 2:
-        return [InputFault(field, value, f"the target has {column['n_distinct']} classes; it is for two classes only")]
+    if (n_classes := _n_distinct(column)) > 2:
+        return [InputFault(field, value, f"the target has {n_classes} classes; it is for two classes only")]
     if find_level(value, column["levels"]) is None:
         shown = ", ".join(repr(level) for level in column["levels"])
         return [InputFault(field, value, f"the target {data.target!r} has no such value; it has: {shown}")]
@@ -136,10 +146,10 @@ def _role_faults(role: str, column: Column) -> list[InputFault]:
         return [InputFault(field, name, f"has no value in {column['n_missing']} of its rows")]
     if role == "weights" and (column["min"] < 0 or column["max"] == 0):
         return [InputFault(field, name, "row weights must not be negative, nor all zero")]
-    if role in ("group", "fold") and column["n_distinct"] < 2:
+    if role in ("group", "fold") and _n_distinct(column) < 2:
         return [InputFault(field, name, f"names one {role} only")]
-    if role == "fold" and column["n_distinct"] > MAX_FOLDS:
-        return [InputFault(field, name, f"names {column['n_distinct']} folds; at most {MAX_FOLDS} are fitted")]
+    if role == "fold" and (n_folds := _n_distinct(column)) > MAX_FOLDS:
+        return [InputFault(field, name, f"names {_told(n_folds)} folds; at most {MAX_FOLDS} are fitted")]
     return []
 
 

@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradline.csv_tables import read_csv_text
 from gradline.errors import InputFault, InvalidInput
+from gradline.parquet_tables import read_parquet
 from gradline.scoring import MAX_FAULTS, Encoded, NumberInput, RowFault, RowsRefused, Scorecard
-from gradline.table_formats import Source, read_csv_text, read_parquet
+from gradline.table_formats import Source
 
 
 def read_rows(source: Source, format: str) -> pa.Table:  # noqa: A002  the API's word

@@ -1,4 +1,4 @@
-"""The reading rules for uploaded tables: the API profiles with them at upload, the worker trains on what they read.
+"""The reading rules for uploaded tables: the API profiles by them at upload, the worker trains on what they read.
 
 CSV: UTF-8 (a byte order mark is dropped), a header row, delimiter `,` `;` tab or `|` (whichever splits the header into
 most names), double quotes, doubled inside; a quoted value may hold line breaks; blank lines are skipped. Every value is
@@ -6,15 +6,21 @@ trimmed; an empty one and `NA`, `N/A`, `#N/A`, `NaN`, `null` in the usual spelli
 column is `integer`, else `number`, else `boolean` (true/false), else `text`: the first that fits all its values. One
 without any value is `empty`.
 Parquet: flat columns of numbers, booleans, text and dates (read as text); NaN is missing.
+
+A file of any size is read once, in blocks, in bounded memory.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gradline.table_formats import Source, fault, read_csv, read_parquet
+from gradline.csv_tables import text_blocks, typed_blocks
+from gradline.parquet_tables import parquet_blocks
+from gradline.table_formats import NO_ROWS, Source, fault
+from gradline.table_tallies import SpellingTally, Tally, TypedTally
 
 Format = Literal["csv", "parquet"]
 Column = Mapping[str, Any]
@@ -24,35 +30,57 @@ EMPTY = "empty"
 """The type of a column without any value."""
 MAX_LEVELS = 50
 """`profile` lists a column's distinct values up to this many."""
+_HELD_BYTES = 256 << 20
+"""What the values of all columns that are told apart may take."""
+_LEAST_HELD_BYTES = 16 << 10
+"""The same of one column, however many there are."""
+_BLOCK_BYTES = 8 << 20
 
 
-def read_table(source: Source, format: Format) -> pa.Table:  # noqa: A002  the API's word
-    """The table as int64, double, bool and string columns; raises InvalidInput naming row or column."""
-    table = read_csv(source) if format == "csv" else read_parquet(source)
-    if table.num_rows == 0:
-        raise fault("the file holds column names but no rows")
-    _check_finite(table)
-    return table
+class Profile(NamedTuple):
+    n_rows: int
+    columns: list[dict[str, Any]]
+    """{name, type, n_missing, n_distinct} a column, {min, max} of numbers, and the sorted `levels` of few values.
+    `n_distinct` is None where there are more than 10,000, or more than memory is set aside for."""
 
 
-def profile(table: pa.Table) -> list[dict[str, Any]]:
-    """{name, type, n_missing, n_distinct} a column, {min, max} of numbers, and the sorted `levels` of few values."""
-    return [_profile_column(name, table.column(name)) for name in table.column_names]
+def profile(source: Source, format: Format, max_bytes: int | None = None) -> Profile:  # noqa: A002  the API's word
+    """Raises InvalidInput naming row or column, and for a table that takes more than `max_bytes` once unpacked."""
+    tallies: dict[str, Tally] = {}
+    n_rows = 0
+    for block in text_blocks(source) if format == "csv" else parquet_blocks(source, _BLOCK_BYTES, max_bytes=max_bytes):
+        tallies = tallies or _tallies(block, is_text=format == "csv")
+        for name, tally in tallies.items():
+            tally.add(block.column(name))
+        n_rows += block.num_rows
+    if n_rows == 0:
+        raise fault(NO_ROWS)
+    counted = {name: tally.counted() for name, tally in tallies.items()}
+    for name, tally in counted.items():
+        _check_finite(source, format, name, tally)
+    return Profile(n_rows, [_describe(name, tally) for name, tally in counted.items()])
 
 
-def _profile_column(name: str, column: pa.ChunkedArray) -> dict[str, Any]:
-    n_distinct: int = pc.count_distinct(column).as_py()
-    kind = type_name(column.type) if n_distinct else EMPTY
-    entry: dict[str, Any] = {"name": name, "type": kind, "n_missing": column.null_count, "n_distinct": n_distinct}
+def _tallies(block: pa.RecordBatch, *, is_text: bool) -> dict[str, Tally]:
+    held_bytes = max(_LEAST_HELD_BYTES, _HELD_BYTES // block.num_columns)
+    return {
+        field.name: SpellingTally(held_bytes) if is_text else TypedTally(field.type, held_bytes)
+        for field in block.schema
+    }
+
+
+def _describe(name: str, tally: TypedTally) -> dict[str, Any]:
+    n_distinct = tally.n_distinct
+    kind = EMPTY if n_distinct == 0 else _type_name(tally.type_)
+    entry: dict[str, Any] = {"name": name, "type": kind, "n_missing": tally.n_missing, "n_distinct": n_distinct}
     if kind in ("integer", "number"):
-        entry |= pc.min_max(column).as_py()
-    if n_distinct <= MAX_LEVELS:
-        entry["levels"] = sorted(pc.unique(column.drop_null()).to_pylist())
+        entry |= {"min": tally.low, "max": tally.high}
+    if n_distinct is not None and n_distinct <= MAX_LEVELS:
+        entry["levels"] = tally.levels
     return entry
 
 
-def type_name(type_: pa.DataType) -> str:
-    """integer, number, boolean or text."""
+def _type_name(type_: pa.DataType) -> str:
     if pa.types.is_integer(type_):
         return "integer"
     if pa.types.is_floating(type_):
@@ -60,10 +88,20 @@ def type_name(type_: pa.DataType) -> str:
     return "boolean" if pa.types.is_boolean(type_) else "text"
 
 
-def _check_finite(table: pa.Table) -> None:
-    for name in table.column_names:
-        column = table.column(name)
-        if pa.types.is_floating(column.type):
-            at = pc.index(pc.is_inf(column), True).as_py()
-            if at >= 0:
-                raise fault(f"column {name!r} is infinite in data row {at + 1}", name, str(column[at].as_py()))
+def _check_finite(source: Source, format: Format, name: str, tally: TypedTally) -> None:  # noqa: A002
+    """Raises InvalidInput with the first row that is infinite, which is looked for only where there is one."""
+    if tally.low is None or (math.isfinite(tally.low) and math.isfinite(tally.high)):
+        return
+    start = 0
+    for block in _one_column(source, format, name):
+        at = pc.index(pc.is_inf(block.column(0)), True).as_py()
+        if at >= 0:
+            value = str(block.column(0)[at].as_py())
+            raise fault(f"column {name!r} is infinite in data row {start + at + 1}", name, value)
+        start += block.num_rows
+
+
+def _one_column(source: Source, format: Format, name: str) -> Iterator[pa.RecordBatch]:  # noqa: A002
+    if format == "csv":
+        return typed_blocks(source, {name: pa.float64()})
+    return parquet_blocks(source, _BLOCK_BYTES, [name])

@@ -18,7 +18,7 @@ from gradline.scoring import Scorecard
 from gradline.specs import parse_spec
 from gradline.status import JobStatus
 from gradline.storage import ArtifactStore
-from gradline.tables import profile, read_table
+from gradline.tables import profile
 from gradline.worker.kinds import prediction
 from tests.integration.api.test_predict import MODEL, PREDICTORS, ROWS
 from tests.integration.worker.conftest import Site
@@ -33,10 +33,10 @@ NEW = "city,id,x\nUlm,a,1\nRome,b,\n,c,10\n"
 
 def upload(site: Site, text: str) -> str:
     stored = ArtifactStore(site.settings.store_url).put(text.encode())
-    table = read_table(text.encode(), "csv")
+    read = profile(text.encode(), "csv")
     new = NewDataset(
         owner="ada", name="rows", format="csv", sha256=stored.sha256, size_bytes=stored.size_bytes,
-        n_rows=table.num_rows, columns=profile(table),
+        n_rows=read.n_rows, columns=read.columns,
     )  # fmt: skip
     return str(DatasetStore(Database(site.settings.database)).add(new)[0].id)
 

@@ -6,7 +6,7 @@ import pytest
 
 from gradline.column_roles import check_columns, empty_columns, features_of
 from gradline.errors import InvalidInput
-from gradline.tables import profile, read_table
+from gradline.tables import profile
 from tests.unit.data.uploads import spec_of
 
 ROWS = [
@@ -16,7 +16,7 @@ ROWS = [
     ",Ulm,true,2.5,yes,c,5,,3.5",
     "50,,true,1,no,c,5,,4.5",
 ]
-COLUMNS = profile(read_table("\n".join(ROWS).encode(), "csv"))
+COLUMNS = profile("\n".join(ROWS).encode(), "csv").columns
 
 
 def check(columns: list[dict[str, Any]] = COLUMNS, missing: str = "mean", family: str = "auto", **data: Any) -> None:
@@ -98,7 +98,7 @@ def test_a_column_that_cannot_play_its_role_is_named(fields: dict[str, Any], fie
 
 
 def test_a_target_of_many_numbers_is_no_class():
-    columns = profile(read_table("\n".join(["a,y", *(f"{i},{i}.5" for i in range(60))]).encode(), "csv"))
+    columns = profile("\n".join(["a,y", *(f"{i},{i}.5" for i in range(60))]).encode(), "csv").columns
     with pytest.raises(
         InvalidInput, match=r"60 distinct values, .* set model.family to gaussian, log-linear or poisson"
     ):
@@ -106,6 +106,6 @@ def test_a_target_of_many_numbers_is_no_class():
 
 
 def test_weights_must_not_be_negative():
-    columns = profile(read_table(b"a,w,y\n1,-1,0\n2,1,1\n", "csv"))
+    columns = profile(b"a,w,y\n1,-1,0\n2,1,1\n", "csv").columns
     with pytest.raises(InvalidInput, match="must not be negative"):
         check(columns, weights="w")

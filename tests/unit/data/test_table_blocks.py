@@ -11,7 +11,8 @@ import pytest
 
 from gradline.errors import InvalidInput
 from gradline.table_blocks import read_blocks
-from gradline.tables import profile, read_table
+from gradline.tables import profile
+from tests.unit.data.whole_tables import read_table
 
 SPELLINGS = """\ufeffid ; name;"amount, in EUR";ok;note
 1; Ulm ;1.5;true;"a; b"
@@ -23,7 +24,7 @@ lines"
 
 
 def blocks(source: Any, format: str, names: list[str] | None = None, block_bytes: int = 1 << 20) -> pa.Table:  # noqa: A002
-    types = {c["name"]: c["type"] for c in profile(read_table(source, format))}
+    types = {c["name"]: c["type"] for c in profile(source, format).columns}
     asked = {name: types[name] for name in names or types}
     readable = io.BytesIO(source) if isinstance(source, bytes) else source
     return pa.Table.from_batches(read_blocks(readable, format, asked, block_bytes))
@@ -49,7 +50,7 @@ def test_a_spelling_that_arrow_alone_would_refuse_changes_no_row(odd: str):
 
 
 def test_an_odd_spelling_in_a_late_block_is_read_on_from_there(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gradline.table_blocks.MAX_ROW_BYTES", 4096)
+    monkeypatch.setattr("gradline.csv_tables._BLOCK_BYTES", 4096)
     rows = "".join(f"{i},word {i % 5}\n" for i in range(3000))
     table = f'x,word\n{rows}" NA ",last\n{rows}'.encode()
     assert blocks(table, "csv").to_pylist() == read_table(table, "csv").to_pylist()
@@ -92,5 +93,5 @@ def test_blocks_are_no_larger_than_asked(tmp_path: Any):
 
 
 def test_a_file_that_is_no_table_any_more_is_refused():
-    with pytest.raises(InvalidInput, match="no parquet file that can be read"):
+    with pytest.raises(InvalidInput, match="no Parquet file that can be read"):
         list(read_blocks(io.BytesIO(b"PAR1 nothing PAR1"), "parquet", {"a": "number"}, 1 << 20))

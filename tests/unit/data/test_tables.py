@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from gradline import table_formats
+from gradline import parquet_tables
 from gradline.errors import InvalidInput
-from gradline.tables import profile, read_table
+from gradline.tables import profile
+from tests.unit.data.whole_tables import read_table
 
 
 def parquet(columns: dict[str, Any]) -> bytes:
@@ -55,14 +56,14 @@ def test_the_delimiter_is_found_in_the_header(delimiter: str):
 )
 def test_a_column_takes_the_first_type_that_fits_all_its_values(values, kind, expected):
     rows = [f'"{v}"' if "," in v else v for v in values]
-    table = read_table("\n".join(["a,b", *(f"{row},z" for row in rows)]).encode(), "csv")
-    assert table.column("a").to_pylist() == expected
-    assert profile(table)[0]["type"] == kind
+    data = "\n".join(["a,b", *(f"{row},z" for row in rows)]).encode()
+    assert read_table(data, "csv").column("a").to_pylist() == expected
+    assert profile(data, "csv").columns[0]["type"] == kind
 
 
 def test_a_late_value_of_another_type_changes_the_column_not_the_reading():
     rows = "\n".join(["a,b", *["1,2"] * 100_000, "x,2"])
-    assert profile(read_table(rows.encode(), "csv"))[0]["type"] == "text"
+    assert profile(rows.encode(), "csv").columns[0]["type"] == "text"
 
 
 @pytest.mark.parametrize(
@@ -139,14 +140,16 @@ def test_parquet_that_cannot_be_used_is_refused(data: bytes, reason: str):
 def test_a_small_parquet_file_with_a_huge_table_is_refused_unread(monkeypatch):
     bomb = parquet({"a": pa.array([7] * 3_000_000, pa.int64())})
     assert len(bomb) < 100_000
-    monkeypatch.setattr(table_formats, "MAX_TABLE_BYTES", 1_000_000)
     with pytest.raises(InvalidInput, match="3000000 rows of 1 columns"):
-        read_table(bomb, "parquet")
+        profile(bomb, "parquet", max_bytes=1_000_000)
+    monkeypatch.setattr(parquet_tables, "MAX_TABLE_BYTES", 1_000_000)
+    with pytest.raises(InvalidInput, match="3000000 rows of 1 columns"):
+        parquet_tables.read_parquet(bomb)
 
 
 def test_the_profile_says_what_a_caller_must_know():
-    table = read_table(b"age,city,id\n3,Ulm,a\n,Bonn,b\n5,Ulm,c\n", "csv")
-    age, city, _ = profile(table)
+    n_rows, (age, city, _) = profile(b"age,city,id\n3,Ulm,a\n,Bonn,b\n5,Ulm,c\n", "csv")
+    assert n_rows == 3
     assert age == {
         "name": "age", "type": "integer", "n_missing": 1, "n_distinct": 2, "min": 3, "max": 5, "levels": [3, 5],
     }  # fmt: skip
@@ -155,7 +158,7 @@ def test_the_profile_says_what_a_caller_must_know():
 
 def test_levels_are_listed_only_where_they_are_few():
     rows = "\n".join(["a,b", *(f"{i},{i % 2}" for i in range(51))])
-    many, few = profile(read_table(rows.encode(), "csv"))
+    many, few = profile(rows.encode(), "csv").columns
     assert "levels" not in many
     assert few["levels"] == [0, 1]
 

@@ -6,15 +6,15 @@ from typing import Any
 from gradline.specs import parse_spec
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.storage import ArtifactStore
-from gradline.tables import profile, read_table
+from gradline.tables import profile
 
 ID = "00000000-0000-0000-0000-000000000000"
 
 
 def stored(store: ArtifactStore, data: bytes, format: str = "csv") -> Any:  # noqa: A002  the API's word
     """A file in the store, with what `datasets` says of it."""
-    table = read_table(data, format)
-    return SimpleNamespace(name="a table", format=format, sha256=store.put(data).sha256, columns=profile(table))
+    columns = profile(data, format).columns
+    return SimpleNamespace(name="a table", format=format, sha256=store.put(data).sha256, columns=columns)
 
 
 def spec_of(data: dict[str, Any] | None = None, **parts: Any) -> LogisticRegressionSpec:

@@ -37,7 +37,8 @@ class ColumnView(BaseModel):
     name: str
     type: Literal["integer", "number", "boolean", "text", "empty"]
     n_missing: int
-    n_distinct: int
+    n_distinct: int | None
+    """null: too many to be counted, which is more than 10,000 (fewer where values are long or columns very many)"""
     min: int | float | None = None
     max: int | float | None = None
     levels: list[Any] | None = None

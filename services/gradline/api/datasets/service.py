@@ -13,10 +13,12 @@ from gradline.api.paging import decode_cursor, page
 from gradline.db.datasets import NewDataset, StoredDataset
 from gradline.errors import TooLarge
 from gradline.storage import BLOCK_BYTES, Stored
-from gradline.tables import profile, read_table
+from gradline.tables import Format, Profile, profile
 
 _reading = anyio.CapacityLimiter(2)
-"""Tables read at once: each is held in memory while it is profiled."""
+"""Tables profiled at once: each takes a processor, and some memory for blocks and distinct values."""
+UNPACKED = 8
+"""How many times the largest upload a Parquet file may be once it is unpacked."""
 
 
 async def upload(
@@ -64,23 +66,27 @@ def _add(services: Services, owner: str, asked: UploadQuery, stored: Stored) -> 
     known = services.datasets.find_same(owner, stored.sha256, asked.format)
     if known is not None:
         return _view(known), False
-    path = services.store.local_path(stored.sha256)
-    if path is not None:
-        table = read_table(path, asked.format)
-    else:
-        with services.store.open(stored.sha256) as file:
-            table = read_table(file, asked.format)
+    read = _profile(services, stored, asked.format)
     new = NewDataset(
         owner=owner,
         name=asked.name or stored.sha256[:12],
         format=asked.format,
         sha256=stored.sha256,
         size_bytes=stored.size_bytes,
-        n_rows=table.num_rows,
-        columns=profile(table),
+        n_rows=read.n_rows,
+        columns=read.columns,
     )
     dataset, is_new = services.datasets.add(new)
     return _view(dataset), is_new
+
+
+def _profile(services: Services, stored: Stored, file_format: Format) -> Profile:
+    max_bytes = UNPACKED * services.settings.upload_max_bytes
+    path = services.store.local_path(stored.sha256)
+    if path is not None:
+        return profile(path, file_format, max_bytes)
+    with services.store.open(stored.sha256) as file:
+        return profile(file, file_format, max_bytes)
 
 
 def _view(dataset: StoredDataset) -> DatasetView:

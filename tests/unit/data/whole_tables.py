@@ -1,0 +1,37 @@
+"""Tables read as a whole and described the plain way: what reading in blocks is held against."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gradline.csv_tables import read_csv_text
+from gradline.parquet_tables import read_parquet
+from gradline.table_tallies import as_type
+from gradline.tables import profile
+
+NAMES = {"int64": "integer", "double": "number", "bool": "boolean", "string": "text"}
+
+
+def read_table(source: Any, format: str) -> pa.Table:  # noqa: A002  the API's word
+    """The whole table as int64, double, bool and string columns, once the API has taken it."""
+    profile(source, format)
+    if format == "parquet":
+        return read_parquet(source)
+    table = read_csv_text(source)
+    return pa.table([as_type(c.combine_chunks()) for c in table.columns], names=table.column_names)
+
+
+def described(table: pa.Table) -> list[dict[str, Any]]:
+    return [_described(name, table.column(name)) for name in table.column_names]
+
+
+def _described(name: str, column: pa.ChunkedArray) -> dict[str, Any]:
+    n_distinct = pc.count_distinct(column).as_py()
+    kind = NAMES[str(column.type)] if n_distinct else "empty"
+    entry = {"name": name, "type": kind, "n_missing": column.null_count, "n_distinct": n_distinct}
+    if kind in ("integer", "number"):
+        entry |= pc.min_max(column).as_py()
+    if n_distinct <= 50:
+        entry["levels"] = sorted(pc.unique(column.drop_null()).to_pylist())
+    return entry if n_distinct <= 10_000 else entry | {"n_distinct": None}
