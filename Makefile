@@ -24,7 +24,7 @@ up: $(STAMP) ## Run the whole service on this machine until Ctrl-C
 
 .PHONY: test
 test: $(STAMP) ## Run every test but the cluster's
-	@$(BIN)/pytest -m 'not containers' $(TESTS)
+	@$(BIN)/pytest -m 'not containers' -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 .PHONY: check
 check: $(STAMP) ## Format, lint, types and import contracts, as CI asks for them
