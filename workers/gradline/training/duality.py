@@ -34,7 +34,7 @@ def fenchel_bound(objective: Objective, theta_bkp: Tensor, value_b: Tensor) -> T
     theta_bkp, mean_nbk = _with_settled_intercepts(problem, theta_bkp.double(), share_nb1)
     y_n1k = problem.y_nk.double().unsqueeze(1)
     residual_nbk = mean_nbk - y_n1k
-    u_bkd = (objective.derivatives(theta_bkp).gradient_bkp - objective.l2_diagonal().view_as(theta_bkp) * theta_bkp)[
+    u_bkd = (objective.derivatives(theta_bkp).gradient_bkp - objective.l2_bq.view_as(theta_bkp) * theta_bkp)[
         :, :, : problem.d
     ]
     l1_b, l2_b = objective.l1_b.double(), objective.l2_b.double()

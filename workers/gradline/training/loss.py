@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import softplus
 
 from gradline.training.family import Family
 from gradline.training.problem import Problem
@@ -57,6 +57,8 @@ class Loss(ABC):
         self._z_nbk = self._z_nm.view(n, n_members, k)
         self._y_n1k = problem.y_nk.unsqueeze(1)
         self._share_nb = problem.share_nb
+        self._even_share = problem.share_nb[0, 0].item() if problem.weight_nb is None else None
+        """Of each row, where it is the same: sums are multiplied by it instead of rows."""
         self._gradient_mp = problem.y_nk.new_empty(n_members * k, p)
         self._gradient_bkp = self._gradient_mp.view(n_members, k, p)
         self._theta_bkp: Tensor | None = None
@@ -79,6 +81,8 @@ class Loss(ABC):
 
     def value(self) -> Tensor:
         """L of each member, float64."""
+        if self._even_share is not None:
+            return self._losses().sum(0, dtype=torch.float64).mul_(self._even_share)
         return (self._losses() * self._share_nb).sum(0, dtype=torch.float64)
 
     def accuracy(self) -> Tensor | None:
@@ -97,22 +101,24 @@ class Loss(ABC):
     def gradient(self) -> Tensor:
         """dL / dtheta as [b, k, p], in memory that the next call overwrites. Uses up z."""
         self._to_residual()
-        self._weigh()
+        if self._even_share is None:
+            self._weigh()
         self._products.collect(self._z_nm, self._gradient_mp)
+        if self._even_share is not None:
+            self._gradient_mp.mul_(self._even_share)
         return self._gradient_bkp
 
     def derivatives(self, theta_bkp: Tensor, want: Want = Want.GRADIENT, *, follow_drift: bool = False) -> Derivatives:
         """All of them from one pass."""
         self.predict(theta_bkp)
-        value_b, hessian_bqq, weights, drift_b = self.value(), None, None, None
-        if want == Want.HESSIAN:
-            hessian_bqq = self.hessian()
-            if follow_drift:
-                self._curved_at_nbk = self._z_nbk.clone()
+        value_b = self.value()
+        hessian_bqq = self.hessian() if want == Want.HESSIAN else None
+        weights = self.curvature_weights() if want == Want.PRODUCTS else None
+        drift_b = None
+        if follow_drift and want == Want.HESSIAN:
+            self._curved_at_nbk = self._z_nbk.clone()
         elif follow_drift:
             drift_b = self._drift()
-        if want == Want.PRODUCTS:
-            weights = self.curvature_weights()
         return Derivatives(value_b, self.gradient().to(torch.float64, copy=True), hessian_bqq, weights, drift_b)
 
     def _drift(self) -> Tensor:
@@ -128,6 +134,9 @@ class Loss(ABC):
 
     def hessian(self) -> Tensor:
         """d2L / dtheta2 as [b, q, q] in float64."""
+        if self._n_members == 1 and self._even_share is not None:
+            hessian_qq = self._products.gram(self._second_derivative()[:, :, 0, 0])
+            return hessian_qq.mul_(self._even_share).unsqueeze(0)
         weight_nb = self.curvature_weights()
         return torch.stack([self._products.gram(weight_nb[:, b : b + 1]) for b in range(self._n_members)])
 
@@ -180,17 +189,21 @@ class Loss(ABC):
         """d2 loss / dz2 of each row as [n, b, k, k]; z stays."""
 
 
+NEGLIGIBLE = 40.0
+"""Of z: log(1 + exp(z)) is z from here on, in float64."""
+
+
 class BinomialLoss(Loss):
     def __init__(self, problem: Problem, n_members: int) -> None:
         super().__init__(problem, n_members)
-        self._sign_n1 = problem.y_nk * 2 - 1
-        self._is_one_n1 = problem.y_nk == 1
+        self._wrong_n1 = 1 - problem.y_nk * 2
+        """The direction in which z makes the loss grow."""
 
     def _losses(self) -> Tensor:
-        return -logsigmoid(self._z_nm * self._sign_n1)
+        return softplus(self._z_nm * self._wrong_n1, threshold=NEGLIGIBLE)
 
     def _is_right(self) -> Tensor:
-        return (self._z_nm >= 0) == self._is_one_n1
+        return (self._z_nm >= 0) == (self._wrong_n1 < 0)
 
     def _to_residual(self) -> None:
         self._z_nm.sigmoid_().sub_(self._problem.y_nk)

@@ -6,6 +6,7 @@ The smooth part is L + l2 / 2 * |w|_2^2.
 Shapes: b members, k outputs, d features, p = d (+ 1 for the intercept).
 """
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -80,18 +81,21 @@ class Objective:
         """Of the smooth part, [b, q, q] with q = k * p, in float64."""
         self._loss.predict(theta_bkp)
         hessian_bqq = self._loss.hessian()
-        hessian_bqq.diagonal(dim1=1, dim2=2).add_(self.l2_diagonal())
+        hessian_bqq.diagonal(dim1=1, dim2=2).add_(self.l2_bq)
         return hessian_bqq
 
     def derivatives(self, theta_bkp: Tensor, want: Want = Want.GRADIENT, *, follow_drift: bool = False) -> Derivatives:
         """Of the smooth part, in float64, from one pass over the rows."""
         of_loss = self._loss.derivatives(theta_bkp, want, follow_drift=follow_drift)
+        if not self.has_l2:
+            return of_loss
         if of_loss.hessian_bqq is not None:
-            of_loss.hessian_bqq.diagonal(dim1=1, dim2=2).add_(self.l2_diagonal())
-        return of_loss._replace(
-            value_b=of_loss.value_b + self._l2_term(theta_bkp),
-            gradient_bkp=self._with_l2(of_loss.gradient_bkp, theta_bkp),
-        )
+            of_loss.hessian_bqq.diagonal(dim1=1, dim2=2).add_(self.l2_bq)
+        theta_bq = theta_bkp.flatten(1)
+        pull_bq = self.l2_bq * theta_bq
+        of_loss.value_b.add_((pull_bq * theta_bq).sum(1), alpha=0.5)
+        of_loss.gradient_bkp.flatten(1).add_(pull_bq)
+        return of_loss
 
     def hessian_product(self, weights: Any, direction_bkp: Tensor) -> Tensor:
         """The Hessian that `derivatives` gave the weights of, times a direction; in the direction's dtype."""
@@ -109,8 +113,9 @@ class Objective:
         self._loss.predict(theta_bkp)
         return self._loss.intercept_curvature()
 
-    def l2_diagonal(self) -> Tensor:
-        """The penalty's part of the Hessian's diagonal, [b, q] in float64."""
+    @cached_property
+    def l2_bq(self) -> Tensor:
+        """The penalty's part of the Hessian's diagonal, in float64."""
         l2_bkp = self.l2_b.new_zeros(self._n_members, self.problem.k, self.problem.p, dtype=torch.float64)
         self._weights(l2_bkp).add_(self._l2_b11)
         return l2_bkp.flatten(1)

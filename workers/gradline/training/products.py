@@ -40,6 +40,10 @@ class Products(ABC):
         """The largest absolute entry of each column, float64."""
 
     @abstractmethod
+    def highest_of_all(self) -> Tensor:
+        """The same with the largest of them for all columns: one look at the entries, in any order."""
+
+    @abstractmethod
     def radius(self) -> float:
         """The largest length of a row."""
 
@@ -95,6 +99,9 @@ class DenseProducts(Products):
                     torch.maximum(highest_p, extreme_w.view(beside, p).amax(0), out=highest_p)
         return highest_p.double()
 
+    def highest_of_all(self) -> Tensor:
+        return _extreme(self._x_np).expand(self._x_np.shape[1])
+
 
 class ImpliedOnes(Products):
     """Dense features as the caller has them; the column of ones is only thought of, so that nothing is copied."""
@@ -128,8 +135,10 @@ class ImpliedOnes(Products):
         return torch.cat((self._features.squares(c_n1), c_n1.sum(0, dtype=torch.float64)))
 
     def highest(self) -> Tensor:
-        highest_d = self._features.highest()
-        return torch.cat((highest_d, highest_d.new_ones(1)))
+        return _and_one(self._features.highest())
+
+    def highest_of_all(self) -> Tensor:
+        return _and_one(self._features.highest_of_all())
 
 
 class SparseProducts(Products):
@@ -175,6 +184,19 @@ class SparseProducts(Products):
         highest_p = values.new_zeros(self._x_np.shape[1])
         highest_p.scatter_reduce_(0, self._x_np.col_indices().long(), values, "amax")
         return highest_p.double()
+
+    def highest_of_all(self) -> Tensor:
+        return _extreme(self._x_np.values()).expand(self._x_np.shape[1])
+
+
+def _extreme(entries: Tensor) -> Tensor:
+    """The largest absolute entry; 0 of none."""
+    lowest, highest = torch.aminmax(entries) if entries.numel() else (entries.sum(), entries.sum())
+    return torch.maximum(-lowest, highest).double()
+
+
+def _and_one(highest_d: Tensor) -> Tensor:
+    return torch.cat((highest_d, highest_d.new_ones(1)))
 
 
 def with_short_indices(x_np: Tensor) -> Tensor:

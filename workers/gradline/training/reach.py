@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from gradline.training.bounds import newton_bound
 from gradline.training.factor import Factor
 from gradline.training.family import Family
 from gradline.training.problem import Problem
@@ -19,6 +20,8 @@ from gradline.training.problem import Problem
 MAX_EXACT_COST = 1e11
 """Products that looking at every row may cost."""
 CHUNK_ENTRIES = 2**22
+ROUNDED_SHARE = 0.1
+"""Of a reach computed in float32 may be what is added for its rounding; where it is more, it is done in float64."""
 
 
 class Reach:
@@ -26,6 +29,23 @@ class Reach:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._factor: Factor | None = None
+        self._known: dict[str, Tensor] = {}
+        """What has been asked for of this factor."""
+
+    def bound(self, factor: Factor, decrement_b: Tensor, stretch_b: Tensor) -> Tensor:
+        """The Newton bound, `stretch_b` being how much longer a step may be in the factor's norm than in that of the
+        Hessian. From the cheapest reach that tells it within a factor of two."""
+        if factor is not self._factor:
+            self._factor, self._known = factor, {}
+        decrement_b = decrement_b * stretch_b
+        for name in ("by_largest", "by_columns") + (("by_rows",) if self.rows_are_cheap else ()):
+            if name not in self._known:
+                self._known[name] = getattr(self, name)(factor)
+            bound_b = newton_bound(decrement_b, self._known[name] * stretch_b)
+            if not bool((bound_b > decrement_b.square()).any()):
+                break
+        return bound_b
 
     @property
     def rows_are_cheap(self) -> bool:
@@ -37,29 +57,54 @@ class Reach:
         """Largest absolute entry of each column."""
         return self._problem.products.highest()
 
+    @cached_property
+    def _highest(self) -> Tensor:
+        """At least the largest absolute entry of each column, from one look at them all together."""
+        return self._problem.products.highest_of_all()
+
+    def by_largest(self, factor: Factor) -> Tensor:
+        """reach_b from the largest entry of all: serves where columns are on one scale."""
+        return self._by_entries(factor, self._highest)
+
     def by_columns(self, factor: Factor) -> Tensor:
         """reach_b from the largest entry of each column alone: |R x_n| <= ||R| max_n |x_n||."""
+        return self._by_entries(factor, self._highest_p)
+
+    def _by_entries(self, factor: Factor, highest_p: Tensor) -> Tensor:
         if self._problem.family == Family.GAUSSIAN:
             return torch.zeros_like(factor.scale_bq[:, 0])
-        move_bqk = self._moves(factor).abs() @ self._highest_p
-        return self._range(torch.linalg.vector_norm(move_bqk, dim=1).amax(1))
+        return self._range(torch.linalg.vector_norm(self._moves(factor).abs() @ highest_p, dim=1).amax(1))
 
     def by_rows(self, factor: Factor) -> Tensor:
-        """reach_b itself; costs as much as the Hessian."""
+        """reach_b itself; costs as much as the Hessian. From float32 with what that may have rounded off, if little.
+
+        Products of p terms, of rounded R and x_n, and the length of q of them are off by at most gamma ||R| |x_n||,
+        gamma = (p + q + 5) eps (Higham 2002, section 3.1), and by what is too small for float32.
+        """
         if self._problem.family == Family.GAUSSIAN:
             return torch.zeros_like(factor.scale_bq[:, 0])
-        moves_bqkp = self._moves(factor)
+        moves_bqkp, single = self._moves(factor), torch.finfo(torch.float32)
+        rounded_b = self._longest(moves_bqkp.float())
+        q = factor.scale_bq.shape[1]
+        slack_b = (self._problem.p + q + 5) * single.eps * self.by_columns(factor)
+        slack_b += single.tiny * q * q * (self._highest_p.sum() + moves_bqkp.abs().amax())
+        if bool((rounded_b.isfinite() & (slack_b <= ROUNDED_SHARE * rounded_b)).all()):
+            return rounded_b + slack_b
+        return self._longest(moves_bqkp)
+
+    def _longest(self, moves_bqkp: Tensor) -> Tensor:
+        """The largest move of any row, computed in the dtype of the moves."""
         b, q, k, _ = moves_bqkp.shape
-        reach_b = torch.zeros_like(factor.scale_bq[:, 0])
+        reach_b = moves_bqkp.new_zeros(b)
         n_rows = max(1, CHUNK_ENTRIES // q)
         for start in range(0, self._problem.n, n_rows):
-            x_rp = self._problem.products.block(start, start + n_rows).double()
+            x_rp = self._problem.products.block(start, start + n_rows).to(moves_bqkp.dtype)
             for member in range(b):
                 for output in range(k):
                     move_rq = x_rp @ moves_bqkp[member, :, output].T
                     length = torch.linalg.vector_norm(move_rq, dim=1).amax()
                     reach_b[member] = torch.maximum(reach_b[member], length)
-        return self._range(reach_b)
+        return self._range(reach_b.double())
 
     def _moves(self, factor: Factor) -> Tensor:
         """R (e_i - 1 / k) as [b, q, k, p]."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.training.bounds import NEWTON, Gap, gap_of, newton_bound
+from gradline.training.bounds import NEWTON, Gap, gap_of
 from gradline.training.factor import Factor, factorise
 from gradline.training.family import Family
 from gradline.training.loss import Derivatives, Want
@@ -68,6 +68,7 @@ class Newton:
         self._is_polished = is_polished
         self._reach = Reach(objective.problem)
         self._look: Look | None = None
+        self._known_gap: tuple[Look, Gap] | None = None
         self._first_value_b: Tensor | None = None
         self._n_idle_steps = 0
         self._n_unbounded_steps = 0
@@ -85,14 +86,13 @@ class Newton:
         return bool((look.decrement_b.square() <= 2 * tolerance * torch.maximum(look.value_b, self._floor())).all())
 
     def gap(self) -> Gap:
-        """Of theta as it stands. Rows are looked at only where the columns' largest entries are not enough."""
+        """Of theta as it stands."""
         look = self.look()
-        stretch_b = torch.ones_like(look.value_b) if look.drift_b is None else (look.drift_b / 2).exp()
-        decrement_b = look.decrement_b * stretch_b
-        bound_b = newton_bound(decrement_b, self._reach.by_columns(look.factor) * stretch_b)
-        if bool((bound_b > decrement_b.square()).any()) and self._reach.rows_are_cheap:
-            bound_b = newton_bound(decrement_b, self._reach.by_rows(look.factor) * stretch_b)
-        return gap_of(NEWTON, look.value_b, bound_b, self._floor())
+        if self._known_gap is None or self._known_gap[0] is not look:
+            stretch_b = torch.ones_like(look.value_b) if look.drift_b is None else (look.drift_b / 2).exp()
+            bound_b = self._reach.bound(look.factor, look.decrement_b, stretch_b)
+            self._known_gap = look, gap_of(NEWTON, look.value_b, bound_b, self._floor())
+        return self._known_gap[1]
 
     def look(self) -> Look:
         if self._look is None:

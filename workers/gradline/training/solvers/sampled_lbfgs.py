@@ -5,8 +5,8 @@ outside the sample S only add to F's growth away from theta, so with shares of t
 
     F(theta + v) >= F + g'v + the growth of the rows in S + l2 / 2 |v|^2,
 
-and the Newton bound (see `bounds`) holds with exp(-drift) times the Hessian of S, plus l2, in the place of H. It is up
-to n / m times what the decrement itself says, which is a step or two of work.
+and the Newton bound (see `bounds`) holds with exp(-drift) times the Hessian of S in the place of H. It is up to n / m
+times what the decrement itself says, which is a step or two of work.
 
 Shapes: q = k * p parameters.
 """
@@ -16,14 +16,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gradline.training.bounds import NEWTON, Gap, gap_of, newton_bound
-from gradline.training.factor import Factor, factorise
+from gradline.training.bounds import NEWTON, Gap, gap_of
 from gradline.training.model import linear_predictor
 from gradline.training.objective import Objective
 from gradline.training.reach import Reach
 from gradline.training.solvers.base import State
+from gradline.training.solvers.lazy_newton import LazyNewton
 from gradline.training.solvers.lbfgs import Lbfgs
-from gradline.training.solvers.newton import Newton
 from gradline.training.solvers.sample import Sample, fit_sample, take_sample
 
 SAMPLE_GROWTH = 4
@@ -42,6 +41,7 @@ class SampledLbfgs(Lbfgs):
         self._n_rows = n_rows
         self._has_started = False
         self._sample: Sample | None = None
+        self._reach: Reach | None = None
 
     def is_converged(self, tolerance: float) -> bool:
         return self._has_started and super().is_converged(tolerance)
@@ -93,40 +93,40 @@ class SampledLbfgs(Lbfgs):
         return min(float(by_sample), super()._least_gap())
 
     def gap(self) -> Gap:
-        by_penalty = super().gap()
+        """The smaller of both bounds; that by the penalty is looked at only where it can be."""
         if self._sample is None:
-            return by_penalty
+            return super().gap()
         newton, gradient_1q = self._sample.newton, self._gradient_q.double().unsqueeze(0)
-        factor = self._bounding_factor(newton, self._sample.share_b)
+        factor = newton.look().factor
         decrement_b = (gradient_1q * factor.solve(gradient_1q)).sum(1).clamp(min=0.0).sqrt()
-        reach = Reach(newton.objective.problem)
-        bound_b = newton_bound(decrement_b, reach.by_columns(factor))
-        if bool(bound_b > decrement_b.square()):
-            bound_b = newton_bound(decrement_b, reach.by_rows(factor))
-        by_sample = gap_of(NEWTON, by_penalty.value_b, bound_b, self._floor())
+        stretch_b = (self._drift(newton) / 2).exp() / self._sample.share_b.sqrt()
+        self._reach = self._reach or Reach(newton.objective.problem)
+        bound_b = self._reach.bound(factor, decrement_b, stretch_b)
+        by_sample = gap_of(NEWTON, bound_b.new_tensor([self._value]), bound_b, self._floor())
+        if float(bound_b) <= super()._least_gap():
+            return by_sample
+        by_penalty = super().gap()
         return by_sample if bool(by_sample.bound_b < by_penalty.bound_b) else by_penalty
 
-    def _bounding_factor(self, newton: Newton, share_b: Tensor) -> Factor:
-        """Of a matrix that is at most the Hessian, here and along any line, but for what `reach` accounts for."""
-        l2_bq, problem = newton.objective.l2_diagonal(), newton.objective.problem
-        moved_nk = linear_predictor(replace(problem, offset_n1=None), self.theta_bkp - newton.theta_bkp).double()
-        drift = moved_nk.abs().amax() if problem.k == 1 else (moved_nk.amax(1) - moved_nk.amin(1)).amax()
-        hessian_bqq = newton.look().factor.hessian()
-        hessian_bqq.diagonal(dim1=1, dim2=2).sub_(l2_bq)
-        hessian_bqq.mul_((share_b * torch.exp(-drift)).view(-1, 1, 1))
-        hessian_bqq.diagonal(dim1=1, dim2=2).add_(l2_bq)
-        return factorise(hessian_bqq)
+    def _drift(self, newton: LazyNewton) -> Tensor:
+        """Largest change of the sample's linear predictors since its Hessian was taken."""
+        assert newton.curved_at_bkp is not None  # noqa: S101  the sample has been looked at
+        problem = replace(newton.objective.problem, offset_n1=None)
+        moved_nk = linear_predictor(problem, self.theta_bkp - newton.curved_at_bkp).double()
+        return moved_nk.abs().amax() if problem.k == 1 else (moved_nk.amax(1) - moved_nk.amin(1)).amax()
 
     # --- written down and taken up again
 
     def state(self) -> State:
         tensors, numbers = super().state()
         if self._sample is not None:
-            tensors["sample_theta"] = self._sample.newton.theta_bkp.clone()
+            curved_at_bkp = self._sample.newton.curved_at_bkp
+            assert curved_at_bkp is not None  # noqa: S101  the sample has been looked at
+            tensors["sample_curved_at"] = curved_at_bkp.clone()
         return State(tensors, numbers | {"has_started": self._has_started, "n_rows": self._n_rows})
 
     def load(self, state: State) -> None:
         super().load(state)
         self._has_started, self._n_rows = state.numbers["has_started"], state.numbers["n_rows"]
-        theta_bkp = state.tensors.get("sample_theta")
-        self._sample = None if theta_bkp is None else take_sample(self._objective, theta_bkp, self._n_rows)
+        curved_at_bkp = state.tensors.get("sample_curved_at")
+        self._sample = None if curved_at_bkp is None else take_sample(self._objective, curved_at_bkp, self._n_rows)

@@ -1,0 +1,68 @@
+"""Newton's method that keeps a factor as long as it serves.
+
+A pass for the gradient costs a fraction of one for the Hessian, and how far curvatures can have moved since the Hessian
+is known from the rows' linear predictors.
+"""
+
+from torch import Tensor
+
+from gradline.training.factor import Factor, factorise
+from gradline.training.loss import Want
+from gradline.training.objective import Objective
+from gradline.training.solvers.base import State
+from gradline.training.solvers.newton import Look, Newton, look_at
+
+CONTRACTION = 0.25
+"""A step with an old factor that leaves more than this of the decrement asks for a new one."""
+MAX_DRIFT = 1.0
+
+
+class LazyNewton(Newton):
+    """For many rows and few parameters."""
+
+    def __init__(self, objective: Objective, theta_bkp: Tensor) -> None:
+        super().__init__(objective, theta_bkp)
+        self._factor: Factor | None = None
+        self.curved_at_bkp: Tensor | None = None
+        """Where the factor is from."""
+        self._last_decrement_b: Tensor | None = None
+
+    def step(self) -> None:
+        look, last_b = self.look(), self._last_decrement_b
+        if look.drift_b is not None and last_b is not None:
+            is_slow_b = (look.decrement_b > CONTRACTION * last_b) | (look.drift_b > MAX_DRIFT)
+            if bool(is_slow_b.any()):
+                self._forget()
+        self._last_decrement_b = self.look().decrement_b
+        super().step()
+
+    def _forget(self) -> None:
+        self._factor = self._look = None
+
+    def _evaluate(self) -> Look:
+        self.n_passes += 1
+        want = Want.HESSIAN if self._factor is None else Want.GRADIENT
+        derivatives = self.objective.derivatives(self.theta_bkp, want, follow_drift=True)
+        if derivatives.hessian_bqq is not None:
+            self._factor = factorise(self.objective.without_gauge(derivatives.hessian_bqq))
+            self.curved_at_bkp = self.theta_bkp.clone()
+        assert self._factor is not None  # noqa: S101  this one or an older
+        return look_at(derivatives, self._factor)
+
+    def state(self) -> State:
+        tensors, numbers = super().state()
+        if self.curved_at_bkp is not None:
+            tensors["curved_at"] = self.curved_at_bkp.clone()
+        if self._last_decrement_b is not None:
+            tensors["last_decrement"] = self._last_decrement_b.clone()
+        return State(tensors, numbers)
+
+    def load(self, state: State) -> None:
+        super().load(state)
+        self._last_decrement_b = state.tensors.get("last_decrement")
+        self._factor, self.curved_at_bkp = None, state.tensors.get("curved_at")
+        if self.curved_at_bkp is not None:
+            n_passes, theta_bkp = self.n_passes, self.theta_bkp
+            self.theta_bkp = self.curved_at_bkp.clone()
+            self._evaluate()
+            self.theta_bkp, self.n_passes = theta_bkp, n_passes
