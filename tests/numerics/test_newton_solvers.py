@@ -241,3 +241,29 @@ def test_sparse_features_give_the_minimum_of_dense_ones(family, has_intercept):
             thetas.append(solver.theta_bkp)
         torch.testing.assert_close(*thetas, rtol=1e-3, atol=1e-4)
     assert choose(Objective(problems[1]), thetas[0]).name == "newton"
+
+
+# --- what conjugate gradients divide by
+
+
+def passes_taken(x_nd, class_n):
+    objective = Objective(make_problem(x_nd, class_n, Family.BINOMIAL), l2=1e-3)
+    solver = NewtonCg(objective, zeros(objective))
+    assert solve(solver, 1e-9)
+    return solver.n_passes
+
+
+def test_columns_far_from_zero_take_no_more_products_than_centred_ones():
+    x_nd = torch.randn(600, 30, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    class_n = (x_nd[:, 0] + x_nd[:, 1] > 0).long() ^ (torch.arange(600) % 5 == 0)
+    for away_nd in (x_nd + 10, (x_nd + 10).to_sparse_csr()):
+        assert passes_taken(away_nd, class_n) <= passes_taken(x_nd, class_n) + 3
+
+
+def test_columns_like_their_neighbours_take_few_more_products_than_others():
+    x_nd = torch.randn(3000, 300, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    alike = x_nd.clone()
+    for j in range(1, 300):
+        alike[:, j] = 0.95 * alike[:, j - 1] + (1 - 0.95**2) ** 0.5 * x_nd[:, j]
+    class_n = (x_nd[:, 0] + alike[:, 1] > 0).long() ^ (torch.arange(3000) % 5 == 0)
+    assert passes_taken(alike, class_n) <= 1.5 * passes_taken(x_nd, class_n)

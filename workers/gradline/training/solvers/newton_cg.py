@@ -2,14 +2,15 @@
 
     H s = -g to a residual of at most eta |g|, eta = min(1/4, sqrt(|g| / |g_0|)), then a backtracking line search
 
-Dembo, Eisenstat and Steihaug 1982; Nocedal and Wright 2006, algorithms 5.3 and 7.1. The preconditioner is a diagonal:
-the mean curvature of the rows times the columns' mean squares, plus the penalty. Norms are those of its inverse.
+Dembo, Eisenstat and Steihaug 1982; Nocedal and Wright 2006, algorithms 5.3 and 7.1. Norms are those of the
+preconditioner's inverse (see `preconditioner`).
 
 With an l2 penalty it stops on the duality gap, and the last system is solved no further than that needs. Without one
 nothing is known but the decrement that the system at theta gives: an estimate, and called so.
 Shapes: b members, q = k * p parameters.
 """
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +22,7 @@ from gradline.training.objective import Objective
 from gradline.training.outcome import Outcome
 from gradline.training.solvers.backtracking import backtrack
 from gradline.training.solvers.base import State
+from gradline.training.solvers.preconditioner import Preconditioner
 
 MAX_PRODUCTS = 500
 """In one step."""
@@ -38,11 +40,10 @@ class Look(NamedTuple):
     value_b: Tensor
     gradient_bq: Tensor
     weights: Any
-    diagonal_bq: Tensor
-    """Of the Hessian, nearly."""
-
-    def norm(self, g_bq: Tensor) -> Tensor:
-        return (g_bq.square() / self.diagonal_bq).sum(1).sqrt()
+    curvature_bk: Tensor
+    """Mean over the rows, for each output."""
+    norm_b: Tensor
+    """Of the gradient."""
 
 
 class Step(NamedTuple):
@@ -62,13 +63,12 @@ class NewtonCg:
         self.ending: Outcome | None = None
         self.n_passes = 0
         self._objective = objective
-        share_n1 = objective.problem.share_nb[:, :1].contiguous()
-        self._square_p = objective.problem.products.squares(share_n1)
         self._has_l2 = bool((objective.l2_b > 0).all())
         self._look: Look | None = None
         self._solved: Step | None = None
         self._first_value_b: Tensor | None = None
         self._first_norm_b: Tensor | None = None
+        self._first_curvature_b: Tensor | None = None
         self._n_idle_steps = 0
         self._tolerance = 0.0
 
@@ -104,16 +104,26 @@ class NewtonCg:
         if self._look is None:
             self._look = self._evaluate()
             if self._first_value_b is None:
-                self._first_value_b, self._first_norm_b = self._look.value_b, self._look.norm(self._look.gradient_bq)
+                self._first_value_b, self._first_norm_b = self._look.value_b, self._look.norm_b
         return self._look
 
     def _evaluate(self) -> Look:
         self.n_passes += 1
         found = self._objective.derivatives(self.theta_bkp, Want.PRODUCTS)
         curvature_bk = self._objective.mean_curvature(found.weights)
-        diagonal_bq = (curvature_bk.unsqueeze(2) * self._square_p).flatten(1) + self._objective.l2_diagonal()
-        diagonal_bq = diagonal_bq.clamp(min=torch.finfo(torch.float64).tiny)
-        return Look(found.value_b, found.gradient_bkp.flatten(1), found.weights, diagonal_bq)
+        if self._first_curvature_b is None:
+            self._first_curvature_b = curvature_bk.mean(1)
+        gradient_bq = found.gradient_bkp.flatten(1)
+        norm_b = (gradient_bq * self._precondition(gradient_bq, curvature_bk)).sum(1).sqrt()
+        return Look(found.value_b, gradient_bq, found.weights, curvature_bk, norm_b)
+
+    @cached_property
+    def _preconditioner(self) -> Preconditioner:
+        assert self._first_curvature_b is not None  # noqa: S101  every caller has looked
+        return Preconditioner(self._objective, self._first_curvature_b)
+
+    def _precondition(self, residual_bq: Tensor, curvature_bk: Tensor) -> Tensor:
+        return self._preconditioner.solve(residual_bq.view(self.theta_bkp.shape), curvature_bk).flatten(1)
 
     def _floor(self) -> Tensor:
         assert self._first_value_b is not None  # noqa: S101  every caller has looked
@@ -138,7 +148,7 @@ class NewtonCg:
         backtrack(self.theta_bkp, solved.step_bq, before.value_b, slope_b, self._objective.rounding, evaluate, shorten)
         after = self._looked()
         is_lower_b = after.value_b < before.value_b - self._objective.rounding * before.value_b.abs()
-        is_flatter_b = after.norm(after.gradient_bq) < FLATTER * before.norm(before.gradient_bq)
+        is_flatter_b = after.norm_b < FLATTER * before.norm_b
         self._n_idle_steps = 0 if bool((is_lower_b | is_flatter_b).any()) else self._n_idle_steps + 1
         if self._n_idle_steps >= MAX_IDLE_STEPS:
             self.ending = Outcome.STALLED
@@ -151,7 +161,7 @@ class NewtonCg:
 
     def _conjugate_gradients(self, look: Look) -> Step:
         step_bq, residual_bq = torch.zeros_like(look.gradient_bq), -look.gradient_bq
-        scaled_bq = residual_bq / look.diagonal_bq
+        scaled_bq = self._precondition(residual_bq, look.curvature_bk)
         direction_bq, slope_b = scaled_bq.clone(), (residual_bq * scaled_bq).sum(1)
         norm_b = slope_b.sqrt()
         enough_b = self._enough(look, norm_b)
@@ -166,10 +176,10 @@ class NewtonCg:
             length_b1 = torch.where(curvature_b > 0, slope_b / curvature_b, 0.0).unsqueeze(1)
             step_bq.addcmul_(direction_bq, length_b1)
             residual_bq.addcmul_(curved_bq, length_b1, value=-1)
-            scaled_bq = residual_bq / look.diagonal_bq
+            scaled_bq = self._precondition(residual_bq, look.curvature_bk)
             last_b, slope_b = slope_b, (residual_bq * scaled_bq).sum(1)
             turn_b1 = torch.where(last_b > 0, slope_b / last_b, 0.0).unsqueeze(1)
-            direction_bq = scaled_bq.addcmul_(direction_bq, turn_b1)
+            direction_bq = torch.addcmul(scaled_bq, direction_bq, turn_b1)
         decrement_b = -(look.gradient_bq * step_bq).sum(1)
         return Step(step_bq, decrement_b.clamp(min=0).sqrt(), torch.where(norm_b > 0, slope_b.sqrt() / norm_b, 0.0))
 
@@ -187,7 +197,11 @@ class NewtonCg:
     # --- written down and taken up again
 
     def state(self) -> State:
-        pairs = {"first_value": self._first_value_b, "first_norm": self._first_norm_b}
+        pairs = {
+            "first_value": self._first_value_b,
+            "first_norm": self._first_norm_b,
+            "first_curvature": self._first_curvature_b,
+        }
         tensors = {name: tensor.clone() for name, tensor in pairs.items() if tensor is not None}
         n_passes = self.n_passes - (self._look is not None)  # the look is taken again
         return State(tensors, {"n_passes": n_passes, "n_idle_steps": self._n_idle_steps})
@@ -195,4 +209,6 @@ class NewtonCg:
     def load(self, state: State) -> None:
         self._look = self._solved = None
         self._first_value_b, self._first_norm_b = state.tensors.get("first_value"), state.tensors.get("first_norm")
+        self._first_curvature_b = state.tensors.get("first_curvature")
+        self.__dict__.pop("_preconditioner", None)
         self.n_passes, self._n_idle_steps = state.numbers["n_passes"], state.numbers["n_idle_steps"]
