@@ -8,7 +8,7 @@ so that a copy of this file beside the JSON is a whole model.
       "inputs": [
         {"column": name, "type": "number" | "boolean", "fill": number | null},
         {"column": name, "type": "text", "levels": [text, ...], "missing": level | null, "unseen": level | null,
-         "is_numeric": true where the levels spell numbers}],
+         "is_numeric": true where the levels spell numbers or booleans}],
       "offset": column | null,
       "features": [{"name": ..., "factors": [factor, ...], "coefficients": [number per output]}, ...],
       "intercepts": [number per output]
@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 FORMAT = "gradline.scorecard"
 VERSION = 1
+BOOLEANS = frozenset(("true", "false"))
 MAX_FAULTS = 20
 """A table that is wrong throughout is refused with this many examples."""
 
@@ -75,7 +76,11 @@ class TextInput(NamedTuple):
     missing: int | None
     unseen: int | None
     is_numeric: bool
-    """Whether a number is taken too, as the level that spells it."""
+    """Whether the levels spell numbers or booleans, which are then taken however they are spelled."""
+
+    @property
+    def is_boolean(self) -> bool:
+        return self.is_numeric and not BOOLEANS.isdisjoint(self.levels)
 
 
 class Table(NamedTuple):
@@ -302,7 +307,7 @@ def _read_codes(column: TextInput, values: Sequence[Any] | NDArray[Any], faults:
     code_of = {level: code for code, level in enumerate(column.levels)}
     listed = values.tolist() if isinstance(values, np.ndarray) else values
     if column.is_numeric:
-        listed = [_spelled(v) for v in listed]
+        listed = [spell(v) for v in listed]
     if not {str, type(None)}.issuperset(map(type, listed)):
         bad = [i for i, v in enumerate(listed) if not (v is None or isinstance(v, str))]
         faults += _faults(column.column, listed, bad, "must be text, or null where it is missing")
@@ -321,13 +326,34 @@ def _read_codes(column: TextInput, values: Sequence[Any] | NDArray[Any], faults:
     return code_n
 
 
-def _spelled(value: Any) -> Any:
-    """A number as uploads spell it where a spec reads its column as levels; anything else as it is."""
+def spell(value: Any) -> Any:
+    """The level that a number or boolean is, also one that came as text: 3 for 3.0 and "3.00"; else as it is."""
+    if isinstance(value, str):
+        value = _number_in(value)
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        value = int(value)
-    return str(value) if isinstance(value, int | float) else value
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        value = int(value) if value.is_integer() and abs(value) < 2**63 else repr(value)
+    return str(value) if isinstance(value, int) else value
+
+
+def _number_in(text: str) -> Any:
+    """What a text spells, where that is a number or a boolean."""
+    if text.lower() in BOOLEANS:
+        return text.lower()
+    if "_" in text:  # Python would read it as a number
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
 def _faults(column: str, values: Any, at: Sequence[int] | NDArray[Any], reason: str) -> list[RowFault]:

@@ -1,10 +1,17 @@
 """What training makes of rows, the saved model makes of them too: policies, interactions and offsets included."""
 
+import io
+import sqlite3
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
+from gradline.data import uploaded
+from gradline.export.checking import check_sql
+from gradline.export.sql import write_sql
 from gradline.scoring import RowsRefused, Scorecard
 from gradline.scoring_tables import encode_table, read_rows
 from gradline.storage import ArtifactStore
@@ -95,3 +102,73 @@ def test_a_model_that_refuses_unseen_levels_names_column_and_level(tmp_path):
     with pytest.raises(RowsRefused, match=r"rows\[1\].city") as refused:
         card.encode_rows([{"city": "Ulm"}, {"city": "Rom"}])
     assert [fault.value for fault in refused.value.faults] == ["Rom"]
+
+
+def levels_of_numbers(tmp_path: Any, n: int = 300) -> tuple[dict[str, Any], Scorecard, pa.Table]:
+    """A fit on numbers and booleans that are read as levels, in Parquet."""
+    generator = np.random.default_rng(0)
+    rates = np.where(np.arange(n) < n // 2, generator.choice([3.0, 1e16], n), generator.choice([1e-7, 2.5, 100.0], n))
+    rows = pa.table(
+        {
+            "rate": pa.array(rates, mask=generator.random(n) < 0.1),
+            "zone": pa.array(generator.choice([1, 2, 30], n)),
+            "flag": pa.array(generator.random(n) < 0.5, mask=generator.random(n) < 0.1),
+            "y": pa.array((generator.random(n) < np.where(rates > 2, 0.7, 0.3)).astype(int)),
+        }
+    )
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(rows, file)
+    attempt = MemoryAttempt()
+    attempt.store = ArtifactStore(f"file://{tmp_path}")
+    attempt.uploads[ID] = stored(attempt.store, file.getvalue(), "parquet")
+    data = {"source": "dataset", "dataset_id": ID, "target": "y"}
+    data |= {"types": dict.fromkeys(("rate", "zone", "flag"), "categorical")}
+    result, _ = train(attempt, data=data, preprocess={"missing": "indicator"}, penalty={"l2": 0.01})
+    return result, Scorecard.parse(attempt.files["model.json"]), rows
+
+
+def test_numbers_read_as_levels_are_taken_however_they_are_spelled(tmp_path, monkeypatch):
+    monkeypatch.setattr(uploaded, "BLOCK_BYTES", 1000)
+    result, card, rows = levels_of_numbers(tmp_path)
+    names = [c["feature"] for c in result["coefficients"]]
+    assert [n for n in names if n.startswith("rate")] == [
+        "rate=2.5", "rate=3", "rate=100", "rate=10000000000000000", "rate=(missing)"
+    ]  # fmt: skip
+    is_one_n = np.array(rows.column("y").to_pylist()) == 1
+    given = rows.drop_columns(["y"]).to_pylist()
+    spelled = [{k: None if v is None else f"{v:e}" if k == "rate" else str(v) for k, v in row.items()} for row in given]
+    for encoded in (encode_table(card, rows), card.encode_rows(given), card.encode_rows(spelled)):
+        p_n = card.respond(card.linear_predictor(encoded))[:, 1]
+        loss = -np.log(np.where(is_one_n, p_n, 1 - p_n)).mean()
+        assert loss == pytest.approx(result["metrics"]["train"]["log_loss"], rel=1e-9)
+
+
+def test_sql_over_numbers_read_as_levels_predicts_as_the_model(tmp_path):
+    _, card, rows = levels_of_numbers(tmp_path)
+    given = [*rows.drop_columns(["y"]).to_pylist(), {"rate": 7.25, "zone": 99, "flag": True}]
+    with sqlite3.connect(":memory:") as connection:
+        connection.execute('CREATE TABLE "rows" (rate REAL, zone INTEGER, flag BOOLEAN)')
+        connection.executemany('INSERT INTO "rows" VALUES (:rate, :zone, :flag)', given)
+        said = np.array([row[-2:] for row in connection.execute(write_sql(card)).fetchall()])
+    expected = card.respond(card.linear_predictor(card.encode_rows(given)))
+    np.testing.assert_allclose(said, expected, rtol=1e-12)
+    assert check_sql(card, write_sql(card)) < 1e-12
+
+
+def test_text_that_spells_our_own_levels_counts_as_them(tmp_path):
+    generator = np.random.default_rng(0)
+    levels = generator.choice(["(missing)", "(other)", "Ulm", "Bonn", ""], 300)
+    lines = ["city,y", *(f"{city},{int(generator.random() < 0.3 + 0.4 * (city == 'Ulm'))}" for city in levels)]
+    attempt = MemoryAttempt()
+    attempt.store = ArtifactStore(f"file://{tmp_path}")
+    attempt.uploads[ID] = stored(attempt.store, "\n".join(lines).encode())
+    data = {"source": "dataset", "dataset_id": ID, "target": "y"}
+    result, _ = train(attempt, data=data, preprocess={"missing": "indicator"}, penalty={"l2": 0.01})
+    card = Scorecard.parse(attempt.files["model.json"])
+    names = [c["feature"] for c in result["coefficients"]]
+    assert len(set(names)) == len(names)
+    table = read_rows("\n".join(lines).encode(), "csv")
+    p_n = card.respond(card.linear_predictor(encode_table(card, table)))[:, 1]
+    is_one_n = np.array([line.endswith("1") for line in lines[1:]])
+    loss = -np.log(np.where(is_one_n, p_n, 1 - p_n)).mean()
+    assert loss == pytest.approx(result["metrics"]["train"]["log_loss"], rel=1e-9)

@@ -47,16 +47,16 @@ class Gathering:
     def numbers(self, booleans: frozenset[str]) -> Numbers:
         return Numbers(self._names, self._memory, torch.from_numpy(self._shift_j), booleans)
 
-    def texts(self, order: Callable[[str], Callable[[str], Any]]) -> dict[str, TextColumn]:
-        """`order` gives a column's key by which its levels are sorted."""
-        return {name: self._text(name, order(name)) for name in self._codes}
+    def texts(self, order: Callable[[str], Callable[[str], Any]], spelled: frozenset[str]) -> dict[str, TextColumn]:
+        """`order` gives a column's key by which its levels are sorted; `spelled` columns were no text."""
+        return {name: self._text(name, order(name), name in spelled) for name in self._codes}
 
-    def _text(self, name: str, key: Callable[[str], Any]) -> TextColumn:
+    def _text(self, name: str, key: Callable[[str], Any], is_numeric: bool) -> TextColumn:
         found = self._levels[name]
         levels = sorted(found, key=key)
         position_l = np.full(len(levels) + 1, -1, np.int32)
         position_l[[found[level] for level in levels]] = np.arange(len(levels), dtype=np.int32)
-        return TextColumn(name, levels, torch.from_numpy(position_l[self._codes[name]]))
+        return TextColumn(name, levels, torch.from_numpy(position_l[self._codes[name]]), is_numeric)
 
 
 def as_numbers(column: pa.Array) -> NDArray[Any]:

@@ -115,7 +115,7 @@ def _learn_levels(column: TextColumn, share_n: Tensor, policy: Preprocess, warn:
         )
     levels = [column.levels[code] for code in sorted(by_weight[:n_kept])]
     has_missing = bool(weight_l[-1] > 0)
-    if has_missing and policy.missing != "most_frequent":
+    if has_missing and policy.missing != "most_frequent" and MISSING_LEVEL not in levels:
         levels.append(MISSING_LEVEL)
     if n_kept < len(seen) and OTHER_LEVEL not in levels:
         levels.append(OTHER_LEVEL)
@@ -123,7 +123,8 @@ def _learn_levels(column: TextColumn, share_n: Tensor, policy: Preprocess, warn:
         raise PermanentError(f"column {column.name!r} has no value in the training rows; leave it out", code="bad_data")
     unseen = OTHER_LEVEL if OTHER_LEVEL in levels else None if policy.unseen == "error" else levels[0]
     most_frequent = column.levels[by_weight[0]] if by_weight else levels[0]
-    return TextFeatures(column.name, levels, _missing_level(levels, policy, most_frequent, unseen), unseen)
+    missing = _missing_level(levels, policy, most_frequent, unseen)
+    return TextFeatures(column.name, levels, missing, unseen, column.is_numeric)
 
 
 def _missing_level(levels: list[str], policy: Preprocess, most_frequent: str, unseen: str | None) -> str | None:

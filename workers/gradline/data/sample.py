@@ -45,9 +45,11 @@ class TextColumn:
     """In the order in which features are made of them."""
     code_n: Tensor
     """Index of the level; -1 is missing."""
+    is_numeric: bool = False
+    """Whether the levels spell what were numbers or booleans."""
 
     def rows(self, index_r: Tensor) -> "TextColumn":
-        return TextColumn(self.name, self.levels, self.code_n[index_r])
+        return replace(self, code_n=self.code_n[index_r])
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from gradline.data.roles import roles_of
 from gradline.data.room import Room
 from gradline.data.sample import Roles, Sample
 from gradline.errors import InvalidInput, PermanentError
+from gradline.scoring import spell
 from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.storage import ArtifactStore
 from gradline.table_blocks import read_blocks
@@ -81,12 +82,13 @@ class Upload:
                     gathering.add(read, None if is_all else part_r[first:last] - start)
             start += block.num_rows
         booleans = frozenset(name for name in numbers if self._types[name] == "boolean")
+        spelled = frozenset(name for name in texts if self._types[name] != "text")
         return [
             Sample(
                 self._file.name,
                 self._features,
                 gathering.numbers(booleans),
-                gathering.texts(self._order),
+                gathering.texts(self._order, spelled),
                 roles.rows(r),
             )
             for gathering, r in zip(gatherings, parts, strict=True)
@@ -127,12 +129,12 @@ class Upload:
 
 
 def _spelled(column: pa.Array) -> pa.Array:
-    """Numbers as the names of levels: 3 rather than 3.0."""
+    """Numbers and booleans as the names of levels, as a model spells those that it is sent."""
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-        if pc.all(pc.equal(pc.floor(column), column)).as_py() is not False:
-            column = pc.cast(column, pa.int64())
-    return pc.cast(column, pa.string())
+    encoded = pc.dictionary_encode(column)
+    names = pa.array([spell(value) for value in encoded.dictionary.to_pylist()], pa.string())
+    return names.take(encoded.indices)
 
 
 def _parsed(column: pa.Array, name: str, start: int) -> pa.Array:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.scoring import Encoded, RowsRefused, Scorecard
+from gradline.scoring import BOOLEANS, Encoded, RowsRefused, Scorecard, TextInput
 
 TOLERANCE = 1e-9
 """Absolute, of probabilities; relative, of other predictions."""
@@ -42,13 +42,21 @@ def rows_to_check(card: Scorecard) -> list[dict[str, Any]]:
     """Rows of the training data, and what the model takes of the odd ones."""
     rows: list[dict[str, Any]] = card.document["examples"]["rows"]
     first = rows[0]
-    texts = {i.column for i in card.texts}
+    unseen = {i.column: _unseen(i) for i in card.texts}
     offset = set() if card.offset is None else {card.offset.column}
     odd = [
         {name: value if name in offset else None for name, value in first.items()},
-        {name: UNSEEN if name in texts else value for name, value in first.items()},
+        {name: unseen.get(name, value) for name, value in first.items()},
     ]
     return rows + [row for row in odd if _is_taken(card, row)]
+
+
+def _unseen(text: TextInput) -> str:
+    """A level that training has not seen, of the column's own kind, if there is one."""
+    if not text.is_numeric:
+        return UNSEEN
+    others = BOOLEANS if text.is_boolean else map(str, range(len(text.levels) + 1))
+    return next((level for level in others if level not in text.levels), text.levels[0])
 
 
 def _is_taken(card: Scorecard, row: dict[str, Any]) -> bool:
@@ -66,12 +74,20 @@ def check_sql(card: Scorecard, text: str) -> float:
     names = ", ".join('"' + c["column"].replace('"', '""') + '"' for c in columns)
     with sqlite3.connect(":memory:") as connection:
         connection.execute(f'CREATE TABLE "rows" ({names})')
-        values = [tuple(row[c["column"]] for c in columns) for row in rows]
+        values = [tuple(_stored(card, c["column"], row[c["column"]]) for c in columns) for row in rows]
         connection.executemany(f'INSERT INTO "rows" VALUES ({", ".join("?" * len(columns))})', values)  # noqa: S608
         answers = connection.execute(text).fetchall()
     n_classes = len(card.document["classes"] or [])
     said = np.array([row[-n_classes:] if n_classes else row[-1] for row in answers], dtype=float)
     return _compare("model.sql", said, _expected(card, card.encode_rows(rows)), TOLERANCE)
+
+
+def _stored(card: Scorecard, column: str, value: Any) -> Any:
+    """A number rather than the level that spells it, where the column holds numbers."""
+    text = next((i for i in card.texts if i.column == column), None)
+    if text is None or value is None or not text.is_numeric:
+        return value
+    return value == "true" if text.is_boolean else float(value)
 
 
 def check_onnx(card: Scorecard, data: bytes) -> float:

@@ -9,7 +9,7 @@ import math
 from itertools import product
 from typing import Any
 
-from gradline.scoring import NumberInput, Scorecard, Table, TextInput
+from gradline.scoring import BOOLEANS, NumberInput, Scorecard, Table, TextInput
 
 TABLE = '"rows"'
 """What to replace by the table's own name."""
@@ -77,11 +77,11 @@ def _table_term(card: Scorecard, table: Table, atoms: list[str], k: int) -> str:
 def _is_level(text: TextInput, code: int) -> str:
     """Whether a row counts as the level: by its own text, or as what stands in for a missing or unseen one."""
     column = _text(text)
-    tests = [f"{column} = {_quoted(text.levels[code])}"]
+    tests = [f"{column} = {value}" for value in _values(text, text.levels[code : code + 1])]
     if code == text.missing:
         tests.append(f"{column} IS NULL")
     if code == text.unseen:
-        tests.append(f"{column} NOT IN ({', '.join(map(_quoted, text.levels))})")
+        tests.append(_is_unseen(text))
     return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
 
 
@@ -91,7 +91,7 @@ def _refusal(text: TextInput) -> str:
     if text.missing is None:
         refused.append(f"{column} IS NULL")
     if text.unseen is None:
-        refused.append(f"{column} NOT IN ({', '.join(map(_quoted, text.levels))})")
+        refused.append(_is_unseen(text))
     return f"CASE WHEN {' OR '.join(refused)} THEN NULL ELSE 0.0 END"
 
 
@@ -131,9 +131,26 @@ def _number(column: NumberInput) -> str:
     return number if column.fill is None else f"COALESCE({number}, {_literal(column.fill)})"
 
 
+def _is_unseen(text: TextInput) -> str:
+    seen = _values(text, text.levels)
+    return f"{_text(text)} NOT IN ({', '.join(seen)})" if seen else f"{_text(text)} IS NOT NULL"
+
+
 def _text(column: TextInput) -> str:
+    """The column as what its levels are: text, or numbers, which booleans are turned into."""
     name = _name(column.column)
-    return f"CAST({name} AS VARCHAR)" if column.is_numeric else name
+    if not column.is_boolean:
+        return name
+    return f"CASE WHEN {name} IS NULL THEN NULL WHEN {name} THEN 1 ELSE 0 END"
+
+
+def _values(column: TextInput, levels: list[str]) -> list[str]:
+    """Levels as the column holds them; what gathers others, or missing values, stands in brackets and is no number."""
+    if not column.is_numeric:
+        return [_quoted(level) for level in levels]
+    if column.is_boolean:
+        return [str(int(level == "true")) for level in levels if level in BOOLEANS]
+    return [level if level.lstrip("-").isdigit() else _literal(float(level)) for level in levels if level[0] != "("]
 
 
 def _name(name: str) -> str:

@@ -31,8 +31,9 @@ REQUIREMENTS = {"mlflow": "mlflow-skinny", "numpy": "numpy", "pandas": "pandas"}
 """What a process that loads the model needs, each with the distribution here that tells the version: a relay may have
 the small MLflow only, which a whole one always includes at the same version."""
 _any_type: Any = AnyType  # it carries no types of its own
-TYPES: dict[str, Any] = {"number": "double", "boolean": _any_type(), "text": "string"}
-"""Not `boolean`: where MLflow reads JSON for such a column it takes null for false, without a word."""
+TYPES: dict[str, Any] = {"number": "double", "boolean": _any_type(), "text": "string", "levels": _any_type()}
+"""Not `boolean`: where MLflow reads JSON for such a column it takes null for false, without a word. `levels` are those
+that spell numbers, and may be sent as numbers."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,11 @@ def _save(scorecard: bytes, path: Path, mlflow_model: Model) -> None:
 def _inputs(card: Scorecard) -> Schema:
     """Every column; those where a value may be missing are optional, which is how MLflow lets null pass."""
     columns: list[ColSpec | TensorSpec] = [
-        ColSpec(TYPES[i["type"]], i["column"], required=(i["missing"] if i["type"] == "text" else i["fill"]) is None)
+        ColSpec(
+            TYPES["levels" if i.get("is_numeric") else i["type"]],
+            i["column"],
+            required=(i["missing"] if i["type"] == "text" else i["fill"]) is None,
+        )
         for i in card.document["inputs"]
     ]
     if card.offset is not None:
