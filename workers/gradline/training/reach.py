@@ -7,6 +7,7 @@ For gaussian it is 0, because the curvature of a row does not depend on its line
 Shapes: b members, n rows, r rows of a chunk, k outputs, p columns, q = k * p.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -36,21 +37,25 @@ class Reach:
     def bound(self, factor: Factor, decrement_b: Tensor, stretch_b: Tensor) -> Tensor:
         """The Newton bound, `stretch_b` being how much longer a step may be in the factor's norm than in that of the
         Hessian. From the cheapest reach that tells it within a factor of two."""
-        if factor is not self._factor:
-            self._factor, self._known = factor, {}
         decrement_b = decrement_b * stretch_b
-        for name in ("by_largest", "by_columns") + (("by_rows",) if self.rows_are_cheap else ()):
-            if name not in self._known:
-                self._known[name] = getattr(self, name)(factor)
-            bound_b = newton_bound(decrement_b, self._known[name] * stretch_b)
+        looks = (self.by_largest, self.by_columns, self.by_rows)
+        for look in looks if self.rows_are_cheap else looks[:2]:
+            bound_b = newton_bound(decrement_b, self._once(look, factor) * stretch_b)
             if not bool((bound_b > decrement_b.square()).any()):
                 break
         return bound_b
 
+    def _once(self, look: Callable[[Factor], Tensor], factor: Factor) -> Tensor:
+        if factor is not self._factor:
+            self._factor, self._known = factor, {}
+        if look.__name__ not in self._known:
+            self._known[look.__name__] = look(factor)
+        return self._known[look.__name__]
+
     @property
     def rows_are_cheap(self) -> bool:
         problem = self._problem
-        return not problem.is_sparse and problem.n * (problem.k * problem.p) ** 2 <= MAX_EXACT_COST
+        return not problem.is_sparse and problem.n * problem.k * problem.p**2 <= MAX_EXACT_COST
 
     @cached_property
     def _highest_p(self) -> Tensor:
@@ -73,44 +78,46 @@ class Reach:
     def _by_entries(self, factor: Factor, highest_p: Tensor) -> Tensor:
         if self._problem.family == Family.GAUSSIAN:
             return torch.zeros_like(factor.scale_bq[:, 0])
-        return self._range(torch.linalg.vector_norm(self._moves(factor).abs() @ highest_p, dim=1).amax(1))
+        return self._range(torch.linalg.vector_norm(self._once(self._moves, factor).abs() @ highest_p, dim=1).amax(1))
 
     def by_rows(self, factor: Factor) -> Tensor:
-        """reach_b itself; costs as much as the Hessian. From float32 with what that may have rounded off, if little.
+        """reach_b itself; costs k p^2 for each row. From float32 with what that may have rounded off, if little.
 
-        Products of p terms, of rounded R and x_n, and the length of q of them are off by at most gamma ||R| |x_n||,
-        gamma = (p + q + 5) eps (Higham 2002, section 3.1), and by what is too small for float32.
+        Products of p terms, of rounded R and x_n, and the length of p of them are off by at most gamma ||R| |x_n||,
+        gamma = (2 p + 5) eps (Higham 2002, section 3.1), and by what is too small for float32.
         """
         if self._problem.family == Family.GAUSSIAN:
             return torch.zeros_like(factor.scale_bq[:, 0])
-        moves_bqkp, single = self._moves(factor), torch.finfo(torch.float32)
-        rounded_b = self._longest(moves_bqkp.float())
-        q = factor.scale_bq.shape[1]
-        slack_b = (self._problem.p + q + 5) * single.eps * self.by_columns(factor)
-        slack_b += single.tiny * q * q * (self._highest_p.sum() + moves_bqkp.abs().amax())
+        moves_bpkp, p, single = self._once(self._moves, factor), self._problem.p, torch.finfo(torch.float32)
+        rounded_b = self._longest(moves_bpkp.float())
+        slack_b = (2 * p + 5) * single.eps * self._once(self.by_columns, factor)
+        slack_b += single.tiny * p * p * (self._highest_p.sum() + moves_bpkp.abs().amax())
         if bool((rounded_b.isfinite() & (slack_b <= ROUNDED_SHARE * rounded_b)).all()):
             return rounded_b + slack_b
-        return self._longest(moves_bqkp)
+        return self._longest(moves_bpkp)
 
-    def _longest(self, moves_bqkp: Tensor) -> Tensor:
+    def _longest(self, moves_bpkp: Tensor) -> Tensor:
         """The largest move of any row, computed in the dtype of the moves."""
-        b, q, k, _ = moves_bqkp.shape
-        reach_b = moves_bqkp.new_zeros(b)
-        n_rows = max(1, CHUNK_ENTRIES // q)
+        b, p, k, _ = moves_bpkp.shape
+        reach_b = moves_bpkp.new_zeros(b)
+        n_rows = max(1, CHUNK_ENTRIES // p)
         for start in range(0, self._problem.n, n_rows):
-            x_rp = self._problem.products.block(start, start + n_rows).to(moves_bqkp.dtype)
+            x_rp = self._problem.products.block(start, start + n_rows).to(moves_bpkp.dtype)
             for member in range(b):
                 for output in range(k):
-                    move_rq = x_rp @ moves_bqkp[member, :, output].T
-                    length = torch.linalg.vector_norm(move_rq, dim=1).amax()
+                    move_rp = x_rp @ moves_bpkp[member, :, output].T
+                    length = torch.linalg.vector_norm(move_rp, dim=1).amax()
                     reach_b[member] = torch.maximum(reach_b[member], length)
         return self._range(reach_b.double())
 
     def _moves(self, factor: Factor) -> Tensor:
-        """R (e_i - 1 / k) as [b, q, k, p]."""
+        """R (e_i - 1 / k) as [b, p, k, p]: of its q rows, the triangle that gives the same lengths (QR)."""
         k, p = self._problem.k, self._problem.p
         moves_bqkp = factor.inverse_root().view(-1, k * p, k, p)
-        return moves_bqkp if k == 1 else moves_bqkp - moves_bqkp.mean(2, keepdim=True)
+        if k == 1:
+            return moves_bqkp
+        centred_bkqp = (moves_bqkp - moves_bqkp.mean(2, keepdim=True)).transpose(1, 2)
+        return torch.linalg.qr(centred_bkqp, mode="r").R.transpose(1, 2)
 
     def _range(self, reach_b: Tensor) -> Tensor:
         return reach_b if self._problem.k == 1 else 2 * reach_b
