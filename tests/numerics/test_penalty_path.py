@@ -1,5 +1,7 @@
 """The regularisation path: held-out losses and choices, against scikit-learn's own paths over the same folds."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from gradline.data.sample import Roles
 from gradline.data.split import assign_folds
 from gradline.specs.logistic_regression import Split
-from tests.numerics.attempts import train
+from gradline.worker.kinds.logistic_regression import drawings
+from tests.numerics.attempts import regression_spec, train
 
 DIABETES = {"source": "builtin", "name": "diabetes"}
 CANCER = {"source": "builtin", "name": "breast_cancer"}
@@ -66,6 +69,41 @@ def test_the_chosen_fit_is_the_fit_of_the_chosen_penalty():
     assert result["path"]["folds"] == result["cross_validation"]["folds"] == 3
     chosen = result["path"]["points"][result["path"]["chosen"]]
     assert result["cross_validation"]["metrics"]["log_loss"]["mean"] == pytest.approx(chosen["loss"], rel=1e-6)
+
+
+def test_the_coefficients_along_the_path_lie_beside_its_plot():
+    fields = {"data": CANCER, "penalty": {"path": {"n_values": 10}}, "stop": TIGHT}
+    result, attempt = train(**fields)
+    numbers = json.loads(attempt.files["path.json"])
+    assert {"path.png"} <= set(drawings(regression_spec(**fields), result))
+    assert [point["strength"] for point in result["path"]["points"]] == numbers["strengths"]
+    chosen, deviation = result["path"]["chosen"], dict(zip(*deviations(), strict=True))
+    estimates = {c["feature"]: c["estimate"] * deviation[c["feature"]] for c in result["coefficients"]}
+    lines = {line["feature"]: line["coefficients"] for line in numbers["lines"]}
+    assert {name: line[chosen] for name, line in lines.items()} == pytest.approx(estimates, rel=1e-4, abs=1e-4)
+    ends = [abs(line["coefficients"][-1]) for line in numbers["lines"]]
+    assert ends == sorted(ends, reverse=True)
+
+
+def deviations() -> tuple[list[str], list[float]]:
+    table = load_breast_cancer()
+    return list(table.feature_names), list(table.data.std(0))
+
+
+def test_of_more_coefficients_than_are_kept_those_of_some_strengths_are(monkeypatch):
+    monkeypatch.setattr("gradline.worker.kinds.regression_path.MAX_KEPT", 150)
+    monkeypatch.setattr("gradline.worker.kinds.regression_path.MAX_LINES", 4)
+    result, attempt = train(data=CANCER, penalty={"path": {"n_values": 10, "smallest": 0.01}})
+    numbers, strengths = json.loads(attempt.files["path.json"]), [p["strength"] for p in result["path"]["points"]]
+    assert numbers["strengths"] == [*strengths[::2], strengths[-1]]
+    assert [len(line["coefficients"]) for line in numbers["lines"]] == [6] * 4
+
+
+def test_a_path_that_ends_before_its_best_point_says_so():
+    _, attempt = train(data=CANCER, penalty={"path": {"n_values": 4, "smallest": 0.5}})
+    assert "penalty.path.smallest" in attempt.warnings["path_too_short"]
+    _, attempt = train(data=CANCER, penalty={"path": {"n_values": 10}})
+    assert "path_too_short" not in attempt.warnings
 
 
 def test_without_a_path_there_is_none():

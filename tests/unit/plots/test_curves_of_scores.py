@@ -90,6 +90,34 @@ NUMBERS = {
     "coefficients": COEFFICIENTS,
     "residuals": {"train": {"predicted": [1.0, 2.0, 3.0], "residual": [0.1, -0.3, 0.0]}},
 }
+PATH = {
+    "path": {
+        "points": [
+            {
+                "strength": 0.1 / 2**i,
+                "loss": None if i == 0 else 0.5 + 0.01 * (i - 8) ** 2,
+                "std_error": 0.02,
+                "n_nonzero": i,
+            }
+            for i in range(12)
+        ],
+        "best": 8,
+        "one_standard_error": 7,
+        "choose": "best",
+        "folds": 5,
+        "n_features": 30,
+        "n_coefficients": 300,
+        "strengths": [0.1, 0.01, 0.1 / 2**11],
+        "lines": [
+            {
+                "feature": f"x{j}",
+                "class": "a very long name of a class",
+                "coefficients": [0.0, j / 2, None if j == 3 else j],
+            }
+            for j in range(20)
+        ],
+    },
+}
 CURVE_PLOTS = ["roc.png", "precision_recall.png", "calibration.png", "gains.png", "coefficients.png"]
 
 
@@ -99,8 +127,9 @@ CURVE_PLOTS = ["roc.png", "precision_recall.png", "calibration.png", "gains.png"
         (TWO, [*CURVE_PLOTS, "thresholds.png", CURVES]),
         (MANY, [*CURVE_PLOTS, "regions.png", CURVES]),
         (NUMBERS, ["coefficients.png", "residuals.png"]),
+        (PATH, ["path.png"]),
     ],
-    ids=["two classes", "many classes", "numbers"],
+    ids=["two classes", "many classes", "numbers", "path"],
 )
 def test_every_plot_is_drawn_the_same_each_time(numbers: dict[str, Any], names: list[str]) -> None:
     data = plot_data(**numbers)

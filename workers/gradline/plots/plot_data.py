@@ -51,6 +51,45 @@ class Plane:
 
 
 @dataclass(frozen=True)
+class PathLine:
+    """One coefficient along the path."""
+
+    label: str
+    coefficient_t: Array
+
+
+@dataclass(frozen=True)
+class Path:
+    """The regularisation path: s strengths with their held-out losses, t of them with coefficients."""
+
+    points: list[dict[str, Any]]
+    """As in the job's result."""
+    choices: dict[str, int]
+    """Indices of the points `best` and `one_standard_error`."""
+    choose: str
+    n_folds: int
+    n_features: int
+    n_lines: int
+    """Coefficients that there are; of many only the largest have a line."""
+    strength_t: Array
+    lines: list[PathLine]
+    """The largest at the weakest penalty first."""
+
+    @classmethod
+    def parse(cls, raw: dict[str, Any]) -> "Path":
+        return cls(
+            points=raw["points"],
+            choices={name: int(raw[name]) for name in ("best", "one_standard_error")},
+            choose=str(raw["choose"]),
+            n_folds=int(raw["folds"]),
+            n_features=int(raw["n_features"]),
+            n_lines=int(raw["n_coefficients"]),
+            strength_t=np.asarray(raw["strengths"], float),
+            lines=[PathLine(_line_label(line), np.asarray(line["coefficients"], float)) for line in raw["lines"]],
+        )
+
+
+@dataclass(frozen=True)
 class PlotData:
     """The numbers behind every plot of a job."""
 
@@ -75,6 +114,8 @@ class PlotData:
     threshold: float
     plane: Plane | None
     """Where there are two features and several classes: the linear predictors of the classes over them."""
+    path: Path | None
+    """Where cross-validation chose the penalty."""
 
     @classmethod
     def parse(cls, text: bytes) -> "PlotData":
@@ -96,6 +137,7 @@ class PlotData:
             coefficients=raw.get("coefficients") or [],
             threshold=float(raw.get("threshold") or 0.5),
             plane=Plane.parse(raw["plane"]) if raw.get("plane") else None,
+            path=Path.parse(raw["path"]) if raw.get("path") else None,
         )
 
     def class_label(self, index: int) -> str:
@@ -106,6 +148,10 @@ class PlotData:
         if name == str(index):
             return f"class {name} ({role})" if role else f"class {name}"
         return f"{name} (class {index}, {role})" if role else name
+
+
+def _line_label(line: dict[str, Any]) -> str:
+    return str(line["feature"]) + (f" ({line['class']})" if "class" in line else "")
 
 
 def _points(points: dict[str, Any]) -> tuple[Array, NDArray[np.int64]]:

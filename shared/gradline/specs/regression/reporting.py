@@ -21,6 +21,7 @@ PlotName = Literal[
     "coefficients",
     "residuals",
     "regions",
+    "path",
     "gradient_norm",
 ]
 
@@ -32,13 +33,13 @@ class Report(Spec):
     plots: list[PlotName] = Field([name for name in get_args(PlotName) if name != "gradient_norm"])
     """`boundary` and `animation` need two features and two classes, `regions` two features and more classes,
     `thresholds` two classes, `residuals` a target of numbers, and all but `loss` and `coefficients` of the others
-    classes; elsewhere they are left out. The numbers of the curves are in `curves.json`. `gradient_norm` costs a pass
+    classes, `path` a `penalty.path`; elsewhere they are left out. The numbers of the curves are in `curves.json`, those
+    of the path in `path.json`. `gradient_norm` costs a pass
     over the rows at each report, and is drawn only where it is asked for."""
     exports: list[ExportName] | None = None
     """Formats, besides the scorecard, that the model is written in once the job has ended, each checked on rows of the
     data: `sql`, `onnx`, and `pt2` for torch.export, which takes seconds. None: sql and onnx, but none where `plots` is
     empty."""
-
     @property
     def chosen_exports(self) -> list[ExportName]:
         if self.exports is not None:

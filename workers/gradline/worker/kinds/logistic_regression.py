@@ -1,5 +1,6 @@
 """Runs a `logistic-regression` job: loops over the fit, reports, saves, and says what came out."""
 
+import json
 import time
 from typing import Any
 
@@ -70,7 +71,7 @@ class _RegressionAttempt:
         job_stream = torch.Generator().manual_seed(spec.seed)
         sources = Sources(job_stream, ctx.get_dataset, ctx.store, room)
         self._prepared = prepare(spec, sources, dtype_of(spec), device, ctx.warn)
-        self._spec, self._path = choose_penalty(spec, self._prepared, ctx.raise_if_stopped)
+        self._spec, self._path, self._path_lines = choose_penalty(spec, self._prepared, ctx.raise_if_stopped)
         self._fit, self._objective, self._validation, self._choice = make_fit(self._spec, self._prepared, job_stream)
         self._history = History(self._report_names(), 3 if artifacts.has_boundary(self._prepared) else 0)
         self._point_stride = point_stride(spec.stop.max_steps, spec.report_every)
@@ -243,6 +244,12 @@ class _RegressionAttempt:
                 "the classes can be separated without error, so without a penalty the log loss has no minimum and the "
                 "coefficients only say where the fit stopped; set penalty.l2 above 0 for ones that mean something",
             )
+        if self._path is not None and self._path["best"] == len(self._path["points"]) - 1:
+            self._ctx.warn(
+                "path_too_short",
+                "the held-out loss is lowest at the weakest penalty of the path: a lower penalty.path.smallest may "
+                "find a better one",
+            )
         first, last = self._history.columns["loss"][0], self._history.columns["loss"][-1]
         if outcome == Outcome.DIVERGED:
             self._ctx.warn("diverged", results.ADVICE[outcome])
@@ -259,5 +266,8 @@ class _RegressionAttempt:
             save("model.json", model, "application/json", "model")
         save("metrics.parquet", artifacts.curve_parquet(self._history), "application/vnd.apache.parquet", "curve")
         if self._spec.report.plots:
-            data = artifacts.plot_data(evaluation, self._history, result)
+            path = self._path and self._path | {"n_features": result["n_features"], **self._path_lines}
+            data = artifacts.plot_data(evaluation, self._history, result, path)
             save("plot_data.json", data, "application/json", "table")
+            if path is not None and "path" in self._spec.report.plots:
+                save("path.json", json.dumps(path).encode(), "application/json", "table")

@@ -43,6 +43,7 @@ def plot_files(asked: Sequence[str], result: dict[str, Any], frame_steps: Sequen
         "coefficients": is_finite,
         "residuals": n_classes == 0 and is_finite,
         "regions": n_classes > 2 and result["n_features"] == 2 and is_finite,
+        "path": result["path"] is not None,
     }
     drawn = [name for name in asked if needs.get(name, True)]
     boundary = [f"boundary/step-{step:06d}.png" for step in frame_steps] if "boundary" in drawn else []
@@ -51,7 +52,7 @@ def plot_files(asked: Sequence[str], result: dict[str, Any], frame_steps: Sequen
     return boundary + animation + files + (["curves.json"] if set(drawn) & CURVES_OF else [])
 
 
-def plot_data(evaluation: Evaluation, history: History, result: dict[str, Any]) -> bytes:
+def plot_data(evaluation: Evaluation, history: History, result: dict[str, Any], path: dict[str, Any] | None) -> bytes:
     """All that the plots need, so that they can be drawn later and without torch."""
     prepared = evaluation.prepared
     data = {
@@ -67,6 +68,7 @@ def plot_data(evaluation: Evaluation, history: History, result: dict[str, Any]) 
         "residuals": evaluation.residuals(),
         "coefficients": result["coefficients"],
         "plane": _plane(evaluation),
+        "path": path,
         "outcome": result["outcome"],
         "title": prepared.title,
     }

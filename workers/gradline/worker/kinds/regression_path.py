@@ -23,39 +23,52 @@ from gradline.worker.kinds.regression_fit import make_fold_fit
 LEAST_RATIO = 1e-3
 """Below this share of l1 no strength makes every coefficient 0; the largest strength is that of this share."""
 
+MAX_LINES = 100
+"""More coefficients than this hide each other in a plot."""
+MAX_KEPT = 1 << 25
+"""Coefficients that are kept until it is known which are largest: 128 MiB; of more, those of every n-th strength."""
+
 
 class Chosen(NamedTuple):
     spec: LogisticRegressionSpec
     """With the penalty that was chosen."""
     report: dict[str, Any] | None
     """The path, for the result; None where none was asked for."""
+    lines: dict[str, Any]
+    """Coefficients along it, for its plot."""
 
 
 def choose_penalty(spec: LogisticRegressionSpec, prepared: Prepared, raise_if_stopped: Callable[[], None]) -> Chosen:
     """The spec as it is where it asks for no path."""
     path, fold_n = spec.penalty.path, prepared.fold_n
     if path is None:
-        return Chosen(spec, None)
+        return Chosen(spec, None, {})
     assert fold_n is not None  # noqa: S101  a path has folds
     train, fold_n = prepared.train, fold_n.to(prepared.train.y_nk.device)
     problem = replace(train, weight_nb=_member_weights(train, fold_n))
     held_out = [prepared.judged.rows(torch.nonzero(fold_n == f).squeeze(1)) for f in range(int(fold_n.max()) + 1)]
     strengths = _strengths(spec, path, train)
-    theta_bkp, losses, n_nonzero = None, [], []
-    for strength in strengths:
+    theta_bkp, losses, n_nonzero, kept = None, [], [], {}
+    every = -(-len(strengths) * train.k * train.d // MAX_KEPT)
+    for s, strength in enumerate(strengths):
         fit = make_fold_fit(_with_strength(spec, path, strength), problem, len(held_out) + 1, theta_bkp)
         for _step in fit:
             raise_if_stopped()
         theta_bkp = fit.theta_bkp
         losses.append(_losses(held_out, theta_bkp))
-        n_nonzero.append(int((theta_bkp[-1, :, : train.d] != 0).any(0).sum()))
+        w_kd = theta_bkp[-1, :, : train.d]
+        n_nonzero.append(int((w_kd != 0).any(0).sum()))
+        if s % every == 0 or s == len(strengths) - 1:
+            kept[strength] = w_kd.float().cpu()
     mean_s, error_s = _spread(torch.stack(losses))
-    best, chosen = _choice(mean_s, error_s, path)
+    best, one_standard_error = _choices(mean_s, error_s)
+    chosen = best if path.choose == "best" else one_standard_error
     report = {
         "l1_ratio": path.l1_ratio,
         "choose": path.choose,
         "folds": len(held_out),
         "best": best,
+        "one_standard_error": one_standard_error,
         "chosen": chosen,
         "strength": strengths[chosen],
         "points": [
@@ -63,7 +76,7 @@ def choose_penalty(spec: LogisticRegressionSpec, prepared: Prepared, raise_if_st
             for s, mean, error, n in zip(strengths, mean_s.tolist(), error_s.tolist(), n_nonzero, strict=True)
         ],
     }
-    return Chosen(_with_strength(spec, path, strengths[chosen]), report)
+    return Chosen(_with_strength(spec, path, strengths[chosen]), report, _lines(kept, prepared))
 
 
 def _member_weights(train: Problem, fold_n: Tensor) -> Tensor:
@@ -113,10 +126,28 @@ def _spread(loss_sb: Tensor) -> tuple[Tensor, Tensor]:
     return loss_sb.mean(1), loss_sb.std(1) / math.sqrt(loss_sb.shape[1])
 
 
-def _choice(mean_s: Tensor, error_s: Tensor, path: PenaltyPath) -> tuple[int, int]:
-    """Indices of the best strength and of the one chosen."""
+def _choices(mean_s: Tensor, error_s: Tensor) -> tuple[int, int]:
+    """Indices of the best strength, and of the strongest within one standard error of it."""
     best = int(mean_s.nan_to_num(nan=math.inf).argmin())
-    if path.choose == "best":
-        return best, best
     near = torch.nonzero(mean_s <= mean_s[best] + error_s[best])
-    return best, int(near[0])
+    return best, int(near[0]) if len(near) else best
+
+
+def _lines(kept: dict[float, Tensor], prepared: Prepared) -> dict[str, Any]:
+    """The coefficients that are largest anywhere on the path, those of the weakest penalty first."""
+    w_tq = torch.stack(list(kept.values())).flatten(1)
+    largest_q = w_tq.abs().nan_to_num().amax(0)
+    shown = largest_q.topk(min(MAX_LINES, len(largest_q))).indices
+    shown = shown[w_tq[-1, shown].abs().argsort(descending=True, stable=True)]
+    names, d = prepared.preprocessing.feature_names, prepared.train.d
+    return {
+        "scale": "training",
+        "n_coefficients": len(largest_q),
+        "strengths": list(kept),
+        "lines": [
+            {"feature": names[q % d]}
+            | ({} if prepared.train.k == 1 else {"class": (prepared.classes or [])[q // d]})
+            | {"coefficients": [finite(w) for w in w_tq[:, q].tolist()]}
+            for q in shown.tolist()
+        ],
+    }
