@@ -1,9 +1,16 @@
 """What of a job arrives in MLflow."""
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import mlflow.pyfunc
 import pandas as pd
@@ -15,6 +22,7 @@ from gradline.scoring import Scorecard
 from gradline.status import JobStatus
 from gradline.worker.drawing import draw_pending
 from tests.integration.relay.bench import MODEL, PLOTS, STEPS, Bench
+from tests.waiting import wait_until
 
 
 def test_metrics_are_those_of_the_rows_one_by_one(bench: Bench) -> None:
@@ -111,14 +119,80 @@ def test_the_model_loads_without_pickle_and_predicts_raw_rows_as_the_api_does(
     with pytest.raises(Exception, match="height"):
         loaded.predict(pd.DataFrame(rows).drop(columns="height"))
     fields = {f["name"]: (f["type"], f["required"]) for f in loaded.metadata.signature.inputs.to_dict()}
-    assert fields["age"] == ("double", False)
-    assert fields["height"] == ("double", True)
+    assert fields["age"] == ("any", False)
+    assert fields["height"] == ("any", True)
     assert fields["smoker"] == ("any", False)
     assert fields["city"] == ("string", False)
     assert loaded.input_example["city"].tolist()[0] == "Ulm"
     (output,) = bench.mlflow_run(job).outputs.model_outputs
     assert (output.model_id, output.step) == (model.model_id, STEPS[-1])
     assert {metric.key: metric.value for metric in model.metrics}["train.log_loss"] == 0.049277
+
+
+def test_whole_numbers_are_taken_however_pandas_keeps_them(bench: Bench) -> None:
+    job = bench.finished_job()
+    bench.carry_all(bench.relay(), job)
+    (model,) = bench.models(bench.mlflow_run(job))
+    mlflow.set_tracking_uri(bench.mlflow_url)
+    loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
+    whole = pd.DataFrame({"age": [30, 50], "height": [2, 1], "smoker": [True, False], "city": ["Ulm", "Bonn"]})
+    expected = loaded.predict(whole.astype({"age": float, "height": float}))
+    for kind in ("int64", "int32", "uint8", "Int64", object):
+        assert loaded.predict(whole.astype({"age": kind, "height": kind})).equals(expected)
+    gap = pd.DataFrame({"age": pd.array([30, None], "Int64"), "height": [2, 1], "smoker": [True, None], "city": "Ulm"})
+    as_float = gap.assign(age=[30.0, float("nan")])
+    assert loaded.predict(gap).equals(loaded.predict(as_float))
+
+
+def test_a_model_is_the_next_version_under_the_name_of_its_spec_and_served_by_it(bench: Bench) -> None:
+    name = f"churn {uuid4().hex}"
+    jobs = [bench.finished_job(spec={"report": {"register_as": name}}) for _ in range(2)]
+    for job in jobs:
+        bench.carry_all(bench.relay(), job)
+    versions = {int(v.version): v for v in bench.client.search_model_versions(f"name = '{name}'")}
+    assert {number: v.run_id for number, v in versions.items()} == {
+        number: bench.mlflow_run(job).info.run_id for number, job in enumerate(jobs, 1)
+    }
+    mlflow.set_tracking_uri(bench.mlflow_url)
+    rows = MODEL["examples"]["rows"]
+    said = mlflow.pyfunc.load_model(f"models:/{name}/2").predict(pd.DataFrame(rows))
+    with served(f"models:/{name}/2", bench.mlflow_url) as url:
+        body = json.dumps({"dataframe_records": rows}).encode()
+        request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert json.load(answer)["predictions"] == said.to_dict("records")
+
+
+@contextmanager
+def served(model_uri: str, tracking_uri: str) -> Iterator[str]:
+    """`mlflow models serve` as anybody would call it, in this environment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).parent / "mlflow"), "models", "serve", "--env-manager", "local"]
+    process = subprocess.Popen(
+        [*command, "--model-uri", model_uri, "--port", str(port)],
+        env=os.environ | {"MLFLOW_TRACKING_URI": tracking_uri, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: process.poll() is not None or answers(f"{url}/ping"), 120, "the model is served")
+        assert process.poll() is None
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def test_the_model_is_served_by_mlflow_from_its_files_alone(bench: Bench, tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from gradline.db.records import Artifact
 from gradline.relay.tracking import Tracking
 from gradline.status import JobStatus
+from tests.factories import NOTES_SPEC
 from tests.integration.relay.bench import STEPS, Bench, result
 from tests.integration.relay.mlflow_server import Gate
 from tests.waiting import wait_until
@@ -37,12 +39,13 @@ class DyingTracking(Tracking):
 
 
 CALLS = """create_experiment create_run log_dataset log end_run upload
-create_logged_model log_model_artifacts log_outputs log_of_model"""
+create_logged_model log_model_artifacts log_outputs log_of_model create_registered_model create_model_version"""
 
 
 @pytest.mark.parametrize("last_call", CALLS.split())
 def test_a_relay_that_dies_after_any_call_leaves_no_second_copy(bench: Bench, last_call: str) -> None:
-    job = bench.finished_job()
+    name = f"model {uuid4().hex}"
+    job = bench.finished_job(spec=NOTES_SPEC | {"report": {"register_as": name}})
     dying = bench.relay("dying", tracking=DyingTracking(bench.mlflow_url, last_call))
     with pytest.raises(Killed):
         dying.round()
@@ -57,6 +60,8 @@ def test_a_relay_that_dies_after_any_call_leaves_no_second_copy(bench: Bench, la
     (model,) = bench.models(run)
     assert model.status == "READY"
     assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    (version,) = bench.client.search_model_versions(f"name = '{name}'")
+    assert (int(version.version), version.source) == (1, f"models:/{model.model_id}")
     assert run.info.status == "FINISHED"
 
 

@@ -33,6 +33,8 @@ def parsed(**spec: Any) -> LogisticRegressionSpec:
         ({"preprocess": {"interactions": [["a", "b"], ["b", "a"]]}}, "spec.preprocess", "twice"),
         ({"preprocess": {"interactions": [["a"]]}}, "spec.preprocess.interactions[0]", "at least 2 items"),
         ({"penalty": {"l1": 1.0, "path": {}}}, "spec.penalty", "`path` chooses the penalty"),
+        ({"report": {"register_as": "team/churn"}}, "spec.report.register_as", "letters, digits, blanks and _ . -"),
+        ({"report": {"register_as": "churn.."}}, "spec.report.register_as", "ending with no dot or blank"),
     ],
 )
 def test_a_refused_field_is_named_as_the_caller_spells_it(spec: dict[str, Any], field: str, reason: str) -> None:

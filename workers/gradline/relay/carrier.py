@@ -169,6 +169,8 @@ class Carrier:
         home = model.Home(experiment_id, run_id, content.run_name(job), content.parameters(job), step)
         model_id = model.log_model(self._tracking.client, self._artifacts.get(scorecard.sha256), home)
         self._tracking.log_of_model(run_id, model_id, points, content.dataset_input(job, self._dataset_of(job)))
+        if name := content.registered_name(job):
+            model.register(self._tracking.client, name, model_id, home)
 
     def _hold(self, job: Job) -> None:
         """Between two steps: stop if asked, and keep the lease."""

@@ -77,6 +77,12 @@ def experiment_name(job: Job) -> str:
     return job.experiment or job.kind
 
 
+def registered_name(job: Job) -> str | None:
+    """Of the model in MLflow's registry, where the spec asks for a place there."""
+    name = (job.spec.get("report") or {}).get("register_as")
+    return None if name is None else str(name)
+
+
 def parameters(job: Job) -> dict[str, str]:
     """Where the spec departs from the kind's defaults, and what is always compared, flattened to dotted names.
 

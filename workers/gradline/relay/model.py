@@ -17,6 +17,7 @@ import mlflow.pyfunc
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
@@ -31,8 +32,9 @@ REQUIREMENTS = {"mlflow": "mlflow-skinny", "numpy": "numpy", "pandas": "pandas"}
 """What a process that loads the model needs, each with the distribution here that tells the version: a relay may have
 the small MLflow only, which a whole one always includes at the same version."""
 _any_type: Any = AnyType  # it carries no types of its own
-TYPES: dict[str, Any] = {"number": "double", "boolean": _any_type(), "text": "string", "levels": _any_type()}
-"""Not `boolean`: where MLflow reads JSON for such a column it takes null for false, without a word. `levels` are those
+TYPES: dict[str, Any] = {"number": _any_type(), "boolean": _any_type(), "text": "string", "levels": _any_type()}
+"""Not `double`: MLflow refuses whole numbers of 64 bits for such a column, which is how pandas keeps a column of them.
+Not `boolean`: where MLflow reads JSON for such a column it takes null for false, without a word. `levels` are those
 that spell numbers, and may be sent as numbers."""
 
 
@@ -59,6 +61,18 @@ def log_model(client: MlflowClient, scorecard: bytes, home: Home) -> str:
         _name_as_output(client, home, model_id)
         client.finalize_logged_model(model_id, LoggedModelStatus.READY)
     return model_id
+
+
+def register(client: MlflowClient, name: str, model_id: str, home: Home) -> None:
+    """Make the run's model a version of the registered model of this name, once however often this is called."""
+    of_run = f"name = '{name}' and run_id = '{home.run_id}'"
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    if not client.search_model_versions(of_run, max_results=1):
+        client.create_model_version(name, f"models:/{model_id}", home.run_id, model_id=model_id, await_creation_for=0)
 
 
 def _find_or_create(client: MlflowClient, home: Home) -> LoggedModel:
@@ -112,7 +126,7 @@ def _inputs(card: Scorecard) -> Schema:
         for i in card.document["inputs"]
     ]
     if card.offset is not None:
-        columns.append(ColSpec("double", card.offset.column))
+        columns.append(ColSpec(TYPES["number"], card.offset.column))
     return Schema(columns)
 
 
@@ -122,4 +136,6 @@ def _outputs(answers: pd.DataFrame) -> Schema:
 
 
 def _metadata(card: Scorecard) -> dict[str, Any]:
-    return {name: card.document[name] for name in ("format", "version", "family", "target", "classes", "threshold")}
+    told = ("format", "version", "family", "target", "classes", "threshold")
+    types = {i["column"]: i["type"] for i in card.document["inputs"]}
+    return {name: card.document[name] for name in told} | {"column_types": types}

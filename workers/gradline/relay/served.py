@@ -43,4 +43,4 @@ class ServedModel:
 def _as_sent(column: "pd.Series[Any]") -> list[Any]:
     """Plain values, None where one is missing, whatever pandas made of it."""
     values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
-    return values
+    return [value.item() if isinstance(value, np.generic) else value for value in values]

@@ -1,10 +1,10 @@
 """What a running fit tells and keeps."""
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from gradline.specs.base import Spec
+from gradline.specs.base import Spec, Spelled
 
 ExportName = Literal["sql", "onnx", "pt2"]
 PlotName = Literal[
@@ -24,6 +24,14 @@ PlotName = Literal[
     "path",
     "gradient_norm",
 ]
+RegisteredName = Annotated[
+    str,
+    Spelled(
+        r"^[A-Za-z0-9_]([A-Za-z0-9_. -]{0,198}[A-Za-z0-9_-])?$",
+        "must be 1 to 200 letters, digits, blanks and _ . -, beginning with a letter, a digit or _ and ending with no "
+        "dot or blank",
+    ),
+]
 
 
 class Report(Spec):
@@ -34,12 +42,15 @@ class Report(Spec):
     """`boundary` and `animation` need two features and two classes, `regions` two features and more classes,
     `thresholds` two classes, `residuals` a target of numbers, and all but `loss` and `coefficients` of the others
     classes, `path` a `penalty.path`; elsewhere they are left out. The numbers of the curves are in `curves.json`, those
-    of the path in `path.json`. `gradient_norm` costs a pass
-    over the rows at each report, and is drawn only where it is asked for."""
+    of the path in `path.json`. `gradient_norm` costs a pass over the rows at each report, and is drawn only where it is
+    asked for."""
     exports: list[ExportName] | None = None
     """Formats, besides the scorecard, that the model is written in once the job has ended, each checked on rows of the
     data: `sql`, `onnx`, and `pt2` for torch.export, which takes seconds. None: sql and onnx, but none where `plots` is
     empty."""
+    register_as: RegisteredName | None = None
+    """Name in MLflow's model registry under which the relay makes the model of a finished job the next version."""
+
     @property
     def chosen_exports(self) -> list[ExportName]:
         if self.exports is not None:
