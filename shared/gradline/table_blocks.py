@@ -4,8 +4,10 @@ The file was read to its end when it was uploaded, so its columns and their type
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet
 
 from gradline.csv_tables import typed_blocks
 from gradline.parquet_tables import parquet_blocks
@@ -32,3 +34,11 @@ def read_blocks(
         yield from typed_blocks(source, {name: _ARROW[type_] for name, type_ in types.items()})
     except (pa.ArrowException, KeyError) as error:
         raise fault(f"this is no csv file that can be read: {error}") from error
+
+
+def single_columns(path: str | Path, format: Format) -> frozenset[str]:  # noqa: A002  the API's word
+    """Those whose numbers the file itself holds in single precision."""
+    if format == "csv":
+        return frozenset()
+    schema = pyarrow.parquet.read_schema(path)
+    return frozenset(field.name for field in schema if field.type == pa.float32())

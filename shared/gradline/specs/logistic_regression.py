@@ -79,7 +79,8 @@ class LogisticRegressionSpec(Spec):
     checkpoint: Checkpoint = Checkpoint()
     seed: Seed = 0
     dtype: Literal["float32", "float64"] | None = None
-    """None: float32 for sgd, adam and adamw (what torch trains in by default), float64 for the others."""
+    """None: float32 for sgd, adam and adamw (what torch trains in by default), float64 for the others; but float32 for
+    two classes and 100,000 rows or more without weights, where that holds all features of the file exactly."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property

@@ -88,7 +88,8 @@ def fit_preprocessing(
     shift_d = _shift_d(pieces, is_sparse=is_sparse)
     centre_d, scale_d = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.float64)
     if standardize:
-        mean_d, deviation_d = moments(x_np, len(names), shares(sample))
+        found = moments(x_np, len(names), shares(sample))
+        mean_d, deviation_d = (value_d.to(x_np.dtype).double() for value_d in found)  # what is done is what is told
         scale_d = torch.where(deviation_d == 0, 1.0, deviation_d)
         centre_d = mean_d + shift_d if has_intercept and not is_sparse else centre_d
         scale_in_place(x_np, centre_d - shift_d, scale_d)

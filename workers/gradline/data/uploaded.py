@@ -21,7 +21,8 @@ from gradline.errors import InvalidInput, PermanentError
 from gradline.scoring import spell
 from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.storage import ArtifactStore
-from gradline.table_blocks import read_blocks
+from gradline.table_blocks import read_blocks, single_columns
+from gradline.tables import Column
 
 BLOCK_BYTES = 8 << 20
 
@@ -57,6 +58,15 @@ class Upload:
     def roles(self) -> Roles:
         names = list(self._data.roles.values())
         return roles_of(pa.Table.from_batches(self._blocks(names)), self._data, self._family)
+
+    def fits_float32(self) -> bool:
+        """Whether float32 holds every feature exactly as the file has it."""
+        numbers = {n for n in self._features if not self._is_text(n)}
+        if not numbers.isdisjoint(self._data.types):
+            return False
+        whole = {c["name"] for c in self._file.columns if c["type"] == "boolean" or _is_exact(c)}
+        path = self._store.local_path(self._file.sha256)
+        return numbers <= whole or (path is not None and numbers <= whole | single_columns(path, self._file.format))
 
     def samples(
         self, roles: Roles, parts: list[torch.Tensor], room: Room, dtype: torch.dtype, *, is_shifted: bool
@@ -135,6 +145,11 @@ def _spelled(column: pa.Array) -> pa.Array:
     encoded = pc.dictionary_encode(column)
     names = pa.array([spell(value) for value in encoded.dictionary.to_pylist()], pa.string())
     return names.take(encoded.indices)
+
+
+def _is_exact(column: Column) -> bool:
+    """Whole numbers that float32 can count to."""
+    return bool(column["type"] == "integer" and max(-column["min"], column["max"]) <= 2**24)
 
 
 def _parsed(column: pa.Array, name: str, start: int) -> pa.Array:

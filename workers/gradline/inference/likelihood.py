@@ -24,6 +24,7 @@ from gradline.training.loss import Want, make_loss
 
 _MAX_PAIRED_COLUMNS = 64
 _MANY_ROWS = 100_000
+_MANY_COLUMNS = 16
 
 
 class Evaluation(NamedTuple):
@@ -111,10 +112,25 @@ class Likelihood:
             information.add(block.x_rp, self.curvature(block) * block.weight_rb[:, :, None, None])
         return Evaluation(value_b, gradient_mp.view(b, self.q), information.matrix())
 
+    def gradient(self, theta_bq: Tensor) -> Tensor:
+        """dV alone, in float64 whatever the features."""
+        gradient_mp = theta_bq.new_zeros(len(theta_bq) * self.f, self.p)
+        for block in self.blocks(theta_bq):
+            weighted_rbf = block.residual_rbf * block.weight_rb.unsqueeze(2)
+            gradient_mp += weighted_rbf.flatten(1).T @ block.x_rp
+        return gradient_mp.view(len(theta_bq), self.q)
+
     @property
     def suits_training(self) -> bool:
-        """Training's pass is in float64 too, or there are so many rows that no standard error feels the rounding."""
-        return self.problem.y_nk.dtype == torch.float64 or self.problem.n >= _MANY_ROWS
+        """Training's pass is in float64 too; or it saves much, and sums so few rows at once in float32 that standard
+        errors keep six digits."""
+        is_wide = self.p >= _MANY_COLUMNS
+        return self.problem.y_nk.dtype == torch.float64 or (self.problem.n >= _MANY_ROWS and is_wide)
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether training's pass is used although it is in float32."""
+        return self.suits_training and self.problem.y_nk.dtype != torch.float64
 
     def _evaluate_as_training(self, theta_1q: Tensor) -> Evaluation:
         loss = make_loss(self.problem, 1)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from gradline.specs.logistic_regression import LogisticRegressionSpec
-from gradline.training import Certificate, Family, Fit, Objective, Outcome, Problem, certify, linear_predictor
+from gradline.training import Certificate, Family, Fit, Newton, Objective, Outcome, Problem, certify, linear_predictor
 from gradline.training.bounds import Gap
+from gradline.training.factor import Factor
 from gradline.worker.kinds.history import finite
 
 
@@ -26,6 +27,15 @@ class Ending(NamedTuple):
 def gap_at_end(fit: Fit) -> Gap | None:
     """To be asked before the parameters are touched."""
     return fit.solver.gap() if bool(fit.theta_bkp.isfinite().all()) else None
+
+
+def factor_at_end(fit: Fit) -> Factor | None:
+    """Of a Hessian at or near the parameters, where the solver has one that is regular."""
+    solver = fit.solver
+    if not isinstance(solver, Newton) or not bool(fit.theta_bkp.isfinite().all()):
+        return None
+    factor = solver.look().factor
+    return None if bool(factor.is_singular_b.any()) else factor
 
 
 def certificate_of(

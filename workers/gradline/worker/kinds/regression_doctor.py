@@ -20,6 +20,7 @@ from gradline.inference.recession import Unsolved
 from gradline.inference.separation import examine_separation, have_maximum
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.training import Family, Objective, Outcome, Problem
+from gradline.training.factor import Factor
 from gradline.worker.context import AttemptContext
 from gradline.worker.kinds.regression_findings import ADVICE, collinearity_block, own_scale, separation_block
 
@@ -74,9 +75,13 @@ def examine(
     objective: Objective,
     theta_bkp: Tensor,
     outcome: Outcome,
+    factor: Factor | None,
     ctx: AttemptContext,
 ) -> Examination:
-    """Raises PermanentError where classes can be separated and the spec says that this is an error."""
+    """`factor`: of a regular Hessian near theta, where the solver has one.
+
+    Raises PermanentError where classes can be separated and the spec says that this is an error.
+    """
     is_ended = outcome in ENDED and not spec.is_first_order
     untouched = Examination(theta_bkp, objective, outcome, None, None, is_ended, None, None, None, None, None)
     if reason := _why_not(spec, prepared.train, theta_bkp, outcome):
@@ -87,7 +92,7 @@ def examine(
     if is_penalised(objective):
         likelihood = Likelihood(prepared.train)
         return untouched._replace(likelihood=likelihood, withheld=PENALISED, collinearity=collinearity)
-    examined = _polish(spec, untouched, prepared.train)._replace(collinearity=collinearity)
+    examined = _polish(spec, untouched, prepared.train, factor)._replace(collinearity=collinearity)
     return _diagnose(spec, prepared, examined, ctx)
 
 
@@ -117,7 +122,7 @@ def _why_not(spec: LogisticRegressionSpec, problem: Problem, theta_bkp: Tensor, 
 # --- at the optimum
 
 
-def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem) -> Examination:
+def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, factor: Factor | None) -> Examination:
     likelihood = Likelihood(problem)
     theta_1q = free_parameters(problem, fit.theta_bkp[0]).unsqueeze(0)
     if spec.is_first_order or fit.outcome not in ENDED:
@@ -126,14 +131,27 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem) ->
         if decrement <= AT_OPTIMUM:
             return fit._replace(likelihood=likelihood, evaluation=here, is_minimum=True)
         return fit._replace(likelihood=likelihood, is_minimum=False, withheld=_too_far(decrement))
-    cost = problem.n * likelihood.q**2
+    is_small = problem.n * likelihood.q**2 <= SMALL_COST
+    led_to_1q = None
+    if factor is not None and not is_small and problem.k == 1:  # a pass for the gradient saves one for a Hessian
+        led_to_1q = theta_1q = theta_1q - factor.solve(likelihood.gradient(theta_1q)) / likelihood.n_weighed
     unit = _unit(likelihood, likelihood.evaluate(theta_1q)) if problem.family == Family.GAUSSIAN else 1.0
-    least = minimise(likelihood, theta_1q, unit=unit, tolerance=1e-15 if cost <= SMALL_COST else 1e-6, max_steps=6)
+    least = minimise(likelihood, theta_1q, unit=unit, tolerance=1e-15 if is_small else 1e-6, max_steps=6)
     if not bool(least.is_converged_b):
         decrement = float(newton_step(least.evaluation)[1]) / unit
         if decrement > AT_OPTIMUM:
             return fit._replace(likelihood=likelihood, is_minimum=False, withheld=_too_far(decrement))
+    if likelihood.is_rounded:
+        least = least._replace(theta_bq=_unrounded(likelihood, led_to_1q, least))
     return _at(fit, problem, likelihood, least)
+
+
+def _unrounded(likelihood: Likelihood, led_to_1q: Tensor | None, least: Minimum) -> Tensor:
+    """The minimum by a gradient in float64, where training's own pass is in float32; it may have led here already."""
+    if led_to_1q is not None and torch.equal(least.theta_bq, led_to_1q + least.step_bq):
+        return led_to_1q
+    gradient_1q = likelihood.gradient(least.theta_bq)
+    return least.theta_bq + newton_step(least.evaluation._replace(gradient_bq=gradient_1q))[0]
 
 
 def _at(fit: Examination, problem: Problem, likelihood: Likelihood, least: Minimum) -> Examination:

@@ -1,0 +1,85 @@
+"""Many rows: features that float32 holds exactly stay in it, and the estimates are those of float64."""
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from gradline.storage import ArtifactStore
+from tests.numerics.attempts import MemoryAttempt, train
+from tests.unit.data.uploads import ID, stored
+
+N = 120_000
+
+
+def table(type_name: str = "float32", n: int = N, n_more: int = 0) -> pa.Table:
+    generator = torch.Generator().manual_seed(1)
+    x_n3 = torch.randn(n, 3, generator=generator) * torch.tensor([1.0, 30.0, 0.01]) + torch.tensor([0.0, 1000.0, 5.0])
+    z_n = x_n3[:, 0] - 0.02 * (x_n3[:, 1] - 1000) + 50 * (x_n3[:, 2] - 5) - 0.5
+    y_n = torch.rand(n, generator=generator) < torch.sigmoid(z_n)
+    columns: dict[str, Any] = {name: pa.array(x_n3[:, j].numpy()).cast(type_name) for j, name in enumerate("abc")}
+    columns |= {f"more {j}": torch.randn(n, generator=generator).exp().numpy() for j in range(n_more)}
+    return pa.table(
+        columns | {"k": pa.array(range(n), pa.int64()), "level": ["u", "v", "w"] * (n // 3), "y": y_n.numpy()}
+    )
+
+
+def parquet(rows: pa.Table) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(rows, file)
+    return file.getvalue()
+
+
+def fitted(tmp_path: Any, file: bytes, format: str = "parquet", **spec: Any) -> dict[str, Any]:  # noqa: A002
+    attempt = MemoryAttempt()
+    attempt.store = ArtifactStore(f"file://{tmp_path}")
+    attempt.uploads[ID] = stored(attempt.store, file, format)
+    source = {"source": "dataset", "dataset_id": ID, "target": "y"} | spec.pop("data", {})
+    return train(attempt, data=source, report={"plots": []}, **spec)[0]
+
+
+@pytest.mark.parametrize("n_more", [0, 10, 22])
+def test_estimates_in_float32_are_those_in_float64(tmp_path: Any, n_more: int):
+    data = parquet(table(n_more=n_more))
+    single, double = fitted(tmp_path, data), fitted(tmp_path, data, dtype="float64")
+    assert (single["dtype"], double["dtype"]) == ("float32", "float64")
+    pairs = zip(
+        single["coefficients"] + single["intercepts"], double["coefficients"] + double["intercepts"], strict=True
+    )
+    for one, two in pairs:
+        assert abs(one["estimate"] - two["estimate"]) < 1e-5 * two["std_error"], one
+        assert one["std_error"] == pytest.approx(two["std_error"], rel=1e-6), one
+    assert single["metrics"]["train"]["log_loss"] == pytest.approx(double["metrics"]["train"]["log_loss"], rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"dtype": "float64"},
+        {"solver": {"name": "lbfgs"}},
+        {"penalty": {"l1": 0.01}},
+        {"data": {"weights": "k"}},
+        {"model": {"class_weights": "balanced"}},
+    ],
+    ids=str,
+)
+def test_what_float32_is_not_tested_for_is_fitted_in_float64(tmp_path: Any, spec: dict[str, Any]):
+    assert fitted(tmp_path, parquet(table()), **spec)["dtype"] == "float64"
+
+
+def test_columns_that_float32_would_round_are_fitted_in_float64(tmp_path: Any):
+    assert fitted(tmp_path, parquet(table("float64")))["dtype"] == "float64"
+    beyond = table().set_column(3, "k", pa.array(range(2**24 - N + 2, 2**24 + 2)))
+    assert fitted(tmp_path, parquet(beyond))["dtype"] == "float64"
+
+
+def test_few_rows_are_fitted_in_float64(tmp_path: Any):
+    assert fitted(tmp_path, parquet(table(n=300)))["dtype"] == "float64"
+
+
+def test_whole_numbers_of_a_csv_are_fitted_in_float32(tmp_path: Any):
+    rows = "".join(f"{i % 17},{(i * 7) % 11},{int((i * i) % 23 > i % 17)}\n" for i in range(N))
+    assert fitted(tmp_path, f"a,b,y\n{rows}".encode(), "csv")["dtype"] == "float32"
