@@ -57,9 +57,8 @@ class Problem:
     @cached_property
     def products(self) -> Products:
         """x theta and r' x; of sparse features the transpose is made once and kept."""
-        if self.is_sparse:
-            return SparseProducts(self.x_np)
-        return ImpliedOnes(self.x_np) if self.implies_ones else DenseProducts(self.x_np)
+        features = SparseProducts(self.x_np) if self.is_sparse else DenseProducts(self.x_np)
+        return ImpliedOnes(features) if self.implies_ones else features
 
     @cached_property
     def radius(self) -> float:

@@ -104,29 +104,30 @@ class DenseProducts(Products):
 
 
 class ImpliedOnes(Products):
-    """Dense features as the caller has them; the column of ones is only thought of, so that nothing is copied."""
+    """Features as the caller has them; the column of ones is only thought of, so that nothing is copied."""
 
-    def __init__(self, x_nd: Tensor) -> None:
-        self._x_nd = x_nd
-        self._features = DenseProducts(x_nd)
+    def __init__(self, features: Products) -> None:
+        self._features = features
 
     def predict(self, theta_pm: Tensor, out_nm: Tensor) -> None:
-        torch.addmm(theta_pm[-1:], self._x_nd, theta_pm[:-1], out=out_nm)
+        self._features.predict(theta_pm[:-1], out_nm)
+        out_nm.add_(theta_pm[-1:])
 
     def collect(self, r_nm: Tensor, out_mp: Tensor) -> None:
-        torch.mm(r_nm.T, self._x_nd, out=out_mp[:, :-1])
+        self._features.collect(r_nm, out_mp[:, :-1])
         out_mp[:, -1] = r_nm.sum(0)
 
     def gram(self, c_n1: Tensor) -> Tensor:
-        d = self._x_nd.shape[1]
-        gram_pp = c_n1.new_empty(d + 1, d + 1, dtype=torch.float64)
-        gram_pp[:d, :d] = self._features.gram(c_n1)
-        gram_pp[d, :d] = gram_pp[:d, d] = (c_n1.T @ self._x_nd)[0]
+        gram_dd = self._features.gram(c_n1)
+        d = len(gram_dd)
+        gram_pp, edge_1d = gram_dd.new_empty(d + 1, d + 1), c_n1.new_empty(1, d)
+        self._features.collect(c_n1, edge_1d)
+        gram_pp[:d, :d], gram_pp[d, :d], gram_pp[:d, d] = gram_dd, edge_1d[0], edge_1d[0]
         gram_pp[d, d] = c_n1.sum(dtype=torch.float64)
         return gram_pp
 
     def block(self, start: int, stop: int) -> Tensor:
-        return with_ones(self._x_nd[start:stop])
+        return with_ones(self._features.block(start, stop))
 
     def radius(self) -> float:
         return math.hypot(self._features.radius(), 1.0)
@@ -214,9 +215,17 @@ def _squared(x_np: Tensor) -> Tensor:
 
 def transposed(x_np: Tensor) -> Tensor:
     """The transpose of a CSR matrix as CSR."""
-    csc = x_np.to_sparse_csc()
-    shape = (x_np.shape[1], x_np.shape[0])
-    return torch.sparse_csr_tensor(csc.ccol_indices(), csc.row_indices(), csc.values(), shape, check_invariants=False)
+    parts = (x_np.crow_indices(), x_np.col_indices(), x_np.values())
+    if x_np.device.type == "cpu":
+        from scipy import sparse  # noqa: PLC0415  few fits need it, and it takes a twentieth of torch's time
+
+        crow, column, values = (part.numpy() for part in parts)
+        csc = sparse.csr_matrix((values, column, crow), x_np.shape).tocsc()
+        parts = (torch.from_numpy(csc.indptr), torch.from_numpy(csc.indices), torch.from_numpy(csc.data))
+    else:
+        by_column = x_np.to_sparse_csc()
+        parts = (by_column.ccol_indices(), by_column.row_indices(), by_column.values())
+    return torch.sparse_csr_tensor(*parts, (x_np.shape[1], x_np.shape[0]), check_invariants=False)
 
 
 def with_ones(x_nd: Tensor) -> Tensor:
