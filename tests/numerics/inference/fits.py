@@ -34,7 +34,7 @@ class Fitted(NamedTuple):
         variance = dispersion(self.likelihood, float(self.minimum.evaluation.value_b), len(self.theta_q))
         covariance_qq = inverse.inverse_qq * variance
         if kind != "hessian":
-            covariance_qq = robust_covariance(self.likelihood, self.theta_q, inverse.inverse_qq, kind)
+            covariance_qq = robust_covariance(self.likelihood, self.theta_q, inverse, kind)
         is_gaussian = self.problem.family == Family.GAUSSIAN
         df = self.likelihood.n_weighed - len(self.theta_q) if is_gaussian else None
         a_mq = (contrast_functionals if is_contrast else functionals)(self.problem, self.own_pp)

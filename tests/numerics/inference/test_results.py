@@ -123,6 +123,40 @@ def test_least_squares_tell_students_t_and_the_variance_explained(run, family):
     assert result["separation"] is None
 
 
+@pytest.mark.parametrize("std_errors", ["auto", "hc1", "hc3"])
+@pytest.mark.parametrize("n_columns", [9, 15])
+@pytest.mark.parametrize("penalty", [{}, {"l2": 0.1}])
+def test_as_many_coefficients_as_rows_leave_no_standard_errors(run, std_errors, n_columns, penalty):
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(10, n_columns))).rename(columns="x{}".format)
+    table["y"] = np.arange(10.0) ** 2
+    asked = {"inference": {"std_errors": std_errors}, "penalty": penalty}
+    result, _ = run(table, model={"family": "gaussian"}, **asked)
+    assert result["inference"]["withheld"] is not None
+    assert "std_error" not in result["coefficients"][0]
+    if not penalty:
+        assert "as many coefficients as there are rows" in result["inference"]["withheld"]
+        assert result["inference"]["r_squared"] == pytest.approx(1)
+
+
+def test_hc3_is_withheld_where_a_row_alone_determines_a_coefficient(run):
+    table = crowd()
+    table.loc[5, "city"] = "Rom"
+    table["y"] = table.age + np.random.default_rng(0).normal(size=len(table))
+    for kind, is_defined in (("hc1", True), ("hc3", False)):
+        result, _ = run(table, model={"family": "gaussian"}, inference={"std_errors": kind})
+        assert (result["inference"]["withheld"] is None) == is_defined, result["inference"]["withheld"]
+
+
+def test_hc1_counts_the_coefficients_that_the_rows_determine(run):
+    table = crowd()
+    table["y"] = table.age + np.random.default_rng(0).normal(size=len(table))
+    table["months"] = 12 * table.age
+    features = {"features": ["age", "months", "fare"]}
+    result, _ = run(table, features, model={"family": "gaussian"}, inference={"std_errors": "hc1"})
+    theirs = sm.OLS(table.y, sm.add_constant(table[["age", "fare"]])).fit(cov_type="HC1")
+    assert entries(result)["fare"]["std_error"] == pytest.approx(theirs.bse.fare, rel=1e-9)
+
+
 def test_steps_of_sgd_are_not_taken_for_an_optimum(run):
     table = crowd()
     sgd = {"name": "sgd", "learning_rate": 0.1}

@@ -21,6 +21,10 @@ _SINGULAR = 1e-13
 """Eigenvalue of the information with a unit diagonal below which a direction counts as undetermined."""
 
 
+_NOTHING_LEFT = 1e-10
+"""What leverage leaves of 1 in a row that alone determines a coefficient, but for rounding."""
+
+
 class Inverse(NamedTuple):
     """A generalised inverse, and what it cannot say."""
 
@@ -52,12 +56,16 @@ def inverse_of(information_qq: Tensor) -> Inverse:
 
 
 def robust_covariance(
-    likelihood: Likelihood, theta_q: Tensor, inverse_qq: Tensor, kind: str, *, are_frequencies: bool = True
+    likelihood: Likelihood, theta_q: Tensor, inverse: Inverse, kind: str, *, are_frequencies: bool = True
 ) -> Tensor:
-    """`kind` is one of ROBUST. Without `are_frequencies` a weight is one of the row's score, not a count of rows."""
+    """`kind` is one of ROBUST. Without `are_frequencies` a weight is one of the row's score, not a count of rows.
+
+    NaN where hc2 or hc3 meet a row of leverage 1, whose residual is 0 whatever its target is.
+    """
     if kind == "hc2" and likelihood.f > 1:
         raise ValueError("hc2 is not defined for more than two classes: hc3 is")
     f, p, power = likelihood.f, likelihood.p, 1 if are_frequencies else 2
+    inverse_qq, n_determined = inverse.inverse_qq, likelihood.q - inverse.null_qz.shape[1]
     meat = inverse_qq.new_zeros(f, p, f, p)
     for block in likelihood.blocks(theta_q.unsqueeze(0)):
         residual_rf = block.residual_rbf[:, 0]
@@ -72,7 +80,7 @@ def robust_covariance(
                 meat[i, :, j, :] += (block.x_rp * share_r1).T @ block.x_rp
     covariance_qq = inverse_qq @ meat.view(f * p, f * p) @ inverse_qq
     n = likelihood.n_weighed if are_frequencies else likelihood.problem.n
-    return covariance_qq * (n / (n - likelihood.q)) if kind == "hc1" else covariance_qq
+    return covariance_qq * (n / (n - n_determined)) if kind == "hc1" else covariance_qq
 
 
 def leverages(x_rp: Tensor, inverse_qq: Tensor, f: int) -> Tensor:
@@ -88,9 +96,11 @@ def leverages(x_rp: Tensor, inverse_qq: Tensor, f: int) -> Tensor:
 
 def _without_leverage(residual_rf: Tensor, leverage_rff: Tensor, *, is_root: bool) -> Tensor:
     left_rff = torch.eye(residual_rf.shape[1], dtype=torch.float64, device=residual_rf.device) - leverage_rff
-    if is_root:
-        return residual_rf / left_rff[:, 0].sqrt()
-    return torch.linalg.solve(left_rff, residual_rf.unsqueeze(2)).squeeze(2)
+    if len(left_rff[0]) == 1:
+        left_r1 = torch.where(left_rff[:, 0] > _NOTHING_LEFT, left_rff[:, 0], torch.nan)
+        return residual_rf / (left_r1.sqrt() if is_root else left_r1)
+    solved_rf1, fault_r = torch.linalg.solve_ex(left_rff, residual_rf.unsqueeze(2))
+    return torch.where(fault_r.unsqueeze(1) > 0, torch.nan, solved_rf1.squeeze(2))
 
 
 def dispersion(likelihood: Likelihood, value: float, n_determined: int) -> float:

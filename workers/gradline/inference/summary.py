@@ -137,9 +137,9 @@ def _least_squares(value: float, null_value: float, n: float, n_null: int, n_det
     unexplained = _divided(value, null_value)
     f_statistic = _divided(_divided(null_value - value, df_model), _divided(value, df_residual))
     return LeastSquares(
-        sigma=math.sqrt(_divided(2 * value, df_residual)),
+        sigma=math.sqrt(_divided(2 * value, max(df_residual, 0.0))),
         r_squared=1 - unexplained,
-        adjusted_r_squared=1 - unexplained * _divided(n - n_null, df_residual),
+        adjusted_r_squared=1 - unexplained * _divided(n - n_null, max(df_residual, 0.0)),
         f_statistic=f_statistic,
         f_p_value=f_tail(f_statistic, df_model, df_residual),
     )

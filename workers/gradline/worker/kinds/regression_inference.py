@@ -24,6 +24,14 @@ from gradline.worker.kinds.regression_findings import own_scale
 CLASS_WEIGHTED = (
     "class weights make rows count other than they occurred; standard errors hc0 to hc3 and the bootstrap hold for them"
 )
+SATURATED = (
+    "the rows determine as many coefficients as there are rows: none is left to tell how far they scatter; "
+    "leave columns out, or set a penalty"
+)
+
+LEVERAGE = (
+    "a row alone determines a coefficient (its leverage is 1), where hc2 and hc3 are not defined; ask for hc0 or hc1"
+)
 
 
 MAX_FAILED = 0.05
@@ -53,6 +61,10 @@ def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ct
         block = {"withheld": withheld, **_whole(spec, fit, theta_q, len(theta_q)), **_drawn(spec, replicates)}
         return told._replace(block=block)
     inverse = inverse_of(fit.evaluation.information_bqq[0])
+    n_determined = fit.likelihood.q - inverse.null_qz.shape[1]
+    if prepared.train.family == Family.GAUSSIAN and fit.likelihood.n_weighed <= n_determined:
+        block = {"withheld": SATURATED, **_whole(spec, fit, theta_q, n_determined), **_drawn(spec, replicates)}
+        return told._replace(block=block)
     return _estimated(spec, prepared, fit, theta_q, inverse, told)
 
 
@@ -83,6 +95,9 @@ def _estimated(
     problem, asked = prepared.train, spec.inference
     n_determined = likelihood.q - inverse.null_qz.shape[1]
     covariance_qq = _covariance(spec, likelihood, theta_q, inverse, float(evaluation.value_b), n_determined)
+    if asked.std_errors in ("hc2", "hc3") and not bool(torch.isfinite(covariance_qq).all()):
+        whole = _whole(spec, fit, theta_q, n_determined)
+        return told._replace(block={"withheld": LEVERAGE, **whole, **_drawn(spec, told.replicates)})
     df = likelihood.n_weighed - n_determined if problem.family == Family.GAUSSIAN else None
     own_pp = own_scale(prepared)
 
@@ -127,7 +142,7 @@ def _covariance(
     if kind in ("auto", "hessian"):
         return inverse.inverse_qq * dispersion(likelihood, value, n_determined)
     are_frequencies = spec.model.class_weights is None
-    return robust_covariance(likelihood, theta_q, inverse.inverse_qq, kind, are_frequencies=are_frequencies)
+    return robust_covariance(likelihood, theta_q, inverse, kind, are_frequencies=are_frequencies)
 
 
 # --- the bootstrap
