@@ -9,6 +9,7 @@ from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.tables import Column
 
 MAX_CLASSES = 1000
+ALL_ZERO = "is 0 in every row: no finite coefficients say that nothing ever happens"
 _NUMBERS = ("integer", "number")
 _NAME_A_FAMILY = "for a target of numbers set model.family to gaussian, log-linear or poisson"
 
@@ -95,6 +96,8 @@ def _target_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) 
     if spec.model.is_numeric:
         if column["type"] not in _NUMBERS:
             return [InputFault(field, data.target, f"the family {family} needs numbers; it holds {column['type']}")]
+        if family == "poisson" and column["min"] == column["max"] == 0:
+            return [InputFault(field, data.target, ALL_ZERO)]
         return []
     n_classes = _n_distinct(column)
     if n_classes < 2:
@@ -115,6 +118,7 @@ def _class_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -
     if is_multinomial and spec.evaluation.threshold != 0.5:
         yield InputFault("spec.evaluation.threshold", None, f"is for two classes; {data.target!r} is multinomial")
     yield from _positive_class_faults(data, column)
+    yield from _class_weight_faults(spec, data, column)
 
 
 def _positive_class_faults(data: Dataset, column: Column) -> list[InputFault]:
@@ -127,6 +131,21 @@ def _positive_class_faults(data: Dataset, column: Column) -> list[InputFault]:
         shown = ", ".join(repr(level) for level in column["levels"])
         return [InputFault(field, value, f"the target {data.target!r} has no such value; it has: {shown}")]
     return []
+
+
+def _class_weight_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -> Iterator[InputFault]:
+    if not isinstance(spec.model.class_weights, dict) or "levels" not in column:
+        return
+    classes = [spell_class(level) for level in column["levels"]]
+    for name, weight in spec.model.class_weights.items():
+        if name not in classes:
+            reason = f"the target {data.target!r} has no class {name!r}; it has: {', '.join(map(repr, classes))}"
+            yield InputFault(f"spec.model.class_weights.{name}", weight, reason)
+
+
+def spell_class(value: Any) -> str:
+    """A class as JSON would spell it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def find_level(value: Any, levels: Sequence[Any]) -> int | None:

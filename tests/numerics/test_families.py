@@ -89,6 +89,36 @@ def test_a_target_that_the_family_cannot_take_is_named_with_its_row(folder: Any,
     assert result["n_rows"] == 299, "a row of weight 0 says nothing"
 
 
+def test_counts_that_are_all_zero_are_refused(folder: Any):
+    rows = drawn("poisson")
+    rows[:, 4] = 0
+    with pytest.raises(PermanentError, match="is 0 in every row"):
+        fit(folder, rows, model={"family": "poisson"})
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 3.5])
+def test_a_target_that_never_changes_is_fitted_by_the_intercept(folder: Any, value: float):
+    rows = drawn("gaussian")
+    rows[:, 4] = value
+    result = fit(folder, rows, model={"family": "gaussian"})
+    assert result["outcome"] == "converged"
+    assert estimates(result) == pytest.approx([value, 0, 0], abs=1e-12)
+
+
+def test_weights_that_leave_one_class_are_refused(folder: Any):
+    rows = drawn("binomial")
+    rows[:, 2] = rows[:, 4]
+    with pytest.raises(PermanentError, match=r"every row of class 0\.0 has weight 0"):
+        fit(folder, rows, {"weights": "w"})
+
+
+def test_numbers_too_large_to_square_are_refused_by_name(folder: Any):
+    rows = drawn("binomial")
+    rows[7, 0] = 1e300
+    with pytest.raises(PermanentError, match="'a' are so large"):
+        fit(folder, rows)
+
+
 def test_a_target_of_numbers_is_not_guessed_at(folder: Any):
     with pytest.raises(PermanentError, match=r"set model\.family to gaussian, log-linear or poisson"):
         fit(folder, drawn("gaussian"))
@@ -113,8 +143,9 @@ def test_balanced_classes_weigh_the_same(folder: Any):
 
 
 def test_a_class_weight_for_no_class_is_refused(folder: Any):
-    with pytest.raises(PermanentError, match=r"no class 'yes'; it has: '0\.0', '1\.0'"):
+    with pytest.raises(PermanentError, match=r"no class 'yes'; it has: '0\.0', '1\.0'") as failed:
         fit(folder, drawn("binomial"), model={"class_weights": {"yes": 2.0}})
+    assert [fault["field"] for fault in failed.value.details["faults"]] == ["spec.model.class_weights.yes"]
 
 
 SLOW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

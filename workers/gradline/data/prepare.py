@@ -13,7 +13,7 @@ from gradline.data.learning import Warn
 from gradline.data.preprocessing import Preprocessing, fit_preprocessing
 from gradline.data.room import Room
 from gradline.data.sample import Roles, Sample
-from gradline.data.split import assign_folds, split_rows
+from gradline.data.split import assign_folds, class_lacking, split_rows
 from gradline.data.targets import check_numbers, class_factors, family_of, on_scale_of_fit
 from gradline.data.uploaded import Upload, UploadedFile
 from gradline.errors import PermanentError
@@ -130,6 +130,8 @@ def _generated(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtyp
 def _parts(roles: Roles, spec: LogisticRegressionSpec) -> list[Tensor]:
     """Row numbers of the training rows, and of those held out if any; rows of weight 0 are in neither."""
     kept_r = torch.arange(roles.n) if roles.weight_n is None else torch.nonzero(roles.weight_n > 0).squeeze(1)
+    if (lacking := class_lacking(roles, kept_r)) is not None:
+        raise PermanentError(f"spec.data.weights: every row of class {lacking!r} has weight 0", code="bad_data")
     if spec.split.validation_fraction == 0:
         return [kept_r]
     return [kept_r[part_r] for part_r in split_rows(roles.rows(kept_r), spec.split)]

@@ -90,6 +90,10 @@ def fit_preprocessing(
     if standardize:
         found = moments(x_np, len(names), shares(sample))
         mean_d, deviation_d = (value_d.to(x_np.dtype).double() for value_d in found)  # what is done is what is told
+        if not bool(deviation_d.isfinite().all()):
+            name = names[int((~deviation_d.isfinite()).nonzero()[0])]
+            reason = f"the values of {name!r} are so large that their variance is no number; use another unit"
+            raise PermanentError(reason, code="bad_data")
         scale_d = torch.where(deviation_d == 0, 1.0, deviation_d)
         centre_d = mean_d + shift_d if has_intercept and not is_sparse else centre_d
         scale_in_place(x_np, centre_d - shift_d, scale_d)

@@ -45,7 +45,7 @@ def _check_split(roles: Roles, spec: Split, training_r: Tensor, validation_r: Te
         noun = "row" if roles.group_n is None else "whole group"
         reason = f"a validation_fraction of {spec.validation_fraction} of {roles.n} rows holds out no {noun}"
         raise PermanentError(f"spec.split: {reason}", code="bad_data")
-    if (lacking := _class_lacking(roles, training_r)) is not None:
+    if (lacking := class_lacking(roles, training_r)) is not None:
         reason = f"no row of class {lacking!r} is left for training"
         raise PermanentError(f"spec.split: {reason}; lower validation_fraction", code="bad_data")
 
@@ -98,7 +98,7 @@ def _dealt(order: Tensor, n_folds: int) -> Tensor:
     return fold
 
 
-def _class_lacking(roles: Roles, training_r: Tensor) -> object | None:
+def class_lacking(roles: Roles, training_r: Tensor) -> object | None:
     if roles.classes is None:
         return None
     counts = torch.bincount(roles.target_n[training_r], minlength=len(roles.classes)).tolist()
@@ -111,6 +111,6 @@ def _check_folds(roles: Roles, fold_n: Tensor, n_folds: int | None) -> None:
     if len(counts) < 2 or int(counts.min()) == 0:
         raise PermanentError(f"{field}: {len(counts)} folds of {roles.n} rows leave one empty", code="bad_data")
     for fold in range(len(counts)):
-        if (lacking := _class_lacking(roles, torch.nonzero(fold_n != fold).squeeze(1))) is not None:
+        if (lacking := class_lacking(roles, torch.nonzero(fold_n != fold).squeeze(1))) is not None:
             reason = f"all rows of class {lacking!r} are in one fold, and the other folds cannot learn it"
             raise PermanentError(f"{field}: {reason}", code="bad_data")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradline.column_roles import ALL_ZERO, spell_class
 from gradline.data.sample import Roles
 from gradline.errors import PermanentError
 from gradline.specs.logistic_regression import Model
@@ -32,6 +33,8 @@ def check_numbers(value_n: Tensor, weight_n: Tensor | None, family: str, name: s
     """Raises PermanentError naming the first row whose target the family cannot take; rows count from 1."""
     if family not in _ABOVE_ZERO:
         return
+    if family == "poisson" and not bool((value_n != 0).any()):
+        raise PermanentError(f"the target {name!r} {ALL_ZERO}", code="bad_data")
     is_wrong_n = value_n <= 0 if family == "log-linear" else value_n < 0
     if weight_n is not None:
         is_wrong_n = is_wrong_n & (weight_n > 0)
@@ -58,7 +61,7 @@ def class_factors(roles: Roles, model: Model) -> Tensor | None:
         counts_n = torch.ones(roles.n, dtype=torch.float64) if roles.weight_n is None else roles.weight_n.double()
         weight_c = torch.bincount(roles.target_n, counts_n, minlength=len(roles.classes))
         return weight_c.sum() / (len(roles.classes) * weight_c)
-    by_name = {_spelling(c): index for index, c in enumerate(roles.classes)}
+    by_name = {spell_class(c): index for index, c in enumerate(roles.classes)}
     factor_c = torch.ones(len(roles.classes), dtype=torch.float64)
     for name, factor in model.class_weights.items():
         if name not in by_name:
@@ -66,8 +69,3 @@ def class_factors(roles: Roles, model: Model) -> Tensor | None:
             raise PermanentError(f"spec.model.class_weights: {reason}", code="bad_data")
         factor_c[by_name[name]] = factor
     return factor_c
-
-
-def _spelling(value: Any) -> str:
-    """Of a class as JSON would spell it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
