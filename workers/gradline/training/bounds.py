@@ -56,11 +56,17 @@ def gap_of(method: str, value_b: Tensor, bound_b: Tensor, floor_b: Tensor) -> Ga
 
 def newton_bound(decrement_b: Tensor, reach_b: Tensor) -> Tensor:
     """The first bound; inf where it says nothing."""
-    a_b = reach_b * decrement_b
-    one_less_b = (1 - a_b).clamp(min=0.0)
-    exact_b = (a_b + torch.xlogy(one_less_b, one_less_b)) / reach_b.square()
-    series_b = decrement_b.square() / 2 * (1 + a_b / 3 + a_b.square() / 3)  # the exact one cancels where a is small
-    return torch.where(a_b < _SERIES_BELOW, series_b, exact_b).masked_fill(~(a_b < _LARGEST), torch.inf)
+    members = zip(decrement_b.tolist(), reach_b.tolist(), strict=True)
+    return decrement_b.new_tensor([_newton_bound(decrement, reach) for decrement, reach in members])
+
+
+def _newton_bound(decrement: float, reach: float) -> float:
+    a = reach * decrement
+    if not a < _LARGEST:
+        return math.inf
+    if a < _SERIES_BELOW:  # the exact one cancels
+        return decrement**2 / 2 * (1 + a / 3 + a**2 / 3)
+    return (a + (1 - a) * math.log1p(-a)) / reach**2
 
 
 def duality_bound(gradient_bkp: Tensor, l2_b: Tensor, intercept_bkk: Tensor | None, radius: float) -> Tensor:

@@ -3,13 +3,14 @@
 Shapes: b members, k outputs, p columns, q = k * p.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-SINGULAR = 1e-13
-"""A pivot of the scaled Hessian below this is a direction without curvature, but for rounding."""
+ROOT_OF_SINGULAR = math.sqrt(1e-13)
+"""A pivot of the scaled Hessian's factor below this is a direction without curvature, but for rounding."""
 FIRST_RIDGE = 1e-12
 """Added to the scaled diagonal where that is so: to the matrix of the step only, never to the objective."""
 RIDGE_GROWTH = 100.0
@@ -47,12 +48,12 @@ def factorise(hessian_bqq: Tensor) -> Factor:
     """With the smallest ridge that it needs, where columns are collinear or rows have lost their curvature."""
     diagonal_bq = hessian_bqq.diagonal(dim1=1, dim2=2)
     scale_bq = torch.where(diagonal_bq > 0, diagonal_bq, 1.0).rsqrt()
-    scaled_bqq = hessian_bqq * scale_bq.unsqueeze(1) * scale_bq.unsqueeze(2)
+    scaled_bqq = hessian_bqq * (scale_bq.unsqueeze(1) * scale_bq.unsqueeze(2))
     lower_bqq, info_b = torch.linalg.cholesky_ex(scaled_bqq)
     is_bad_b = is_singular_b = _is_singular(lower_bqq, info_b)
     ridge = FIRST_RIDGE
     for _ in range(MAX_RIDGES):
-        if not bool(is_bad_b.any()):
+        if True not in is_bad_b.tolist():
             break
         ridged_bqq = scaled_bqq.clone()
         ridged_bqq.diagonal(dim1=1, dim2=2).add_(ridge)
@@ -64,8 +65,8 @@ def factorise(hessian_bqq: Tensor) -> Factor:
 
 
 def _is_singular(lower_bqq: Tensor, info_b: Tensor) -> Tensor:
-    pivot_bq = lower_bqq.diagonal(dim1=1, dim2=2).square()
-    return (info_b > 0) | ~(pivot_bq.amin(1) > SINGULAR)
+    least_pivot_b = lower_bqq.diagonal(dim1=1, dim2=2).amin(1)
+    return (info_b > 0) | ~(least_pivot_b > ROOT_OF_SINGULAR)
 
 
 def fix_gauge(hessian_bqq: Tensor, freedom_bp: Tensor) -> Tensor:

@@ -130,19 +130,19 @@ class Loss(ABC):
 
     def curvature(self) -> Tensor:
         """share_n * d2 loss / dz2 of each row as [n, b, k, k]."""
-        return self._second_derivative() * self._share_nb.unsqueeze(2).unsqueeze(3)
+        return self._curvature().unsqueeze(2).unsqueeze(3) * self._share_nb.unsqueeze(2).unsqueeze(3)
 
     def hessian(self) -> Tensor:
         """d2L / dtheta2 as [b, q, q] in float64."""
         if self._n_members == 1 and self._even_share is not None:
-            hessian_qq = self._products.gram(self._second_derivative()[:, :, 0, 0])
+            hessian_qq = self._products.gram(self._curvature())
             return hessian_qq.mul_(self._even_share).unsqueeze(0)
         weight_nb = self.curvature_weights()
         return torch.stack([self._products.gram(weight_nb[:, b : b + 1]) for b in range(self._n_members)])
 
     def curvature_weights(self) -> Tensor:
         """What `curvature_product` needs to know of z."""
-        return self._second_derivative()[:, :, 0, 0].mul_(self._share_nb)
+        return self._curvature().mul_(self._share_nb)
 
     def intercept_curvature(self) -> Tensor:
         """The intercepts' part of the Hessian, [b, k, k] in float64; z stays."""
@@ -185,8 +185,8 @@ class Loss(ABC):
         """Turn z into d loss / d z, mean minus target."""
 
     @abstractmethod
-    def _second_derivative(self) -> Tensor:
-        """d2 loss / dz2 of each row as [n, b, k, k]; z stays."""
+    def _curvature(self) -> Tensor:
+        """d2 loss / dz2 of each row as [n, b], for one output; z stays."""
 
 
 NEGLIGIBLE = 40.0
@@ -208,9 +208,8 @@ class BinomialLoss(Loss):
     def _to_residual(self) -> None:
         self._z_nm.sigmoid_().sub_(self._problem.y_nk)
 
-    def _second_derivative(self) -> Tensor:
-        mean_nm = torch.sigmoid(self._z_nm)
-        return (mean_nm * torch.sigmoid(-self._z_nm)).unsqueeze(2).unsqueeze(3)
+    def _curvature(self) -> Tensor:
+        return torch.sigmoid(self._z_nm).mul_(torch.sigmoid(-self._z_nm))
 
 
 class MultinomialLoss(Loss):
@@ -224,9 +223,13 @@ class MultinomialLoss(Loss):
         torch.softmax(self._z_nbk, 2, out=self._z_nbk)
         self._z_nbk.sub_(self._y_n1k)
 
-    def _second_derivative(self) -> Tensor:
+    def curvature(self) -> Tensor:
         mean_nbk = torch.softmax(self._z_nbk, 2)
-        return torch.diag_embed(mean_nbk) - mean_nbk.unsqueeze(3) * mean_nbk.unsqueeze(2)
+        second_nbkk = torch.diag_embed(mean_nbk) - mean_nbk.unsqueeze(3) * mean_nbk.unsqueeze(2)
+        return second_nbkk * self._share_nb.unsqueeze(2).unsqueeze(3)
+
+    def _curvature(self) -> Tensor:
+        raise NotImplementedError("the outputs of multinomial bend each other")
 
     def hessian(self) -> Tensor:
         """Blocks i, j of classes: x' diag(share mean_i (1{i = j} - mean_j)) x."""
@@ -281,8 +284,8 @@ class GaussianLoss(Loss):
     def _to_residual(self) -> None:
         self._z_nm.sub_(self._problem.y_nk)
 
-    def _second_derivative(self) -> Tensor:
-        return torch.ones_like(self._z_nm).unsqueeze(2).unsqueeze(3)
+    def _curvature(self) -> Tensor:
+        return torch.ones_like(self._z_nm)
 
 
 class PoissonLoss(Loss):
@@ -296,8 +299,8 @@ class PoissonLoss(Loss):
     def _to_residual(self) -> None:
         self._z_nm.exp_().sub_(self._problem.y_nk)
 
-    def _second_derivative(self) -> Tensor:
-        return self._z_nm.exp().unsqueeze(2).unsqueeze(3)
+    def _curvature(self) -> Tensor:
+        return self._z_nm.exp()
 
 
 _LOSSES: dict[Family, type[Loss]] = {

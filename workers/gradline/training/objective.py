@@ -41,13 +41,14 @@ class Objective:
         self._n_members = n_members
         self._l1_b11, self._l2_b11 = self._per_member(l1), self._per_member(l2)
         self.l1_b, self.l2_b = self._l1_b11.view(-1), self._l2_b11.view(-1)
-        self.has_l1 = bool((self._l1_b11 > 0).any())
-        self.has_l2 = bool((self._l2_b11 > 0).any())
+        self.has_l1, self.has_l2 = _is_positive(l1), _is_positive(l2)
         self._loss = make_loss(problem, n_members)
 
     def _per_member(self, penalty: float | Tensor) -> Tensor:
         like = self.problem.y_nk
-        return torch.as_tensor(penalty, dtype=like.dtype, device=like.device).expand(self._n_members).view(-1, 1, 1)
+        if not isinstance(penalty, Tensor):
+            return like.new_full((self._n_members, 1, 1), penalty)
+        return penalty.to(like.device, like.dtype).expand(self._n_members).view(-1, 1, 1)
 
     def on_rows(self, index_r: Tensor) -> "Objective":
         """The same penalties over some of the rows."""
@@ -181,3 +182,8 @@ class Objective:
             elsewhere_bkd = g_bkd + w_bkd.sign() * self._l1_b11
             g_bkd.copy_(torch.where(w_bkd == 0, at_zero_bkd, elsewhere_bkd))
         return gradient_bkp.abs().amax((1, 2))
+
+
+def _is_positive(penalty: float | Tensor) -> bool:
+    """For any member."""
+    return bool((penalty > 0).any()) if isinstance(penalty, Tensor) else penalty > 0

@@ -13,6 +13,9 @@ from torch import Tensor
 from gradline.training.family import Family
 from gradline.training.products import DenseProducts, ImpliedOnes, Products, SparseProducts, sparse_rows, with_ones
 
+MAX_COPIED = 2**18
+"""Entries of features that are copied to stand beside a column of ones: one product then does for all columns."""
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -77,6 +80,20 @@ class Problem:
         """The index of each row's class."""
         return self.y_nk[:, 0].long() if self.k == 1 else self.y_nk.argmax(1)
 
+    @cached_property
+    def has_every_target(self) -> bool:
+        """Whether each class has weight in every member, or some count is not 0; of numbers, always."""
+        if self.family == Family.GAUSSIAN:
+            return True
+        if self.k == 1 and self.weight_nb is None:
+            lowest, highest = torch.aminmax(self.y_nk)
+            return bool(highest > 0) and (self.family == Family.POISSON or bool(lowest < 1))
+        share_nb = self.share_nb.to(self.y_nk.dtype)
+        is_there = share_nb.T @ self.y_nk > 0
+        if self.family == Family.BINOMIAL:
+            is_there = is_there & (share_nb.T @ (1 - self.y_nk) > 0)
+        return bool(is_there.all())
+
     def rows(self, index_r: Tensor) -> "Problem":
         weight_rb = None if self.weight_nb is None else self.weight_nb[index_r]
         offset_r1 = None if self.offset_n1 is None else self.offset_n1[index_r]
@@ -124,7 +141,8 @@ def make_problem(
         y_nk.scatter_(1, target_n.unsqueeze(1), 1.0)
     else:
         y_nk = target_n.unsqueeze(1).to(x_nd.dtype)
-    implies_ones = implies_ones and has_intercept and x_nd.layout != torch.sparse_csr
+    is_large = x_nd.numel() > MAX_COPIED
+    implies_ones = implies_ones and has_intercept and is_large
     x_np = with_ones(x_nd) if has_intercept and not implies_ones else x_nd
     x_np = x_np if x_np.layout == torch.sparse_csr else x_np.contiguous()
     weight_nb = None if weight_n is None else weight_n.unsqueeze(1)

@@ -66,6 +66,8 @@ class DenseProducts(Products):
         torch.mm(r_nm.T, self._x_np, out=out_mp)
 
     def gram(self, c_n1: Tensor) -> Tensor:
+        if len(self._x_np) <= self._n_block_rows:
+            return ((self._x_np * c_n1).T @ self._x_np).double()
         total_pp = None
         for x_rp, c_r1 in zip(self._x_np.split(self._n_block_rows), c_n1.split(self._n_block_rows), strict=True):
             gram_pp = ((x_rp * c_r1).T @ x_rp).double()

@@ -24,10 +24,12 @@ def backtrack(
     `evaluate`; both give F at theta. Differences within `rounding` of F count as none.
     """
     origin_bkp, step_bkp = theta_bkp.clone(), step_bq.view(theta_bkp.shape).to(theta_bkp.dtype)
-    limit_b = value_b + rounding * value_b.abs()
-    length_b = torch.ones_like(value_b)
     torch.add(origin_bkp, step_bkp, out=theta_bkp)
     new_b = evaluate_first()
+    limit_b = torch.addcmul(value_b, value_b.abs(), value_b.new_full((), rounding))
+    if bool((new_b <= torch.sub(limit_b, slope_b, alpha=SUFFICIENT_DECREASE)).all()):
+        return
+    length_b = torch.ones_like(value_b)
     for halving in range(MAX_HALVINGS + 1):
         is_short_b = new_b <= limit_b - SUFFICIENT_DECREASE * length_b * slope_b
         if bool(is_short_b.all()):

@@ -25,15 +25,15 @@ class LazyNewton(Newton):
         self._factor: Factor | None = None
         self.curved_at_bkp: Tensor | None = None
         """Where the factor is from."""
-        self._last_decrement_b: Tensor | None = None
+        self._last_square_b: Tensor | None = None
 
     def step(self) -> None:
-        look, last_b = self.look(), self._last_decrement_b
+        look, last_b = self.look(), self._last_square_b
         if look.drift_b is not None and last_b is not None:
-            is_slow_b = (look.decrement_b > CONTRACTION * last_b) | (look.drift_b > MAX_DRIFT)
+            is_slow_b = (look.square_b > CONTRACTION**2 * last_b) | (look.drift_b > MAX_DRIFT)
             if bool(is_slow_b.any()):
                 self._forget()
-        self._last_decrement_b = self.look().decrement_b
+        self._last_square_b = self.look().square_b
         super().step()
 
     def _forget(self) -> None:
@@ -53,13 +53,13 @@ class LazyNewton(Newton):
         tensors, numbers = super().state()
         if self.curved_at_bkp is not None:
             tensors["curved_at"] = self.curved_at_bkp.clone()
-        if self._last_decrement_b is not None:
-            tensors["last_decrement"] = self._last_decrement_b.clone()
+        if self._last_square_b is not None:
+            tensors["last_square"] = self._last_square_b.clone()
         return State(tensors, numbers)
 
     def load(self, state: State) -> None:
         super().load(state)
-        self._last_decrement_b = state.tensors.get("last_decrement")
+        self._last_square_b = state.tensors.get("last_square")
         self._factor, self.curved_at_bkp = None, state.tensors.get("curved_at")
         if self.curved_at_bkp is not None:
             n_passes, theta_bkp = self.n_passes, self.theta_bkp

@@ -8,7 +8,8 @@ Shapes: b members, q = k * p parameters.
 """
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -28,28 +29,41 @@ MAX_IDLE_STEPS = 3
 MAX_UNBOUNDED_STEPS = 5
 """Steps in a row at which the decrement is small and yet bounds nothing: theta is on its way to infinity."""
 SMALL_GAP = 1e-6
+EPS = torch.finfo(torch.float64).eps
 POLISHED = 1e-14
 """Relative gap to which small fits go on: a step or two that cost next to nothing, and the coefficients agree with
 other programs' in all digits that mean something."""
 
 
-class Look(NamedTuple):
+@dataclass(frozen=True)
+class Look:
     """The objective at theta, and the step that its quadratic model asks for."""
 
     value_b: Tensor
     factor: Factor
     step_bq: Tensor
-    decrement_b: Tensor
-    """By the factor; by the Hessian at theta it is at most exp(drift / 2) times that."""
+    square_b: Tensor
+    """The squared decrement by the factor; by the Hessian at theta it is at most exp(drift) times that."""
     drift_b: Tensor | None
     """None where the factor is that of the Hessian at theta."""
+
+    @cached_property
+    def values(self) -> list[float]:
+        """F of each member: decisions are made on numbers, which costs less than on small tensors."""
+        values: list[float] = self.value_b.tolist()
+        return values
+
+    @cached_property
+    def squares(self) -> list[float]:
+        squares: list[float] = self.square_b.tolist()
+        return squares
 
 
 def look_at(derivatives: Derivatives, factor: Factor) -> Look:
     gradient_bq = derivatives.gradient_bkp.flatten(1)
     step_bq = factor.solve(gradient_bq).neg_()
-    decrement_b = (gradient_bq * step_bq).sum(1).neg_().clamp_(min=0.0).sqrt_()
-    return Look(derivatives.value_b, factor, step_bq, decrement_b, derivatives.drift_b)
+    square_b = (gradient_bq * step_bq).sum(1).neg_().clamp_(min=0.0)
+    return Look(derivatives.value_b, factor, step_bq, square_b, derivatives.drift_b)
 
 
 class Newton:
@@ -62,9 +76,6 @@ class Newton:
         self.ending: Outcome | None = None
         self.n_passes = 0
         self.objective = objective
-        share_nb = objective.problem.share_nb
-        self._separated_below_b = torch.where(share_nb > 0, share_nb, torch.inf).amin(0) * math.log(2)
-        """No loss as low as this has a row on the wrong side: its own share of it would be more."""
         self._is_polished = is_polished
         self._reach = Reach(objective.problem)
         self._look: Look | None = None
@@ -82,15 +93,16 @@ class Newton:
 
     def is_within(self, tolerance: float) -> bool:
         """Whether half the squared decrement, which is at most the bound, is."""
-        look = self.look()
-        return bool((look.decrement_b.square() <= 2 * tolerance * torch.maximum(look.value_b, self._floor())).all())
+        look, first = self.look(), self.first_value().tolist()
+        members = zip(look.squares, look.values, first, strict=True)
+        return all(square <= 2 * tolerance * max(value, EPS * before) for square, value, before in members)
 
     def gap(self) -> Gap:
         """Of theta as it stands."""
         look = self.look()
         if self._known_gap is None or self._known_gap[0] is not look:
             stretch_b = torch.ones_like(look.value_b) if look.drift_b is None else (look.drift_b / 2).exp()
-            bound_b = self._reach.bound(look.factor, look.decrement_b, stretch_b)
+            bound_b = self._reach.bound(look.factor, look.square_b.sqrt(), stretch_b)
             self._known_gap = look, gap_of(NEWTON, look.value_b, bound_b, self._floor())
         return self._known_gap[1]
 
@@ -114,7 +126,7 @@ class Newton:
         return self._first_value_b
 
     def _floor(self) -> Tensor:
-        return self.first_value() * torch.finfo(torch.float64).eps
+        return self.first_value() * EPS
 
     # --- a step
 
@@ -122,14 +134,18 @@ class Newton:
         before = self.look()
         self._search(before)
         after = self.look()
-        is_lower_b = after.value_b < before.value_b - self.objective.rounding * before.value_b.abs()
-        has_moved = bool((is_lower_b | (after.decrement_b <= before.decrement_b / 2)).any())
-        self._n_idle_steps = 0 if has_moved else self._n_idle_steps + 1
+        self._n_idle_steps = 0 if self._has_moved(before, after) else self._n_idle_steps + 1
         if self._n_idle_steps >= MAX_IDLE_STEPS:
             is_ill = bool(after.factor.is_singular_b.any())
             self.ending = Outcome.ILL_CONDITIONED if is_ill else Outcome.STALLED
         if self._is_separated(after):
             self.ending = Outcome.SEPARATED
+
+    def _has_moved(self, before: Look, after: Look) -> bool:
+        """Whether a member has come nearer: a lower F, or half the decrement."""
+        pairs = zip(before.values, after.values, strict=True)
+        is_lower = any(new < old - self.objective.rounding * abs(old) for old, new in pairs)
+        return is_lower or any(new <= old / 4 for old, new in zip(before.squares, after.squares, strict=True))
 
     def _search(self, look: Look) -> None:
         def evaluate_all() -> Tensor:
@@ -141,19 +157,40 @@ class Newton:
             self.n_passes += 1
             return self.objective.smooth_value(self.theta_bkp)
 
-        slope_b, rounding = look.decrement_b.square(), self.objective.rounding
-        backtrack(self.theta_bkp, look.step_bq, look.value_b, slope_b, rounding, evaluate_all, evaluate)
+        rounding = self.objective.rounding
+        backtrack(self.theta_bkp, look.step_bq, look.value_b, look.square_b, rounding, evaluate_all, evaluate)
+
+    @cached_property
+    def _can_separate(self) -> bool:
+        """With an l2 penalty only the intercept may go to infinity, and only where a target is missing."""
+        problem = self.objective.problem
+        if problem.family == Family.GAUSSIAN:
+            return False
+        if bool((self.objective.l2_b == 0).any()):
+            return True
+        return problem.has_intercept and not problem.has_every_target
+
+    @cached_property
+    def _separated_below_b(self) -> Tensor:
+        """No loss as low as this has a row on the wrong side: its own share of it would be more."""
+        share_nb = self.objective.problem.share_nb
+        return torch.where(share_nb > 0, share_nb, torch.inf).amin(0) * math.log(2)
 
     def _is_separated(self, look: Look) -> bool:
         """Whether a member has no minimum: its loss falls for ever while a parameter goes to infinity."""
-        problem = self.objective.problem
-        is_free_b = self.objective.l2_b == 0
-        if problem.family == Family.GAUSSIAN or not (problem.has_intercept or bool(is_free_b.any())):
+        if not self._can_separate:
             return False
-        if problem.family.is_classification and bool((is_free_b & (look.value_b < self._separated_below_b)).any()):
+        is_free_b = self.objective.l2_b == 0
+        if self.objective.problem.family.is_classification and bool(
+            (is_free_b & (look.value_b < self._separated_below_b)).any()
+        ):
             return True
-        is_small_b = look.decrement_b.square() <= 2 * SMALL_GAP * look.value_b
-        is_unbounded = bool(is_small_b.any()) and bool((is_small_b & self.gap().bound_b.isinf()).any())
+        members = zip(look.squares, look.values, strict=True)
+        are_small = [square <= 2 * SMALL_GAP * value for square, value in members]
+        is_unbounded = any(are_small) and any(
+            is_small and bound == math.inf
+            for is_small, bound in zip(are_small, self.gap().bound_b.tolist(), strict=True)
+        )
         self._n_unbounded_steps = self._n_unbounded_steps + 1 if is_unbounded else 0
         return self._n_unbounded_steps >= MAX_UNBOUNDED_STEPS
 
