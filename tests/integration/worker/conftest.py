@@ -42,7 +42,8 @@ class Site:
 
     def __init__(self, settings: Settings, environment: dict[str, str]) -> None:
         self.settings = settings
-        self.jobs = JobStore(Database(settings.database), settings.lease_s)
+        self._database = Database(settings.database)
+        self.jobs = JobStore(self._database, settings.lease_s)
         self.doorbell = Doorbell(settings.redis_url)
         self.environment = environment
         self._workers: list[Worker] = []
@@ -75,6 +76,7 @@ class Site:
                 os.killpg(worker.process.pid, signal.SIGCONT)
                 os.killpg(worker.process.pid, signal.SIGKILL)
                 worker.process.wait()
+        self._database.close()
 
 
 @pytest.fixture

@@ -93,6 +93,10 @@ class Attempt:
         artifact = Artifact(name, kind, media_type, "", len(data), step)
         self._being_stored.append((artifact, self.store.put_later(data)))
 
+    def is_settled(self, within_s: float) -> bool:
+        """Whether the store has taken or refused every file, now or within so long."""
+        return not wait([future for _, future in self._being_stored], within_s).not_done
+
     def settle(self) -> None:
         """Wait until the store has every file. Raises DependencyDown where it could not take one; the others count."""
         wait(future for _, future in self._being_stored)

@@ -37,6 +37,9 @@ class Drawer:
     def shut_down(self) -> None:
         """Nothing to do: an unfinished drawing is drawn again once its lease lapses."""
 
+    def drain(self) -> None:
+        """Nothing to do: `run_one` leaves nothing unwritten."""
+
 
 def draw_pending(drawings: DrawingStore, jobs: JobStore, artifacts: ArtifactStore) -> bool:
     """Make what is still to be made for one ended job; False where no job waits.

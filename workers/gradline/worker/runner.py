@@ -1,8 +1,6 @@
 """From ring to the end of a job: claim, run the kind's code under a heartbeat, write how it ended."""
 
 import os
-import random
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -31,12 +29,10 @@ from gradline.specs import parse_spec
 from gradline.status import JobStatus
 from gradline.storage import ArtifactStore
 from gradline.worker.attempt import Attempt
+from gradline.worker.endings import Endings, insist
 from gradline.worker.heartbeat import Heartbeat, deadline_error
 from gradline.worker.kinds import drawings_of, runner_of
 from gradline.worker.stopping import StopSignal
-
-LAST_WORD_S = 300.0
-"""How long the end of a job is kept while the database is away."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,13 +43,15 @@ class Runner:
     def __init__(self, settings: Settings, worker_id: str) -> None:
         self._worker_id = worker_id
         self._features_max_bytes = settings.features_max_bytes
-        database = Database(settings.database, pool_size=2)
+        self._heartbeat_s = settings.heartbeat_s
+        database = Database(settings.database, pool_size=3)  # for the job, its heartbeat, and the end of the one before
         self._jobs = JobStore(database, settings.lease_s)
         self._datasets = DatasetStore(database)
         self._store = ArtifactStore(settings.store_url)
         self._doorbell = Doorbell(settings.redis_url)
         self._ticks = TickPublisher(settings.redis_url)
         self._heartbeat = Heartbeat(self._jobs, settings)
+        self._endings = Endings()
         self._stop = StopSignal()
         self._is_shutting_down = False
 
@@ -62,8 +60,15 @@ class Runner:
         self._is_shutting_down = True
         self._stop.request(ShuttingDown("the worker is shutting down"))
 
+    def drain(self) -> None:
+        """Wait until every job that this child has trained has its end."""
+        self._endings.wait()
+
     def run_one(self, lane: str) -> bool:
-        """Claim the best job of the lane and see it through; False where there was none."""
+        """Claim the best job of the lane and run it; False where there was none.
+
+        Where it succeeds, its files and its end are written beside the next job; `drain` waits for them.
+        """
         if self._is_shutting_down:
             return False
         job = self._jobs.claim(lane, self._worker_id, os.getpid())
@@ -82,34 +87,59 @@ class Runner:
         )
         try:
             with self._heartbeat.over(job, self._stop, lambda: attempt.current_progress):
-                ending = self._outcome_of(attempt)
-            _insist(ending)
+                write_end = self._outcome_of(attempt)
+            write_end()
+            if job.n_crashes:
+                self._endings.wait()
         except LeaseLost as lost:
             log.warning("lease_lost", error=str(lost))
 
     def _outcome_of(self, attempt: Attempt) -> Callable[[], None]:
-        """Run the job; what comes back writes its end. The one broad catch: a bug in a kind must not take the child."""
+        """Run the job; what comes back writes its end, at once or beside the next job.
+
+        The one broad catch: a bug in a kind must not take the child.
+        """
         job = attempt.job
         try:
+            if job.n_crashes:  # it may take the child with it again, and no end of another job
+                self._endings.wait(attempt.raise_if_stopped)
             attempt.raise_if_stopped()
             spec = parse_spec(job.kind, job.spec)
             result = runner_of(job.kind)(spec, attempt)
-            attempt.settle()
-            return partial(self._succeed, attempt, result, drawings_of(job.kind, spec, result))
+            drawings = drawings_of(job.kind, spec, result)
+            self._endings.wait(attempt.raise_if_stopped)
+            return partial(self._endings.write_later, partial(self._conclude, attempt, result, drawings))
         except AttemptStopped as reason:
             with suppress(DependencyDown):  # an end that was asked for does not wait for the store
                 attempt.settle()
-            return partial(self._obey, attempt, reason)
+            return partial(insist, partial(self._obey, attempt, reason))
         except PermanentError as error:
             details = {"code": error.code, "message": error.message} | error.details
-            return partial(self._fail, attempt, details)
+            return partial(insist, partial(self._fail, attempt, details))
         except (TransientError, DependencyDown) as error:
-            details = {"code": error.code, "message": error.message}
-            return partial(self._retry, attempt.fence, details)
+            return partial(insist, partial(self._retry, attempt.fence, error))
         except Exception as error:
             log.exception("attempt_raised")
             details = {"code": "internal_error", "message": f"{type(error).__name__}: {error}"}
-            return partial(self._fail, attempt, details)
+            return partial(insist, partial(self._fail, attempt, details))
+
+    def _conclude(self, attempt: Attempt, result: dict[str, Any], drawings: list[str]) -> None:
+        """Wait for the files, the lease held and a cancel still heard, then write the end."""
+        try:
+            while not attempt.is_settled(self._heartbeat_s):
+                self._hold(attempt.fence)
+            attempt.settle()
+            end = partial(self._succeed, attempt, result, drawings)
+        except AttemptStopped as reason:
+            end = partial(self._obey, attempt, reason)
+        except DependencyDown as down:
+            end = partial(self._retry, attempt.fence, down)
+        insist(end)
+
+    def _hold(self, fence: Fence) -> None:
+        with suppress(DependencyDown):
+            if self._jobs.renew(fence):
+                raise CancelRequested("the owner asked to cancel")
 
     def _succeed(self, attempt: Attempt, result: dict[str, Any], drawings: list[str]) -> None:
         self._jobs.finish(
@@ -131,9 +161,9 @@ class Runner:
         )
         log.info("job_failed", code=error["code"])
 
-    def _retry(self, fence: Fence, error: dict[str, Any]) -> None:
-        status = self._jobs.retry(fence, error)
-        log.info("job_retried", code=error["code"], status=status.value)
+    def _retry(self, fence: Fence, error: TransientError | DependencyDown) -> None:
+        status = self._jobs.retry(fence, {"code": error.code, "message": error.message})
+        log.info("job_retried", code=error.code, status=status.value)
 
     def _obey(self, attempt: Attempt, reason: AttemptStopped) -> None:
         match reason:
@@ -151,18 +181,3 @@ class Runner:
                 self._jobs.release(attempt.fence, attempt.events)
                 self._doorbell.ring(attempt.job.lane)
         log.info("attempt_stopped", reason=type(reason).__name__)
-
-
-def _insist(ending: Callable[[], None]) -> None:
-    """Write the end of a job even where the database is away for a while; another attempt beginning ends it."""
-    give_up_at = time.monotonic() + LAST_WORD_S
-    while True:
-        try:
-            ending()
-        except DependencyDown as down:
-            log.warning("end_not_written", error=str(down))
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(random.uniform(0.2, 1.0))  # noqa: S311
-        else:
-            return

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from celery import shared_task
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 from gradline.errors import DependencyDown
 from gradline.lanes import RING_TASK, Lane
@@ -46,6 +46,12 @@ def come_up(sender: str, **_: Any) -> None:
         os._exit(1)  # Celery would log an exception and send rings to a child that cannot hear them
     signal.signal(STOP_SIGNAL, lambda *_: _child.shut_down())
     log.info("child_ready", pid=os.getpid(), worker_id=sender)
+
+
+@worker_process_shutdown.connect
+def go(**_: Any) -> None:
+    """Whoever ends the child, by the number of its jobs or with the worker, leaves no end of a job unwritten."""
+    _child.drain()
 
 
 def _make_child(settings: Settings, worker_id: str) -> Runner | Drawer:
