@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from gradline.data.matrix import ROWS_AT_ONCE
 from gradline.data.sample import Numbers, TextColumn
 
 Rows = NDArray[np.intp] | None
@@ -39,7 +38,7 @@ class Gathering:
         columns = [_chosen(as_numbers(block.column(name)), rows) for name in self._names]
         if self._is_shifted and start == 0 and n:
             self._shift_j = np.array([_middle(column) for column in columns])
-        _write(self._memory.numpy()[start:stop], columns, self._shift_j)
+        _write(self._memory[start:stop], columns, self._shift_j)
         for name, codes in self._codes.items():
             codes[start:stop] = _chosen(_encoded(block.column(name), self._levels[name]), rows)
         self._n_filled = stop
@@ -89,14 +88,17 @@ def _middle(column: NDArray[Any]) -> float:
     return float(middle) if np.isfinite(middle) else 0.0
 
 
-def _write(memory: NDArray[Any], columns: list[NDArray[Any]], shift_j: NDArray[np.float64]) -> None:
-    """Row by row in the cache's reach; the subtraction is done before rounding to the memory's precision."""
+def _write(memory: torch.Tensor, columns: list[NDArray[Any]], shift_j: NDArray[np.float64]) -> None:
+    """[b, j + 1], the last column filled with ones: columns side by side first, then turned at once.
+
+    The subtraction is done before rounding to the memory's precision.
+    """
+    beside_pb = torch.empty(len(columns) + 1, len(memory), dtype=memory.dtype)
+    beside_pb[-1] = 1
     has_shift = shift_j.any()
-    for start in range(0, len(memory), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        block = memory[rows]
-        for j, column in enumerate(columns):
-            block[:, j] = column[rows] - shift_j[j] if has_shift else column[rows]
+    for values_b, column, shift in zip(beside_pb.numpy(), columns, shift_j, strict=False):
+        values_b[:] = column - shift if has_shift else column
+    memory.copy_(beside_pb.T)
 
 
 def _encoded(column: pa.Array, levels: dict[str, int]) -> NDArray[np.int32]:

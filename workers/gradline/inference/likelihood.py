@@ -27,6 +27,9 @@ _MANY_ROWS = 100_000
 _MANY_COLUMNS = 16
 
 
+_MEANS = {Family.BINOMIAL: torch.sigmoid, Family.POISSON: torch.exp, Family.GAUSSIAN: torch.clone}
+
+
 class Evaluation(NamedTuple):
     """At one theta for each member."""
 
@@ -112,13 +115,19 @@ class Likelihood:
             information.add(block.x_rp, self.curvature(block) * block.weight_rb[:, :, None, None])
         return Evaluation(value_b, gradient_mp.view(b, self.q), information.matrix())
 
-    def gradient(self, theta_bq: Tensor) -> Tensor:
-        """dV alone, in float64 whatever the features."""
-        gradient_mp = theta_bq.new_zeros(len(theta_bq) * self.f, self.p)
-        for block in self.blocks(theta_bq):
-            weighted_rbf = block.residual_rbf * block.weight_rb.unsqueeze(2)
-            gradient_mp += weighted_rbf.flatten(1).T @ block.x_rp
-        return gradient_mp.view(len(theta_bq), self.q)
+    def gradient(self, theta_1q: Tensor) -> Tensor:
+        """dV alone, of one member and one output, in float64 whatever the features."""
+        problem, gradient_1p, theta_p1 = self.problem, torch.zeros_like(theta_1q), theta_1q.T
+        for rows in blocks_of(problem, 4 * self.p):
+            x_rp = rows_between(problem, rows)
+            z_r1 = x_rp @ theta_p1
+            if problem.offset_n1 is not None:
+                z_r1 += problem.offset_n1[rows]
+            residual_r1 = _MEANS[problem.family](z_r1).sub_(problem.y_nk[rows])
+            if self._weight_nb is not None:
+                residual_r1 *= self._weight_nb[rows]
+            gradient_1p += residual_r1.T @ x_rp
+        return gradient_1p
 
     @property
     def suits_training(self) -> bool:
