@@ -17,7 +17,7 @@ class WorkerJob(View):
 
 
 class WorkerView(View):
-    """A worker that was heard within the last half minute."""
+    """A worker that said within the last half minute that a child of it takes jobs."""
 
     id: str
     hostname: str
@@ -27,7 +27,7 @@ class WorkerView(View):
     n_slots: int
     """Jobs it can train at once."""
     n_running: int
-    """Jobs it trains now, of all owners."""
+    """Jobs it trains now, of all owners; one that has trained counts until its end is written."""
     started_at: datetime
     last_seen_at: datetime
     jobs: list[WorkerJob]
