@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from gradline.training.cuda.fused import fused_pass_of
 from gradline.training.family import Family
 from gradline.training.problem import Problem
 
@@ -64,6 +65,7 @@ class Loss(ABC):
         self._theta_bkp: Tensor | None = None
         self._theta_pm = torch.empty(0)
         self._curved_at_nbk: Tensor | None = None
+        self._fused = fused_pass_of(problem, n_members)
 
     def predict(self, theta_bkp: Tensor) -> None:
         """Compute z for what follows; theta may be of another dtype than the features."""
@@ -110,6 +112,8 @@ class Loss(ABC):
 
     def derivatives(self, theta_bkp: Tensor, want: Want = Want.GRADIENT, *, follow_drift: bool = False) -> Derivatives:
         """All of them from one pass."""
+        if self._fused is not None and want == Want.GRADIENT and not follow_drift:
+            return Derivatives(*self._fused(theta_bkp), None)
         self.predict(theta_bkp)
         value_b = self.value()
         hessian_bqq = self.hessian() if want == Want.HESSIAN else None
@@ -314,6 +318,10 @@ CHUNK_BYTES = 16 * 2**20
 """Of features: products of this many stay in one sum of their dtype; larger problems add float64 sums of such."""
 
 
+CUDA_CHUNK_BYTES = 256 * 2**20
+"""The same on a CUDA device, which adds up many parts of a product side by side, and waits for each call."""
+
+
 class ChunkedLoss:
     """The loss of a large dense problem: that of ranges of its rows, one after another, added up in float64."""
 
@@ -395,7 +403,8 @@ def _total(parts: Iterable[Tensor]) -> Tensor:
 
 
 def make_loss(problem: Problem, n_members: int) -> Loss | ChunkedLoss:
-    n_rows = CHUNK_BYTES // (problem.p * problem.y_nk.element_size())
+    chunk_bytes = CUDA_CHUNK_BYTES if problem.y_nk.is_cuda else CHUNK_BYTES
+    n_rows = chunk_bytes // (problem.p * problem.y_nk.element_size())
     if problem.is_sparse or problem.n <= n_rows:
         return _LOSSES[problem.family](problem, n_members)
     return ChunkedLoss(problem, n_members, n_rows)
