@@ -262,6 +262,15 @@ def test_on_separation_firth_gives_finite_estimates_and_tests(run):
     assert "infinite" not in told
 
 
+def test_firth_of_a_two_by_two_table_adds_half_a_row_to_each_cell(run):
+    counts = {(1, 1): 10, (1, 0): 0, (0, 1): 5, (0, 0): 8}
+    table = pd.DataFrame([{"x": x, "y": y, "n": n} for (x, y), n in counts.items()])
+    result, _ = run(table, {"features": ["x"], "weights": "n"}, on_separation="firth")
+    told = entries(result)
+    assert told["x"]["estimate"] == pytest.approx(np.log((10.5 / 0.5) / (5.5 / 8.5)), rel=1e-9)
+    assert told["const"]["estimate"] == pytest.approx(np.log(5.5 / 8.5), rel=1e-9)
+
+
 def test_on_separation_ridge_fits_again_with_a_small_penalty(run):
     result, attempt = run(with_a_bad_level(), {"features": ["age", "city"]}, on_separation="ridge")
     assert (result["separation"]["mend"], result["separation"]["l2"]) == ("ridge", pytest.approx(1 / 300))

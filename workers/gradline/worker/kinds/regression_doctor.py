@@ -255,7 +255,7 @@ def _mend(spec: LogisticRegressionSpec, problem: Problem, fit: Examination) -> E
     assert fit.separation is not None  # noqa: S101  just found
     start_1q = torch.zeros(1, likelihood.q, dtype=torch.float64, device=problem.y_nk.device)
     if spec.on_separation == "firth":
-        least = minimise(FirthLikelihood(likelihood), start_1q, tolerance=1e-13, max_steps=200)
+        least = minimise(FirthLikelihood(likelihood), start_1q, tolerance=1e-18, max_steps=200)
         mended, withheld = _at(fit, problem, likelihood, least), None
     elif spec.on_separation == "ridge":
         l2 = 1 / likelihood.n_weighed
