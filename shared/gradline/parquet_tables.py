@@ -86,6 +86,8 @@ def parquet_type(field: pa.Field) -> pa.DataType:
         return pa.float64()
     if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_temporal(type_):
         return pa.string()
+    if pa.types.is_null(type_):  # what pandas writes where every value is None
+        return pa.string()
     raise fault(
         f"column {field.name!r} holds {field.type}: only numbers, booleans, text and dates can be read", field.name
     )

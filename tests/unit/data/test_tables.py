@@ -35,6 +35,11 @@ def test_a_csv_with_everything_odd_is_read():
     }
 
 
+def test_a_parquet_column_of_no_type_is_one_without_any_value():
+    table = read_table(parquet({"a": pa.nulls(2), "b": [1, 2]}), "parquet")
+    assert table.to_pydict() == {"a": [None, None], "b": [1, 2]}
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_found_in_the_header(delimiter: str):
     data = delimiter.join(["a", "b"]) + "\n" + delimiter.join(["1", '"x, y; z"']) + "\n"
