@@ -14,7 +14,7 @@ so that a copy of this file beside the JSON is a whole model.
       "intercepts": [number per output]
     }
 
-What stands in for a missing value (`fill`, `missing`) or for a level that training did not see (`unseen`) is null where
+Text is trimmed, and empty text is missing, as in training. What stands in for a missing value (`fill`, `missing`) or for a level that training did not see (`unseen`) is null where
 such a row is refused. A feature is the product of its factors: a column's number `{"column": c}`, 1 where the column
 has a level `{"column": c, "level": l}`, or 1 where it is missing `{"column": c, "is_missing": true}`. The linear
 predictor is the sum of coefficient times feature, the intercept and the offset; `Scorecard.predict` turns it into
@@ -306,6 +306,7 @@ def _read_numbers(column: NumberInput, values: Sequence[Any] | NDArray[Any], fau
 def _read_codes(column: TextInput, values: Sequence[Any] | NDArray[Any], faults: list[RowFault]) -> Codes:
     code_of = {level: code for code, level in enumerate(column.levels)}
     listed = values.tolist() if isinstance(values, np.ndarray) else values
+    listed = [(v.strip() or None) if isinstance(v, str) else v for v in listed]
     if column.is_numeric:
         listed = [spell(v) for v in listed]
     if not {str, type(None)}.issuperset(map(type, listed)):

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from gradline.data import uploaded
-from gradline.export.checking import check_sql
+from gradline.export.checking import check_scorecard, check_sql
 from gradline.export.sql import write_sql
 from gradline.scoring import RowsRefused, Scorecard
 from gradline.scoring_tables import encode_table, read_rows
@@ -82,6 +82,22 @@ def test_it_does_so_whatever_the_features_are_kept_in(tmp_path, dtype: str, spar
     result, card = fitted(tmp_path, dtype, sparse=sparse)
     for part, loss in log_losses(card).items():
         assert loss == pytest.approx(result["metrics"][part]["log_loss"], rel=tolerance), part
+
+
+def test_an_offset_is_in_what_training_said_of_its_rows(tmp_path):
+    _, card = fitted(tmp_path, "float64")
+    assert card.offset is not None
+    assert check_scorecard(card) < 1e-9
+
+
+@pytest.mark.parametrize("spelled", ["  Ulm ", "Ulm\t", "", "  "])
+def test_text_is_trimmed_as_in_training_and_empty_text_is_missing(tmp_path, spelled):
+    _, card = fitted(tmp_path, "float64")
+    row = card.document["examples"]["rows"][0]
+    plain, sent = ({**row, "city": city} for city in (spelled.strip() or None, spelled))
+    z_nk = card.linear_predictor(card.encode_rows([plain, sent]))
+    assert z_nk[0] == z_nk[1]
+    assert z_nk[0] != card.linear_predictor(card.encode_rows([row | {"city": "Kiel"}]))[0]
 
 
 def test_levels_beyond_the_limit_are_the_same_level_in_both(tmp_path):

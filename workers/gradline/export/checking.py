@@ -29,13 +29,8 @@ class Disagreement(ValueError):
 def check_scorecard(card: Scorecard) -> float:
     """The largest difference from the linear predictors that training gave its rows. Raises Disagreement."""
     said = card.document["examples"]
-    z_nk = card.linear_predictor(card.encode_rows(said["rows"])) - _offsets(card, said["rows"])
+    z_nk = card.linear_predictor(card.encode_rows(said["rows"]))
     return _compare("the scorecard", z_nk, np.array(said["linear_predictors"]), TRAINING_TOLERANCE)
-
-
-def _offsets(card: Scorecard, rows: list[dict[str, Any]]) -> Any:
-    """Offsets of the rows are no part of what training said of them."""
-    return 0.0 if card.offset is None else np.array([[row[card.offset.column]] for row in rows])
 
 
 def rows_to_check(card: Scorecard) -> list[dict[str, Any]]:

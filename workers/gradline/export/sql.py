@@ -139,6 +139,8 @@ def _is_unseen(text: TextInput) -> str:
 def _text(column: TextInput) -> str:
     """The column as what its levels are: text, or numbers, which booleans are turned into."""
     name = _name(column.column)
+    if not column.is_numeric:
+        return f"NULLIF(TRIM({name}), '')"
     if not column.is_boolean:
         return name
     return f"CASE WHEN {name} IS NULL THEN NULL WHEN {name} THEN 1 ELSE 0 END"
