@@ -14,11 +14,12 @@ so that a copy of this file beside the JSON is a whole model.
       "intercepts": [number per output]
     }
 
-Text is trimmed, and empty text is missing, as in training. What stands in for a missing value (`fill`, `missing`) or for a level that training did not see (`unseen`) is null where
-such a row is refused. A feature is the product of its factors: a column's number `{"column": c}`, 1 where the column
-has a level `{"column": c, "level": l}`, or 1 where it is missing `{"column": c, "is_missing": true}`. The linear
-predictor is the sum of coefficient times feature, the intercept and the offset; `Scorecard.predict` turns it into
-probabilities, or into exp(z) for log-linear and poisson. Of two classes the second is predicted from `threshold` on.
+Text is trimmed, and empty text is missing, as in training. What stands in for a missing value (`fill`, `missing`) or
+for a level that training did not see (`unseen`) is null where such a row is refused. A feature is the product of its
+factors: a column's number `{"column": c}`, 1 where the column has a level `{"column": c, "level": l}`, or 1 where it is
+missing `{"column": c, "is_missing": true}`. The linear predictor is the sum of coefficient times feature, the intercept
+and the offset; `Scorecard.predict` turns it into probabilities, or into exp(z) for log-linear and poisson. Of two
+classes the second is predicted from `threshold` on.
 
 Shapes: n rows, k outputs, j numeric columns and indicators (atoms), l levels.
 """
