@@ -19,6 +19,7 @@ from gradline.training import (
     certify,
 )
 from gradline.training.bounds import ESTIMATE
+from gradline.training.reach import Reach
 from tests.numerics.problems import FAMILIES, least_value, random_problem, solve, value, zeros
 
 ROUNDING = 1e-12
@@ -53,6 +54,33 @@ def test_the_bound_is_at_least_the_true_gap(family, name, l2, seed):
     objective = Objective(random_problem(family, seed, is_weighted=seed % 2 == 0, has_offset=seed % 3 == 0), l2=l2)
     least = least_value(objective)
     assert_bounded(objective, SMOOTH[name](objective, zeros(objective)), least, 40)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("family", [Family.BINOMIAL, Family.MULTINOMIAL, Family.POISSON])
+def test_cheaper_reaches_are_no_shorter_than_that_of_the_rows(family, dtype):
+    problem = random_problem(family, 3, d=6)
+    newton = Newton(Objective(problem, l2=1e-3), zeros(Objective(problem)))
+    factor = newton.look().factor
+    reach = Reach(problem.to(dtype))
+    exact_b = largest_move(problem, factor)
+    by_rows_b, by_columns_b = reach.by_rows(factor), reach.by_columns(factor)
+    assert (by_rows_b >= exact_b * (1 - 1e-6)).all()
+    assert (by_rows_b <= exact_b * 1.01).all()
+    assert (by_columns_b >= exact_b * (1 - 1e-6)).all()
+    assert (reach.by_largest(factor) >= by_columns_b).all()
+
+
+def largest_move(problem, factor):
+    """Of any row, by the definition: for classes twice the largest of (e_i - 1 / k) x_n."""
+    k, p = problem.k, problem.p
+    inverse_qq = torch.linalg.inv(factor.hessian()[0])
+    centre_kk = torch.eye(k, dtype=torch.float64) - (1 / k if k > 1 else 0.0)
+    lengths = [
+        torch.einsum("nq,qr,nr->n", moved_nq, inverse_qq, moved_nq).amax().sqrt()
+        for moved_nq in (torch.einsum("j,np->njp", centre_kk[i], problem.x_np).reshape(-1, k * p) for i in range(k))
+    ]
+    return (2 if k > 1 else 1) * torch.stack(lengths).amax()
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.05])

@@ -204,6 +204,15 @@ def test_poisson_counts_of_zero_in_a_level_are_a_separation():
     assert newton.ending == Outcome.SEPARATED
 
 
+def test_an_intercept_goes_to_infinity_where_a_penalty_holds_the_rest_and_a_class_is_missing():
+    problem = random_problem(Family.MULTINOMIAL, 25)
+    problem.y_nk[:, 0] += problem.y_nk[:, 2]
+    problem.y_nk[:, 2] = 0
+    newton = Newton(Objective(problem, l2=0.01), zeros(Objective(problem)))
+    assert not solve(newton)
+    assert newton.ending == Outcome.SEPARATED
+
+
 def test_columns_given_twice_leave_the_fit_itself_alone():
     problem = random_problem(Family.BINOMIAL, 17)
     twice = replace(problem, x_np=torch.cat((problem.x_np[:, :1], problem.x_np), 1))

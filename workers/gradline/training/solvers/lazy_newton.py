@@ -36,6 +36,13 @@ class LazyNewton(Newton):
         self._last_square_b = self.look().square_b
         super().step()
 
+    def renew(self) -> None:
+        """Take the factor anew where it is from too far away for what is to come."""
+        drift_b = self.look().drift_b
+        if drift_b is not None and bool((drift_b > MAX_DRIFT).any()):
+            self._forget()
+            self.look()
+
     def _forget(self) -> None:
         self._factor = self._look = None
 

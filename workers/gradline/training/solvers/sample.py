@@ -10,8 +10,10 @@ from gradline.training.problem import Problem
 from gradline.training.solvers.lazy_newton import LazyNewton
 
 SEED = 20
-GROWTH = 4
-"""The sample is fitted after a part of it this much smaller."""
+GROWTH = 16
+"""The sample is fitted after a part of it this much smaller,"""
+LEAST_PER_PARAMETER = 20
+"""if that has this many rows a parameter."""
 MAX_STEPS = 30
 SHARE_OF_ERROR = 0.1
 """The sample's minimum is off by about q / 2m in the objective, q parameters and m rows: to find it to this share of
@@ -21,9 +23,8 @@ that is enough, as a relative gap."""
 def sample_rows(problem: Problem, n_rows: int) -> Tensor:
     """Indices in order: one at random of each of `n_rows` equal ranges, so that sorted rows are covered evenly."""
     generator = torch.Generator().manual_seed(SEED)
-    start_r = torch.arange(n_rows + 1) * problem.n // n_rows
-    jitter_r = torch.rand(n_rows, generator=generator, dtype=torch.float64) * (start_r[1:] - start_r[:-1])
-    return (start_r[:-1] + jitter_r.long()).to(problem.y_nk.device)
+    place_r = torch.rand(n_rows, generator=generator, dtype=torch.float64).add_(torch.arange(n_rows))
+    return place_r.mul_(problem.n / n_rows).long().clamp_(max=problem.n - 1).to(problem.y_nk.device)
 
 
 class Sample(NamedTuple):
@@ -37,7 +38,10 @@ class Sample(NamedTuple):
 
 
 def take_sample(objective: Objective, theta_bkp: Tensor, n_rows: int) -> Sample:
-    index_r = sample_rows(objective.problem, n_rows)
+    return _sample_of(objective, theta_bkp, sample_rows(objective.problem, n_rows))
+
+
+def _sample_of(objective: Objective, theta_bkp: Tensor, index_r: Tensor) -> Sample:
     share_b = objective.problem.share_nb[index_r].sum(0, dtype=torch.float64).expand(len(theta_bkp))
     newton = LazyNewton(objective.on_rows(index_r), theta_bkp.clone())
     return Sample(newton, share_b, torch.full_like(share_b, torch.inf))
@@ -46,10 +50,13 @@ def take_sample(objective: Objective, theta_bkp: Tensor, n_rows: int) -> Sample:
 def fit_sample(objective: Objective, theta_bkp: Tensor, n_rows: int) -> Sample | None:
     """The minimum of a sample; None where it has none, or is hard to find."""
     sample = take_sample(objective, theta_bkp, n_rows)
-    part = take_sample(sample.newton.objective, theta_bkp, n_rows // GROWTH)
-    first_value_b = part.newton.first_value()
-    if _minimise(part.newton):
-        sample.newton.theta_bkp.copy_(part.newton.theta_bkp)
+    first = sample
+    if n_rows >= GROWTH * LEAST_PER_PARAMETER * theta_bkp[0].numel():
+        every_r = torch.arange(0, n_rows, GROWTH, device=theta_bkp.device)
+        first = _sample_of(sample.newton.objective, theta_bkp, every_r)
+    first_value_b = first.newton.first_value()
+    if first is not sample and _minimise(first.newton):
+        sample.newton.theta_bkp.copy_(first.newton.theta_bkp)
     return sample._replace(first_value_b=first_value_b) if _minimise(sample.newton) else None
 
 

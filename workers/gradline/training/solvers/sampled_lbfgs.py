@@ -29,10 +29,6 @@ SAMPLE_GROWTH = 4
 """A sample without a minimum, or with one that all rows find worse than the start, is followed by a larger one."""
 
 
-PLAUSIBLE = 0.5
-"""Of the decrement by the sample's share alone: where that is too much, the bound will be."""
-
-
 class SampledLbfgs(Lbfgs):
     """For smooth objectives and one member. The first step is the fit of the sample; it stops on the objective gap."""
 
@@ -56,6 +52,7 @@ class SampledLbfgs(Lbfgs):
             sample = fit_sample(self._objective, origin_bkp, self._n_rows)
             if sample is not None and self._is_better(sample):
                 self._sample = sample
+                sample.newton.renew()
             else:
                 self._n_rows *= SAMPLE_GROWTH
         if self._sample is None:
@@ -87,26 +84,27 @@ class SampledLbfgs(Lbfgs):
     def _least_gap(self) -> float:
         if self._sample is None:
             return super()._least_gap()
-        gradient_1q = self._gradient_q.double().unsqueeze(0)
-        by_sample = (gradient_1q * self._sample.newton.look().factor.solve(gradient_1q)).sum() / 2
-        by_sample = by_sample * PLAUSIBLE / self._sample.share_b  # to look at the bound costs more than a step
-        return min(float(by_sample), super()._least_gap())
+        decrement_b, stretch_b = self._decrement(self._sample)
+        return min(float((decrement_b * stretch_b).square() / 2), super()._least_gap())
 
     def gap(self) -> Gap:
         """The smaller of both bounds; that by the penalty is looked at only where it can be."""
         if self._sample is None:
             return super().gap()
-        newton, gradient_1q = self._sample.newton, self._gradient_q.double().unsqueeze(0)
-        factor = newton.look().factor
-        decrement_b = (gradient_1q * factor.solve(gradient_1q)).sum(1).clamp(min=0.0).sqrt()
-        stretch_b = (self._drift(newton) / 2).exp() / self._sample.share_b.sqrt()
+        newton = self._sample.newton
         self._reach = self._reach or Reach(newton.objective.problem)
-        bound_b = self._reach.bound(factor, decrement_b, stretch_b)
+        bound_b = self._reach.bound(newton.look().factor, *self._decrement(self._sample))
         by_sample = gap_of(NEWTON, bound_b.new_tensor([self._value]), bound_b, self._floor())
         if float(bound_b) <= super()._least_gap():
             return by_sample
         by_penalty = super().gap()
         return by_sample if bool(by_sample.bound_b < by_penalty.bound_b) else by_penalty
+
+    def _decrement(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        """By the sample's Hessian, and how much longer steps may be by what that is of all rows'."""
+        gradient_1q, factor = self._gradient_q.double().unsqueeze(0), sample.newton.look().factor
+        decrement_b = (gradient_1q * factor.solve(gradient_1q)).sum(1).clamp(min=0.0).sqrt()
+        return decrement_b, (self._drift(sample.newton) / 2).exp() / sample.share_b.sqrt()
 
     def _drift(self, newton: LazyNewton) -> Tensor:
         """Largest change of the sample's linear predictors since its Hessian was taken."""
