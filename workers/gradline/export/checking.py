@@ -105,7 +105,9 @@ def onnx_inputs(card: Scorecard, rows: list[dict[str, Any]]) -> dict[str, NDArra
         for i in numbers
     }
     for text in card.texts:
-        columns[text.column] = np.array([[row[text.column] or ""] for row in rows], dtype=np.str_).astype(object)
+        columns[text.column] = np.array([[(row[text.column] or "").strip()] for row in rows], dtype=np.str_).astype(
+            object
+        )
     return columns
 
 

@@ -1,7 +1,8 @@
 """The scorecard as an ONNX graph of the raw columns: one input a column, [rows, 1], double or string.
 
-A missing number is NaN and a missing text the empty string; booleans are 1 and 0. A row that the model refuses gives
-NaN everywhere. Outputs: `probabilities` [rows, classes] and `class_index` [rows], or `prediction` [rows].
+A missing number is NaN and a missing text the empty string; text is to be trimmed, and numbers that are levels are
+spelled as the scorecard spells them; booleans are 1 and 0. A row that the model refuses gives NaN everywhere. Outputs:
+`probabilities` [rows, classes] and `class_index` [rows], or `prediction` [rows].
 """
 
 import math
