@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from gradline.errors import InputFault, InvalidInput
 from gradline.specs.autograd import AutogradSpec
-from gradline.specs.base import Spec
+from gradline.specs.base import Misfit, Spec
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.specs.prediction import PredictionSpec
 
@@ -45,6 +45,8 @@ def _fault(error: Any, path: str) -> InputFault:
             return InputFault(f"{path}.{tagged}", None, "Field required")
         case "extra_forbidden":
             return InputFault(path, _shown(error), "there is no such field")
+        case "value_error" if isinstance(misfit := error["ctx"]["error"], Misfit):
+            return InputFault(f"{path}.{misfit.field}", misfit.value, str(misfit))
         case _:
             return InputFault(path or "body", _shown(error), error["msg"].removeprefix("Value error, "))
 

@@ -15,6 +15,16 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class Misfit(ValueError):
+    """A field that is well by itself, and does not go with the others of its spec."""
+
+    def __init__(self, field: str, value: Any, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+        """From the model that refuses it on, dotted."""
+        self.value = value
+
+
 @dataclass(frozen=True)
 class Spelled:
     """Of text: the pattern that it fits, in the API's description, and the same in words, for whoever missed it."""

@@ -1,10 +1,10 @@
 """The spec of a `logistic-regression` job; its parts stand in `regression`."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gradline.specs.base import Spec
+from gradline.specs.base import Misfit, Spec
 from gradline.specs.regression.judgement import Evaluation, Inference, ThresholdTarget
 from gradline.specs.regression.model import Model, Penalty, PenaltyPath
 from gradline.specs.regression.preparation import Preprocess, Split
@@ -102,12 +102,15 @@ class LogisticRegressionSpec(Spec):
     @model_validator(mode="after")
     def parts_agree(self) -> Self:
         if self.stop.max_steps > MAX_REPORTS * self.report_every:
-            raise ValueError(
+            raise Misfit(
+                "stop.max_steps",
+                self.stop.max_steps,
                 f"{self.stop.max_steps} steps with a report every {self.report_every}: "
-                f"at most {MAX_REPORTS} reports are kept; raise report.every"
+                f"at most {MAX_REPORTS} reports are kept; raise report.every",
             )
         if self.stop.patience is not None and self.split.validation_fraction == 0.0:
-            raise ValueError("stop.patience watches the validation rows: set split.validation_fraction above 0")
+            reason = "stop.patience watches the validation rows: set split.validation_fraction above 0"
+            raise Misfit("stop.patience", self.stop.patience, reason)
         return self
 
     @model_validator(mode="after")
@@ -115,23 +118,29 @@ class LogisticRegressionSpec(Spec):
         name = self.solver.name
         if self.penalty.has_l1 and name in SMOOTH_ONLY:
             given = f"l1 is {self.penalty.l1}" if self.penalty.path is None else "path has an l1 part"
-            raise ValueError(
+            raise Misfit(
+                "solver.name",
+                name,
                 f"penalty.{given}: {name} needs a smooth objective; "
-                "use solver auto, fista, proximal-newton, sgd or adam"
+                "use solver auto, fista, proximal-newton, sgd or adam",
             )
         if self.penalty.path is not None and name in FIRST_ORDER:
-            raise ValueError(f"penalty.path needs fits that end at the minimum, which {name} does not; use solver auto")
+            reason = f"penalty.path needs fits that end at the minimum, which {name} does not; use solver auto"
+            raise Misfit("solver.name", name, reason)
         return self
 
     @model_validator(mode="after")
     def family_fits_the_data(self) -> Self:
         has_classes = not isinstance(self.data, Builtin) or self.data.has_classes
         if has_classes and self.model.is_numeric and not isinstance(self.data, Dataset):
-            raise ValueError(f"model.family is {self.model.family}, but the target of this data set is a class")
+            reason = f"model.family is {self.model.family}, but the target of this data set is a class"
+            raise Misfit("model.family", self.model.family, reason)
         if not has_classes and not self.model.is_numeric:
-            raise ValueError(
+            raise Misfit(
+                "model.family",
+                self.model.family,
                 f"model.family is {self.model.family}, but the target of this data set is a number: "
-                "name gaussian, log-linear or poisson"
+                "name gaussian, log-linear or poisson",
             )
         return self
 
@@ -140,39 +149,50 @@ class LogisticRegressionSpec(Spec):
         """Numbers have no classes to count, separate or decide between."""
         if not self.model.is_numeric:
             return self
-        asked = {
-            "data.positive_class": getattr(self.data, "positive_class", None) is not None,
-            "stop.accuracy_above": self.stop.accuracy_above is not None,
-            "stop.metric accuracy": self.stop.metric == "accuracy",
-            f"on_separation {self.on_separation}": self.on_separation != "warn",
-            "evaluation.threshold": self.evaluation.threshold != 0.5,
+        asked: dict[str, tuple[Any, Any]] = {
+            "data.positive_class": (getattr(self.data, "positive_class", None), None),
+            "stop.accuracy_above": (self.stop.accuracy_above, None),
+            "stop.metric": (self.stop.metric, "loss"),
+            "on_separation": (self.on_separation, "warn"),
+            "evaluation.threshold": (self.evaluation.threshold, 0.5),
         }
-        for field, is_asked in asked.items():
-            if is_asked:
-                raise ValueError(f"{field} needs classes, and the family {self.model.family} has none")
+        for field, (value, without) in asked.items():
+            if value != without:
+                shown = f"{field} {value}" if isinstance(value, str) else field
+                raise Misfit(
+                    field, _plain(value), f"{shown} needs classes, and the family {self.model.family} has none"
+                )
         return self
 
     @model_validator(mode="after")
     def roles_fit_the_family_and_the_split(self) -> Self:
         if self.model.family == "multinomial" and self.evaluation.threshold != 0.5:
-            raise ValueError("evaluation.threshold decides between two classes; model.family is multinomial")
+            reason = "evaluation.threshold decides between two classes; model.family is multinomial"
+            raise Misfit("evaluation.threshold", _plain(self.evaluation.threshold), reason)
         if not isinstance(self.data, Dataset):
             return self
         if self.data.offset is not None and self.model.family == "multinomial":
-            raise ValueError("data.offset is for families with one linear predictor; model.family is multinomial")
+            reason = "data.offset is for families with one linear predictor; model.family is multinomial"
+            raise Misfit("data.offset", self.data.offset, reason)
         if self.data.fold is None:
             return self
-        for field, is_set in (
-            ("split.folds", self.split.folds is not None),
-            ("split.validation_fraction", self.split.validation_fraction > 0),
-            ("data.group", self.data.group is not None),
+        for field, value in (
+            ("split.folds", self.split.folds),
+            ("split.validation_fraction", self.split.validation_fraction),
+            ("data.group", self.data.group),
         ):
-            if is_set:
-                raise ValueError(f"data.fold says which rows are held out together: leave out {field}")
+            if value:
+                raise Misfit(field, value, f"data.fold says which rows are held out together: leave out {field}")
         return self
 
     @model_validator(mode="after")
     def firth_is_the_only_penalty(self) -> Self:
         if self.on_separation == "firth" and (self.penalty.l1 > 0 or self.penalty.l2 > 0 or self.penalty.path):
-            raise ValueError("on_separation firth is a penalty of its own: leave out penalty")
+            reason = "on_separation firth is a penalty of its own: leave out penalty"
+            raise Misfit("on_separation", "firth", reason)
         return self
+
+
+def _plain(value: Any) -> Any:
+    """A value to show; parts of a spec are not."""
+    return None if isinstance(value, Spec) else value

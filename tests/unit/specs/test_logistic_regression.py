@@ -45,24 +45,37 @@ def test_a_refused_field_is_named_as_the_caller_spells_it(spec: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
-    ("spec", "reason"),
+    ("spec", "field", "reason"),
     [
-        ({"data": DIABETES}, "name gaussian, log-linear or poisson"),
-        ({"model": {"family": "poisson"}}, "the target of this data set is a class"),
-        ({"data": DIABETES, "model": {"family": "gaussian"}, "stop": {"accuracy_above": 0.9}}, "stop.accuracy_above"),
-        ({"data": DIABETES, "model": {"family": "gaussian"}, "on_separation": "ridge"}, "on_separation ridge"),
-        ({"data": UPLOAD | {"offset": "o"}, "model": {"family": "multinomial"}}, "data.offset"),
-        ({"data": UPLOAD | {"fold": "f"}, "split": {"folds": 3}}, "leave out split.folds"),
-        ({"data": UPLOAD | {"fold": "f", "group": "g"}}, "leave out data.group"),
-        ({"penalty": {"path": {}}, "solver": {"name": "newton"}}, "newton needs a smooth objective"),
-        ({"penalty": {"path": {}}, "solver": {"name": "sgd"}}, "which sgd does not"),
-        ({"penalty": {"l1": 0.1}, "solver": {"name": "newton-cg"}}, "newton-cg needs a smooth objective"),
-        ({"penalty": {"l2": 0.1}, "on_separation": "firth"}, "firth is a penalty of its own"),
+        ({"data": DIABETES}, "model.family", "name gaussian, log-linear or poisson"),
+        ({"model": {"family": "poisson"}}, "model.family", "the target of this data set is a class"),
+        (
+            {"data": DIABETES, "model": {"family": "gaussian"}, "stop": {"accuracy_above": 0.9}},
+            "stop.accuracy_above",
+            "stop.accuracy_above",
+        ),
+        (
+            {"data": DIABETES, "model": {"family": "gaussian"}, "on_separation": "ridge"},
+            "on_separation",
+            "on_separation ridge",
+        ),
+        ({"data": UPLOAD | {"offset": "o"}, "model": {"family": "multinomial"}}, "data.offset", "data.offset"),
+        ({"data": UPLOAD | {"fold": "f"}, "split": {"folds": 3}}, "split.folds", "leave out split.folds"),
+        ({"data": UPLOAD | {"fold": "f", "group": "g"}}, "data.group", "leave out data.group"),
+        ({"penalty": {"path": {}}, "solver": {"name": "newton"}}, "solver.name", "newton needs a smooth objective"),
+        ({"penalty": {"path": {}}, "solver": {"name": "sgd"}}, "solver.name", "which sgd does not"),
+        (
+            {"penalty": {"l1": 0.1}, "solver": {"name": "newton-cg"}},
+            "solver.name",
+            "newton-cg needs a smooth objective",
+        ),
+        ({"penalty": {"l2": 0.1}, "on_separation": "firth"}, "on_separation", "firth is a penalty of its own"),
     ],
 )
-def test_parts_that_contradict_each_other_are_refused(spec: dict[str, Any], reason: str) -> None:
-    with pytest.raises(InvalidInput, match=reason):
+def test_parts_that_contradict_each_other_are_refused_by_field(spec: dict[str, Any], field: str, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason) as refused:
         parsed(**spec)
+    assert [fault.field for fault in refused.value.faults] == [f"spec.{field}"]
 
 
 def test_a_ridge_path_may_use_a_solver_for_smooth_objectives() -> None:
