@@ -8,8 +8,9 @@ import torch
 from sklearn import metrics as sk
 
 from gradline.evaluation import bootstrap
+from gradline.evaluation import judge as judging
 from gradline.evaluation.judge import Judgement, judge
-from gradline.evaluation.tables import N_SCORES, score_table
+from gradline.evaluation.tables import N_SCORES, Scored, score_table
 from gradline.evaluation.threshold import choose_threshold
 from gradline.training import Family, make_problem
 
@@ -123,10 +124,34 @@ def test_a_threshold_moves_the_predicted_classes_only() -> None:
 def test_a_score_table_holds_the_curve_of_all_rows() -> None:
     for n in (300, 50_000):
         said = binomial(n)
-        table = score_table(said.response_nc[:, 1], said.target_n == 1, said.weight_n)
+        halves = [said.at(slice(0, n // 2)), said.at(slice(n // 2, n))]
+        scored = [Scored(half.response_nc[:, 1], half.target_n == 1, half.weight_n) for half in halves]
+        table = score_table(scored.__iter__)
         assert len(table["score"]) <= N_SCORES + 1
         assert sum(table["positive"]) + sum(table["negative"]) == n
         assert table["score"] == sorted(table["score"], reverse=True)
         true, false = np.cumsum(table["positive"]), np.cumsum(table["negative"])
         auc = np.trapezoid([0, *true / true[-1]], [0, *false / false[-1]])
         assert math.isclose(auc, said.metrics()["roc_auc"], abs_tol=1e-4)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_many_rows_are_measured_in_blocks_as_all_at_once(monkeypatch: pytest.MonkeyPatch, n_classes: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    n, family = 5000, Family.BINOMIAL if n_classes == 2 else Family.MULTINOMIAL
+    y_n = torch.randint(n_classes, (n,), generator=generator)
+    weight_n = torch.rand(n, generator=generator, dtype=torch.float64)
+    problem = make_problem(torch.zeros(n, 1), y_n, family, n_classes, weight_n=weight_n)
+    z_nk = torch.randn(n, problem.k, generator=generator, dtype=torch.float64)
+    whole = judge(problem, z_nk)
+    at_once, counts = whole.metrics(), whole.confusion_counts()
+    monkeypatch.setattr(judging, "EXACT_ROWS", 1000)
+    monkeypatch.setattr(judging, "BLOCK_ROWS", 700)
+    assert len(list(whole.parts())) == 8
+    in_blocks = whole.metrics()
+    at_once |= at_once.pop("by_class", {})
+    in_blocks |= in_blocks.pop("by_class", {})
+    for name, value in at_once.items():
+        tolerance = 1e-4 if name.endswith("_auc") else 1e-12
+        assert in_blocks[name] == pytest.approx(value, abs=tolerance), name
+    assert whole.confusion_counts() == counts

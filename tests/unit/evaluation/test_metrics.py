@@ -121,11 +121,11 @@ def test_a_class_without_rows_has_no_area_and_no_part_in_the_means() -> None:
     assert np.isnan(one_class["roc_auc"])
 
 
-def test_many_rows_are_ranked_in_fine_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_are_ranked_in_fine_steps() -> None:
     rng = np.random.default_rng(0)
     p, actual = torch.tensor(rng.random(5000)), torch.tensor(rng.random(5000) < 0.3)
     share = torch.full((5000, 1), 1 / 5000, dtype=torch.float64)
     exact = ranking.roc_auc(ranking.rank(p, actual, share)), ranking.pr_auc(ranking.rank(p, actual, share))
-    monkeypatch.setattr(ranking, "EXACT_ROWS", 100)
-    stepped = ranking.roc_auc(ranking.rank(p, actual, share)), ranking.pr_auc(ranking.rank(p, actual, share))
+    ranked = ranking.rank(p, actual, share, is_stepped=True)
+    stepped = ranking.roc_auc(ranked), ranking.pr_auc(ranked)
     assert [s.item() for s in stepped] == pytest.approx([e.item() for e in exact], abs=1e-4)

@@ -3,12 +3,14 @@
 Shapes: n rows, c classes (two for binomial), r weightings of the rows, h bins.
 """
 
+from collections.abc import Iterable
+from functools import reduce
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from gradline.evaluation.ranking import pr_auc, rank, roc_auc
+from gradline.evaluation.ranking import EXACT_ROWS, Ranking, pr_auc, rank, roc_auc
 
 N_BINS = 10
 """Of equal width, for the expected calibration error."""
@@ -33,24 +35,69 @@ class Measured(NamedTuple):
     """[r, c]; the areas of two classes are those of the second."""
 
 
+class Sums(NamedTuple):
+    """Over rows, under each weighting; those of parts of the rows add up."""
+
+    loss_r: Tensor
+    brier_r: Tensor
+    confusion_rcc: Tensor
+    error_hr: Tensor
+    """What came less what was promised, in each bin."""
+    rankings: list[Ranking]
+    """Of each class against the rest; of two only of the second, of very many none."""
+
+
 def measures(said: Predicted, class_n: Tensor, share_nr: Tensor) -> Measured:
     """Each measure under each weighting; shares add up to 1 in each."""
+    return measured([sums(said, class_n, share_nr, is_stepped=len(class_n) > EXACT_ROWS)])
+
+
+def sums(said: Predicted, class_n: Tensor, share_nr: Tensor, *, is_stepped: bool) -> Sums:
+    """Of some rows. `is_stepped`: scores are compared in steps, so that rankings of parts add up."""
     probability_nc, predicted_n = said.probability_nc, said.predicted_n
     n_classes = probability_nc.shape[1]
-    confusion_rcc = confusion(predicted_n, class_n, share_nr, n_classes)
+    shown = [] if n_classes > RANKED_CLASSES else range(1, 2) if n_classes == 2 else range(n_classes)
+    return Sums(
+        said.loss_n @ share_nr,
+        brier_score(probability_nc, class_n, share_nr),
+        confusion(predicted_n, class_n, share_nr, n_classes),
+        calibration_errors(probability_nc, predicted_n, class_n, share_nr),
+        [rank(probability_nc[:, c], class_n == c, share_nr, is_stepped=is_stepped) for c in shown],
+    )
+
+
+def measured(parts: Iterable[Sums]) -> Measured:
+    """From the sums of all parts of the rows."""
+    total = reduce(_added, parts)
+    confusion_rcc = total.confusion_rcc
     each = dict(zip(("precision", "recall", "f1"), by_class(confusion_rcc), strict=True))
-    if n_classes <= RANKED_CLASSES:
-        each |= dict(zip(("roc_auc", "pr_auc"), areas(probability_nc, class_n, share_nr), strict=True))
+    if total.rankings:
+        each["roc_auc"] = torch.stack([roc_auc(ranking) for ranking in total.rankings], 1)
+        each["pr_auc"] = torch.stack([pr_auc(ranking) for ranking in total.rankings], 1)
     occurs_rc = confusion_rcc.sum(2) > 0
     overall = {
-        "log_loss": said.loss_n @ share_nr,
+        "log_loss": total.loss_r,
         "accuracy": 1 - confusion_rcc.tril(-1).sum((1, 2)) - confusion_rcc.triu(1).sum((1, 2)),  # 1 where none is wrong
         "balanced_accuracy": _mean_over(each["recall"], occurs_rc),
         **{name: _one_or_mean(value_rc, occurs_rc) for name, value_rc in each.items()},
-        "brier": brier_score(probability_nc, class_n, share_nr),
-        "calibration_error": calibration_error(probability_nc, predicted_n, class_n, share_nr),
+        "brier": total.brier_r,
+        "calibration_error": total.error_hr.abs().sum(0),
     }
     return Measured(overall, each)
+
+
+def _added(total: Sums, part: Sums) -> Sums:
+    rankings = [
+        Ranking(a.positive_sr + b.positive_sr, a.negative_sr + b.negative_sr)
+        for a, b in zip(total.rankings, part.rankings, strict=True)
+    ]
+    return Sums(
+        total.loss_r + part.loss_r,
+        total.brier_r + part.brier_r,
+        total.confusion_rcc + part.confusion_rcc,
+        total.error_hr + part.error_hr,
+        rankings,
+    )
 
 
 def confusion(predicted_n: Tensor, class_n: Tensor, weight_nr: Tensor, n_classes: int) -> Tensor:
@@ -67,16 +114,6 @@ def by_class(confusion_rcc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return _share(right_rc, called_rc), _share(right_rc, own_rc), _share(2 * right_rc, called_rc + own_rc)
 
 
-def areas(probability_nc: Tensor, class_n: Tensor, share_nr: Tensor) -> tuple[Tensor, Tensor]:
-    """Under the ROC and the precision-recall curve of each class against the rest, [r, c]; of two only the second."""
-    n_classes = probability_nc.shape[1]
-    shown = range(1, 2) if n_classes == 2 else range(n_classes)
-    rankings = [rank(probability_nc[:, c], class_n == c, share_nr) for c in shown]
-    roc_rc = torch.stack([roc_auc(ranking) for ranking in rankings], 1)
-    pr_rc = torch.stack([pr_auc(ranking) for ranking in rankings], 1)
-    return roc_rc, pr_rc
-
-
 def brier_score(probability_nc: Tensor, class_n: Tensor, share_nr: Tensor) -> Tensor:
     """Mean squared error of the probabilities (Brier 1950): of class 1 for two classes, else summed over classes."""
     if probability_nc.shape[1] == 2:
@@ -86,9 +123,10 @@ def brier_score(probability_nc: Tensor, class_n: Tensor, share_nr: Tensor) -> Te
     return (probability_nc.square().sum(1, keepdim=True) + 1 - 2 * own_n1)[:, 0] @ share_nr
 
 
-def calibration_error(probability_nc: Tensor, predicted_n: Tensor, class_n: Tensor, share_nr: Tensor) -> Tensor:
-    """Expected calibration error (Naeini et al. 2015): the mean distance, in bins of equal width, between what was
-    promised and what came. Two classes: the probability of class 1. More: that of the predicted class."""
+def calibration_errors(probability_nc: Tensor, predicted_n: Tensor, class_n: Tensor, share_nr: Tensor) -> Tensor:
+    """Of the expected calibration error (Naeini et al. 2015), the mean distance, in bins of equal width, between what
+    was promised and what came: the distance in each bin, [h, r]. Two classes: the probability of class 1. More: that of
+    the predicted class."""
     if probability_nc.shape[1] == 2:
         promised_n, came_n = probability_nc[:, 1], (class_n == 1).double()
     else:
@@ -96,8 +134,7 @@ def calibration_error(probability_nc: Tensor, predicted_n: Tensor, class_n: Tens
         came_n = (predicted_n == class_n).double()
     bin_n = (promised_n * N_BINS).long().clamp_(max=N_BINS - 1)
     error_hr = share_nr.new_zeros(N_BINS, share_nr.shape[1])
-    error_hr.index_add_(0, bin_n, share_nr * (came_n - promised_n).unsqueeze(1))
-    return error_hr.abs().sum(0)
+    return error_hr.index_add_(0, bin_n, share_nr * (came_n - promised_n).unsqueeze(1))
 
 
 def _share(part: Tensor, whole: Tensor) -> Tensor:

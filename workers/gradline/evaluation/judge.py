@@ -4,7 +4,9 @@ Shapes: n rows, m of them drawn from, k outputs, c classes, r weightings.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,46 +15,105 @@ from torch.nn.functional import logsigmoid
 
 from gradline.evaluation import classes, numbers
 from gradline.evaluation.bootstrap import intervals
+from gradline.evaluation.ranking import EXACT_ROWS
 from gradline.training import Family, Problem
+
+BLOCK_ROWS = 1 << 16
+"""Of more than `EXACT_ROWS` rows so many are measured at once, and what is found of them is added up."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """Predictions of one problem's rows, ready to be measured and drawn; float64, on the CPU."""
+    """Predictions of rows, ready to be measured and drawn: float64 as they are needed, on the CPU."""
 
     family: Family
-    target_n: Tensor
-    """Index of the class, or the number on the target's own scale."""
+    y_nk: Tensor
+    """As a problem has it."""
+    z_nk: Tensor
+    """Linear predictors."""
     weight_n: Tensor
-    response_nc: Tensor
-    """Probabilities of all classes, or the predicted number."""
-    loss_n: Tensor
-    """-log of the probability of the own class, or the unit deviance."""
-    predicted_n: Tensor
-    """Index of the class; empty where the target is a number."""
+    threshold: float
+    is_log: bool
+    """Whether y is the logarithm of what is predicted."""
+
+    @cached_property
+    def target_n(self) -> Tensor:
+        """Index of the class, or the number on the target's own scale."""
+        if self.family.is_classification:
+            return self.y_nk[:, 0].long() if self.y_nk.shape[1] == 1 else self.y_nk.argmax(1)
+        y_n = self.y_nk[:, 0].double()
+        return y_n.exp() if self.is_log else y_n
+
+    @cached_property
+    def response_nc(self) -> Tensor:
+        """Probabilities of all classes, or the predicted number."""
+        z_nk = self.z_nk.double()
+        if self.family == Family.BINOMIAL:
+            return torch.cat((torch.sigmoid(-z_nk), torch.sigmoid(z_nk)), 1)
+        if self.family == Family.MULTINOMIAL:
+            return torch.log_softmax(z_nk, 1).exp()
+        return z_nk.exp() if self.family == Family.POISSON or self.is_log else z_nk
+
+    @property
+    def loss_n(self) -> Tensor:
+        """-log of the probability of the own class, or the unit deviance."""
+        z_nk = self.z_nk.double()
+        if self.family == Family.BINOMIAL:
+            return -logsigmoid(z_nk[:, 0] * (2 * self.target_n - 1))
+        if self.family == Family.MULTINOMIAL:
+            return -torch.log_softmax(z_nk, 1).gather(1, self.target_n.unsqueeze(1)).squeeze(1)
+        y_n, z_n = self.y_nk[:, 0].double(), z_nk[:, 0]
+        if self.family == Family.POISSON:
+            return 2 * (torch.xlogy(y_n, y_n) - y_n * z_n - y_n + z_n.exp())
+        return (y_n - z_n).square()
+
+    @property
+    def predicted_n(self) -> Tensor:
+        """Index of the class."""
+        if self.family == Family.BINOMIAL:
+            return (self.z_nk[:, 0].double() >= math.log(self.threshold / (1 - self.threshold))).long()
+        return self.z_nk.argmax(1)
+
+    def at(self, rows: Tensor | slice) -> "Judgement":
+        return replace(self, y_nk=self.y_nk[rows], z_nk=self.z_nk[rows], weight_n=self.weight_n[rows])
+
+    def parts(self) -> Iterator["Judgement"]:
+        """All rows in order: few at once, many in blocks."""
+        n = len(self.z_nk)
+        if n <= EXACT_ROWS:
+            yield self
+            return
+        for start in range(0, n, BLOCK_ROWS):
+            yield self.at(slice(start, start + BLOCK_ROWS))
 
     def measures(self, row_m: Tensor, share_mr: Tensor) -> dict[str, Tensor]:
         """Of some rows under some weightings."""
+        some = self.at(row_m)
         if self.family.is_classification:
-            said = classes.Predicted(self.response_nc[row_m], self.loss_n[row_m], self.predicted_n[row_m])
-            return classes.measures(said, self.target_n[row_m], share_mr).overall
-        return numbers.measures(self.response_nc[row_m, 0], self.target_n[row_m], self.loss_n[row_m], share_mr)
+            return classes.measures(some._said(), some.target_n, share_mr).overall
+        return numbers.measures(some.response_nc[:, 0], some.target_n, some.loss_n, share_mr)
 
     def metrics(self) -> dict[str, Any]:
         """Over all rows; None where a measure is not defined."""
-        share_n1 = (self.weight_n / self.weight_n.sum()).unsqueeze(1)
+        n, total = len(self.z_nk), self.weight_n.sum()
         if not self.family.is_classification:
-            found = numbers.measures(self.response_nc[:, 0], self.target_n, self.loss_n, share_n1)
-            return _plain(found) | {"n": len(self.target_n)}
-        said = classes.Predicted(self.response_nc, self.loss_n, self.predicted_n)
-        measured = classes.measures(said, self.target_n, share_n1)
-        metrics = _plain(measured.overall) | {"n": len(self.target_n)}
-        if self.response_nc.shape[1] > 2:
+            share_n1 = (self.weight_n / total).unsqueeze(1)
+            return _plain(numbers.measures(self.response_nc[:, 0], self.target_n, self.loss_n, share_n1)) | {"n": n}
+        is_stepped = n > EXACT_ROWS
+        measured = classes.measured(
+            classes.sums(part._said(), part.target_n, (part.weight_n / total).unsqueeze(1), is_stepped=is_stepped)
+            for part in self.parts()
+        )
+        metrics = _plain(measured.overall) | {"n": n}
+        if self.y_nk.shape[1] > 1:
             by_class = {
                 name: [_finite(v) for v in value_1c[0].tolist()] for name, value_1c in measured.by_class.items()
             }
             metrics["by_class"] = by_class
         return metrics
+
+    def _said(self) -> classes.Predicted:
+        return classes.Predicted(self.response_nc, self.loss_n, self.predicted_n)
 
     def metrics_with_intervals(self, n_draws: int, seed: int) -> dict[str, Any]:
         """As `metrics`, and under `intervals` the 95 % bootstrap interval of each."""
@@ -66,42 +127,22 @@ class Judgement:
 
     def confusion_counts(self) -> list[list[int]]:
         """Rows counted as [true class][predicted class]; each counts once, whatever its weight."""
-        n_classes = self.response_nc.shape[1]
-        counts: list[list[int]] = (
-            torch.bincount(self.target_n * n_classes + self.predicted_n, minlength=n_classes**2)
-            .view(n_classes, n_classes)
-            .tolist()
-        )
+        n_classes = max(2, self.y_nk.shape[1])
+        count = torch.zeros(n_classes**2, dtype=torch.long)
+        for part in self.parts():
+            count += torch.bincount(part.target_n * n_classes + part.predicted_n, minlength=n_classes**2)
+        counts: list[list[int]] = count.view(n_classes, n_classes).tolist()
         return counts
 
 
 def judge(problem: Problem, z_nk: Tensor, *, threshold: float = 0.5, is_log: bool = False) -> Judgement:
     """From linear predictors. `is_log`: the problem's target is the logarithm of what is predicted."""
-    z_nk, weight_n = z_nk.double().cpu(), _weights(problem)
-    if problem.family == Family.BINOMIAL:
-        is_one_n = problem.class_n.cpu()
-        response_nc = torch.cat((torch.sigmoid(-z_nk), torch.sigmoid(z_nk)), 1)
-        loss_n = -logsigmoid(z_nk[:, 0] * (2 * is_one_n - 1))
-        predicted_n = (z_nk[:, 0] >= math.log(threshold / (1 - threshold))).long()
-        return Judgement(problem.family, is_one_n, weight_n, response_nc, loss_n, predicted_n)
-    if problem.family == Family.MULTINOMIAL:
-        class_n, log_nc = problem.class_n.cpu(), torch.log_softmax(z_nk, 1)
-        loss_n = -log_nc.gather(1, class_n.unsqueeze(1)).squeeze(1)
-        return Judgement(problem.family, class_n, weight_n, log_nc.exp(), loss_n, z_nk.argmax(1))
-    y_n, z_n = problem.y_nk[:, 0].double().cpu(), z_nk[:, 0]
-    if problem.family == Family.POISSON:
-        mean_n = z_n.exp()
-        deviance_n = 2 * (torch.xlogy(y_n, y_n) - y_n * z_n - y_n + mean_n)
-        return Judgement(problem.family, y_n, weight_n, mean_n.unsqueeze(1), deviance_n, torch.empty(0))
-    deviance_n = (y_n - z_n).square()
-    if is_log:
-        y_n, z_n = y_n.exp(), z_n.exp()
-    return Judgement(problem.family, y_n, weight_n, z_n.unsqueeze(1), deviance_n, torch.empty(0))
+    return Judgement(problem.family, problem.y_nk.cpu(), z_nk.cpu(), _weights(problem), threshold, is_log)
 
 
 def _weights(problem: Problem) -> Tensor:
     if problem.weight_nb is None:
-        return torch.ones(problem.n, dtype=torch.float64)
+        return torch.ones(1, dtype=torch.float64).expand(problem.n)
     return problem.weight_nb[:, 0].double().cpu()
 
 

@@ -21,9 +21,9 @@ class Ranking(NamedTuple):
     negative_sr: Tensor
 
 
-def rank(probability_n: Tensor, is_positive_n: Tensor, weight_nr: Tensor) -> Ranking:
+def rank(probability_n: Tensor, is_positive_n: Tensor, weight_nr: Tensor, *, is_stepped: bool = False) -> Ranking:
     """Rows with the same score are one entry: no threshold parts them."""
-    if len(probability_n) > EXACT_ROWS:
+    if is_stepped:
         place_n, n_scores = N_STEPS - (probability_n * N_STEPS).long(), N_STEPS + 1
     else:
         scores, place_n = torch.unique(-probability_n, return_inverse=True)

@@ -1,7 +1,8 @@
 """How well a finished fit predicts: its metrics with intervals, the threshold, and what its curves are drawn from."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.evaluation.judge import Judgement, judge
-from gradline.evaluation.tables import residual_table, score_table
+from gradline.evaluation.tables import Scored, residual_table, score_table
 from gradline.evaluation.threshold import choose_threshold
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.specs.regression.judgement import ThresholdTarget
@@ -103,9 +104,13 @@ class Evaluation:
 
 
 def _score_tables(said: Judgement) -> dict[str, Any]:
-    n_classes = said.response_nc.shape[1]
+    n_classes = max(2, said.y_nk.shape[1])
     shown = [1] if n_classes == 2 else range(min(n_classes, CURVE_CLASSES))
-    return {str(c): score_table(said.response_nc[:, c], said.target_n == c, said.weight_n) for c in shown}
+    return {str(c): score_table(partial(_scored, said, c)) for c in shown}
+
+
+def _scored(said: Judgement, c: int) -> Iterator[Scored]:
+    return (Scored(part.response_nc[:, c], part.target_n == c, part.weight_n) for part in said.parts())
 
 
 def _unknown(metrics: dict[str, Any]) -> dict[str, Any]:
