@@ -7,7 +7,7 @@ sign; elsewhere it is 0. A guess that repeats itself is the minimum (primal-dual
 Kunisch 2003, which are a semismooth Newton method). That need not end, so accelerated proximal gradient steps (Beck and
 Teboulle 2009) take over in between: they always come closer, and their active set is the right one in the end.
 
-H is scaled to a unit diagonal first. Shapes: b members, q parameters.
+H is scaled to a unit diagonal first. Shapes: b members, u of them, q parameters, a of them.
 """
 
 from typing import NamedTuple
@@ -27,6 +27,12 @@ class Lasso(NamedTuple):
     r_bq: Tensor
     l1_bq: Tensor
 
+    def of(self, index_u: Tensor) -> "Lasso":
+        """Some of the members."""
+        if len(index_u) == len(self.r_bq):
+            return self
+        return Lasso(*(part[index_u] for part in self))
+
     def dual(self, v_bq: Tensor) -> Tensor:
         """-(Hv + r): within the penalty where v is 0, and equal to it with v's sign elsewhere, at the minimum."""
         return -((self.hessian_bqq @ v_bq.unsqueeze(2)).squeeze(2) + self.r_bq)
@@ -41,31 +47,32 @@ def minimise_lasso(problem: Lasso, start_bq: Tensor) -> Tensor:
         problem.l1_bq * scale_bq,
     )
     v_bq, n_steps = start_bq / scale_bq, FIRST_GRADIENT_STEPS
+    index_u = torch.arange(len(v_bq), device=v_bq.device)
     for _ in range(MAX_ROUNDS):
-        v_bq, is_done_b = _guess_active_sets(scaled, v_bq)
-        if bool(is_done_b.all()):
+        index_u = index_u[~_guess_active_sets(scaled, v_bq, index_u)]
+        if not len(index_u):
             break
-        v_bq = torch.where(is_done_b.unsqueeze(1), v_bq, _descend(scaled, v_bq, n_steps))
+        v_bq[index_u] = _descend(scaled.of(index_u), v_bq[index_u], n_steps)
         n_steps *= 2
     return v_bq * scale_bq
 
 
-def _guess_active_sets(lasso: Lasso, v_bq: Tensor) -> tuple[Tensor, Tensor]:
-    """Better v of the members whose guesses came to rest, and which those are; the others' stay."""
-    sign_bq = _signs(lasso, v_bq)
-    found_bq, is_done_b = v_bq, torch.zeros_like(v_bq[:, 0], dtype=torch.bool)
-    is_free_bq = lasso.l1_bq == 0
+def _guess_active_sets(lasso: Lasso, v_bq: Tensor, index_u: Tensor) -> Tensor:
+    """Of the u members told, whose guesses come to rest: their v is put in its place, the others' stays."""
+    is_done_u = torch.zeros_like(index_u, dtype=torch.bool)
+    part = lasso.of(index_u)
+    sign_uq, at_u = _signs(part, v_bq[index_u]), torch.arange(len(index_u), device=index_u.device)
     for _ in range(MAX_GUESSES):
-        is_active_bq = (sign_bq != 0) | is_free_bq
-        tried_bq = _solve(lasso, is_active_bq, sign_bq)
-        next_bq = _signs(lasso, tried_bq)
-        is_at_rest_b = (next_bq == sign_bq).all(1)
-        found_bq = torch.where((is_at_rest_b & ~is_done_b).unsqueeze(1), tried_bq, found_bq)
-        is_done_b = is_done_b | is_at_rest_b
-        if bool(is_done_b.all()):
+        tried_uq = _solve(part, sign_uq)
+        next_uq = _signs(part, tried_uq)
+        is_at_rest_u = (next_uq == sign_uq).all(1)
+        v_bq[index_u[at_u[is_at_rest_u]]] = tried_uq[is_at_rest_u]
+        is_done_u[at_u[is_at_rest_u]] = True
+        left_u = (~is_at_rest_u).nonzero()[:, 0]
+        if not len(left_u):
             break
-        sign_bq = next_bq
-    return found_bq, is_done_b
+        part, sign_uq, at_u = part.of(left_u), next_uq[left_u], at_u[left_u]
+    return is_done_u
 
 
 def _signs(lasso: Lasso, v_bq: Tensor) -> Tensor:
@@ -74,12 +81,17 @@ def _signs(lasso: Lasso, v_bq: Tensor) -> Tensor:
     return seen_bq.sign() * (seen_bq.abs() > lasso.l1_bq) * (lasso.l1_bq > 0)
 
 
-def _solve(lasso: Lasso, is_active_bq: Tensor, sign_bq: Tensor) -> Tensor:
-    """Hv + r + l1 sign = 0 on the active set, v = 0 elsewhere."""
-    active_bq = is_active_bq.to(lasso.r_bq.dtype)
-    masked_bqq = lasso.hessian_bqq * active_bq.unsqueeze(1) * active_bq.unsqueeze(2)
-    masked_bqq.diagonal(dim1=1, dim2=2).add_(1 - active_bq)
-    return factorise(masked_bqq).solve(-(lasso.r_bq + lasso.l1_bq * sign_bq) * active_bq) * active_bq
+def _solve(lasso: Lasso, sign_bq: Tensor) -> Tensor:
+    """Hv + r + l1 sign = 0 on the active set, v = 0 elsewhere; only columns active in some member are looked at."""
+    is_active_bq = (sign_bq != 0) | (lasso.l1_bq == 0)
+    index_a = is_active_bq.any(0).nonzero()[:, 0]
+    active_ba = is_active_bq[:, index_a].to(lasso.r_bq.dtype)
+    masked_baa = lasso.hessian_bqq[:, index_a][:, :, index_a] * active_ba.unsqueeze(1) * active_ba.unsqueeze(2)
+    masked_baa.diagonal(dim1=1, dim2=2).add_(1 - active_ba)
+    wanted_ba = -(lasso.r_bq + lasso.l1_bq * sign_bq)[:, index_a] * active_ba
+    solved_bq = torch.zeros_like(lasso.r_bq)
+    solved_bq[:, index_a] = factorise(masked_baa).solve(wanted_ba) * active_ba
+    return solved_bq
 
 
 def _descend(lasso: Lasso, v_bq: Tensor, n_steps: int) -> Tensor:
