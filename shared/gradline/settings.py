@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     """Key that the client commands send; for the API process: a key that is accepted besides those in the database."""
     upload_max_bytes: int = Field(1_000_000_000, gt=0)
-    """Largest data set that may be uploaded."""
+    """Largest data set that may be uploaded, larger than memory if need be; a Parquet file may unpack to 8 times it."""
     body_max_bytes: int = Field(1_000_000, gt=0)
     """Largest JSON body."""
     predict_max_bytes: int = Field(16_000_000, gt=0)

@@ -1,0 +1,240 @@
+"""Large data through REST, on warm one-machine stacks. Run: `python benchmarks/large_data.py`.
+
+First what a fit of 1,000,000 rows of 28 float32 columns costs through the service, against the fit itself and pyarrow
+reading the file once, in turns. Then the resident memory of the API and of the worker's child while a file several
+times the size of their bound is uploaded and fitted. Processor times tell more than wall times on a machine that others
+use. `--rounds 5` fits; `--rows 5000000` in the file whose memory is measured.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import httpx2
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from service import stack_in, submit_and_wait, table, training_s
+
+from gradline.embedded.stack import Stack
+
+N, D = 1_000_000, 28
+GROUP = 250_000
+MIB = 2**20
+BOUND = 64 * MIB
+
+
+class Cost(NamedTuple):
+    wall_s: float
+    cpu_s: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5, help="of the cost; 0: skip it")
+    parser.add_argument("--rows", type=int, default=5_000_000, help="of the file whose memory is measured; 0: skip it")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gradline-benchmark-") as folder:
+        if arguments.rounds:
+            path = Path(folder, "million.parquet")
+            write(path, N)
+            with stack_in(Path(folder, "home")) as stack:
+                for file in (path, as_csv(path)):
+                    measure_cost(stack, file, arguments.rounds)
+        if arguments.rows:
+            path = Path(folder, "large.parquet")
+            write(path, arguments.rows)
+            os.environ |= {"GRADLINE_FEATURES_MAX_BYTES": str(BOUND), "GRADLINE_UPLOAD_MAX_BYTES": str(100 << 30)}
+            with stack_in(Path(folder, "bounded")) as stack:
+                measure_memory(stack, path, arguments.rows)
+
+
+def write(path: Path, n: int) -> None:
+    """Columns of which some are skewed and each leans on the one before."""
+    rng, w_d = np.random.default_rng(0), np.random.default_rng(1).standard_normal(D) * 0.3
+    with path.open("wb") as file:
+        writer = None
+        for start in range(0, n, GROUP):
+            x_nd = rng.standard_normal((min(GROUP, n - start), D), dtype=np.float32)
+            x_nd[:, :8] = np.exp(x_nd[:, :8] / 2) - 1.1
+            for j in range(1, D):
+                x_nd[:, j] += x_nd[:, j - 1] / 2
+            y_n = rng.random(len(x_nd)) < 1 / (1 + np.exp(-(x_nd @ w_d)))
+            rows = pa.table({f"x{j}": x_nd[:, j].copy() for j in range(D)} | {"y": y_n.astype(np.int64)})
+            writer = writer or pq.ParquetWriter(file, rows.schema)
+            writer.write_table(rows)
+        assert writer is not None
+        writer.close()
+
+
+def as_csv(path: Path) -> Path:
+    found = path.with_suffix(".csv")
+    pyarrow.csv.write_csv(pq.read_table(path), found)
+    return found
+
+
+# --- what it costs
+
+
+def measure_cost(stack: Stack, path: Path, rounds: int) -> None:
+    spec, uploaded = upload(stack, path)
+    submit_and_wait(stack, spec)  # the child has seen such a job
+    client, started, fits, reads = list[Cost](), list[Cost](), list[Cost](), list[Cost]()
+    child = child_of(stack)
+    for _ in range(rounds):
+        begun, cpu = time.perf_counter(), cpu_of(child)
+        job = submit_and_wait(stack, spec)
+        client.append(Cost(time.perf_counter() - begun, cpu_of(child) - cpu))
+        started.append(Cost(training_s(job), cpu_of(child) - cpu))
+        read, fit = fit_itself(path)
+        reads.append(read)
+        fits.append(fit)
+    bare = [Cost(f.wall_s + r.wall_s, f.cpu_s + r.cpu_s) for f, r in zip(fits, reads, strict=True)]
+    kind = path.suffix.removeprefix(".")
+    table(
+        f"{N:,} rows of {D} float32 columns, {kind} of {path.stat().st_size // 10**6} MB; median of {rounds}",
+        [
+            ("upload, written and described", told(uploaded)),
+            ("the fit itself, from arrays to certified coefficients", told(middle(fits))),
+            ("pyarrow reading the file once", told(middle(reads))),
+            ("both", told(middle(bare))),
+            ("submit to succeeded over REST", told(middle(client))),
+            ("of that started_at to finished_at", told(middle(started))),
+            (
+                "ratio (aim: at most 1.3)",
+                f"{ratio(client, bare, 0):.2f} of wall, {ratio(client, bare, 1):.2f} of processor",
+            ),
+        ],
+    )
+
+
+def upload(stack: Stack, path: Path) -> tuple[dict[str, Any], Cost]:
+    """The spec of a fit over the file, and what uploading it cost; processor time is the API's."""
+    api = psutil.Process(stack.pids()["api"])
+    begun, cpu = time.perf_counter(), cpu_of(api)
+    with httpx2.Client(base_url=stack.url, trust_env=False, timeout=3600) as client, path.open("rb") as file:
+        answer = client.post(f"/v1/datasets?format={path.suffix[1:]}", content=file)
+    cost = Cost(time.perf_counter() - begun, cpu_of(api) - cpu)
+    data = {"source": "dataset", "dataset_id": answer.raise_for_status().json()["id"], "target": "y"}
+    return {"data": data, "report": {"plots": []}}, cost
+
+
+def fit_itself(path: Path) -> tuple[Cost, Cost]:
+    """Of reading, and of training by the solver that `auto` stands for: standardised, to its tolerance, certified."""
+    import torch
+
+    from gradline.training import Family, Objective, choose, make_problem, zero_parameters
+
+    torch.set_num_threads(1)
+    begun, cpu = time.perf_counter(), time.process_time()
+    rows = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
+    read = Cost(time.perf_counter() - begun, time.process_time() - cpu)
+    x_nd = torch.from_numpy(np.stack([rows.column(f"x{j}").to_numpy() for j in range(D)], 1).astype(np.float32))
+    x_nd = (x_nd - x_nd.mean(0)) / x_nd.std(0)
+    y_n = torch.from_numpy(rows.column("y").to_numpy())
+    begun, cpu = time.perf_counter(), time.process_time()
+    with torch.inference_mode():
+        problem = make_problem(x_nd, y_n, Family.BINOMIAL)
+        theta_bkp = zero_parameters(D, 1, has_intercept=True, dtype=torch.float64)
+        solver = choose(Objective(problem), theta_bkp).solver
+        while solver.ending is None and not solver.is_converged(1e-6):
+            solver.step()
+        assert solver.gap() is not None
+    return read, Cost(time.perf_counter() - begun, time.process_time() - cpu)
+
+
+# --- what it takes
+
+
+def measure_memory(stack: Stack, path: Path, n: int) -> None:
+    n_bytes = path.stat().st_size
+    api, child = psutil.Process(stack.pids()["api"]), child_of(stack)
+    before = {process: process.memory_info().rss for process in (api, child)}
+    with peak_of(api) as of_api:
+        spec, uploaded = upload(stack, path)
+    with peak_of(child) as of_child:
+        job = finish(stack, spec)
+    grown = {p: peak["rss"] - before[p] for p, peak in ((api, of_api), (child, of_child))}
+    table(
+        f"a file of {n:,} rows and {n_bytes // MIB} MiB, GRADLINE_FEATURES_MAX_BYTES {BOUND // MIB} MiB",
+        [
+            ("API: at rest, most while it takes the upload", f"{before[api] // MIB}, {of_api['rss'] // MIB} MiB"),
+            ("worker's child: at rest, most while it fits", f"{before[child] // MIB}, {of_child['rss'] // MIB} MiB"),
+            ("of that in no file, at most", f"{of_child['private'] // MIB} MiB"),
+            ("the API grew by, as a share of the file", f"{grown[api] / n_bytes:.2f}"),
+            ("the child grew by, as a share of the file", f"{grown[child] / n_bytes:.2f}"),
+            ("the child grew by, beyond the bound, a row", f"{(grown[child] - BOUND) / n:.0f} bytes"),
+            ("upload", told(uploaded)),
+            ("fit", f"{training_s(job):.1f} s"),
+        ],
+    )
+
+
+def finish(stack: Stack, spec: dict[str, Any]) -> dict[str, Any]:
+    """Submit, and wait however long it takes."""
+    with httpx2.Client(base_url=stack.url, trust_env=False, timeout=120) as client:
+        job = client.post("/v1/jobs", json={"kind": "logistic-regression", "spec": spec}).raise_for_status().json()
+        while job["status"] in ("queued", "running"):
+            time.sleep(0.5)
+            job = client.get(f"/v1/jobs/{job['id']}").raise_for_status().json()
+    assert job["status"] == "succeeded", job
+    return dict(job)
+
+
+@contextmanager
+def peak_of(process: psutil.Process) -> Iterator[dict[str, int]]:
+    """The most resident memory that a look every 5 ms finds."""
+    peak, is_over = {"rss": 0, "private": 0}, threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(0.005):
+            memory = process.memory_info()
+            peak["rss"] = max(peak["rss"], memory.rss)
+            peak["private"] = max(peak["private"], memory.rss - memory.shared)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def child_of(stack: Stack) -> psutil.Process:
+    """The worker's child that trains: the one with torch in it, by its size."""
+    children = psutil.Process(stack.pids()["worker-cpu"]).children(recursive=True)
+    return max(children, key=lambda process: process.memory_info().rss)
+
+
+def cpu_of(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def middle(costs: list[Cost]) -> Cost:
+    return Cost(statistics.median(c.wall_s for c in costs), statistics.median(c.cpu_s for c in costs))
+
+
+def ratio(costs: list[Cost], others: list[Cost], field: int) -> float:
+    return middle(costs)[field] / middle(others)[field]
+
+
+def told(cost: Cost) -> str:
+    return f"{cost.wall_s:.2f} s, of a processor {cost.cpu_s:.2f} s"
+
+
+if __name__ == "__main__":
+    main()
