@@ -78,10 +78,11 @@ class OneMachine:
         )
 
     def start_command(self, *command: str) -> "Beside":
-        """A command that is not waited for."""
+        """A command that is not waited for. It hears Ctrl-C even where a shell started the tests in the background."""
         talk = self.home.parent / f"talk-{command[1]}"
+        hearing = ("env", "--default-signal=INT", *command)
         with talk.open("wb") as err:
-            started = subprocess.Popen(command, env=environment(self.home), stdout=subprocess.DEVNULL, stderr=err)
+            started = subprocess.Popen(hearing, env=environment(self.home), stdout=subprocess.DEVNULL, stderr=err)
         return Beside(started, talk)
 
     def stop(self) -> int:

@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -96,19 +97,25 @@ def _kill_while(busy: Callable[[], bool], stack: Stack, jobs: JobStore, chance: 
         # A third crash of one job would rightly end it as poison; this walk is about the others.
         if any(job.n_crashes >= 1 for job in jobs.running()):
             continue
-        victims = _victims(stack)
-        name = chance.choice(sorted(victims))
-        if len(killed) % 3 == 1 and (children := [victim for victim in victims if "child" in victim]):
-            # Random moments may all fall between two jobs: every third kill is in the midst of one.
-            name = children[0]
-            wait_until(lambda: jobs.running() or not busy(), 60)
-        try:
-            os.kill(victims[name], signal.SIGKILL)
-            killed.append(name)
-        except ProcessLookupError:
-            continue
+        # Random moments may all fall between two jobs: every third kill is in the midst of one.
+        victims = _training(jobs, busy) if len(killed) % 3 == 1 else _victims(stack)
+        with suppress(ProcessLookupError):
+            if victims:
+                name = chance.choice(sorted(victims))
+                os.kill(victims[name], signal.SIGKILL)
+                killed.append(name)
     wait_until(lambda: not busy(), 600)
     return killed
+
+
+def _training(jobs: JobStore, busy: Callable[[], bool]) -> dict[str, int]:
+    """The child whose job has told of a step; nobody once the jobs are over."""
+
+    def midst() -> dict[str, int]:
+        return {f"child {job.worker_pid}": job.worker_pid for job in jobs.running() if job.progress and job.worker_pid}
+
+    wait_until(lambda: midst() or not busy(), 60)
+    return midst()
 
 
 def _victims(stack: Stack) -> dict[str, int]:

@@ -42,8 +42,8 @@ class Site:
 
     def __init__(self, settings: Settings, environment: dict[str, str]) -> None:
         self.settings = settings
-        self._database = Database(settings.database)
-        self.jobs = JobStore(self._database, settings.lease_s)
+        self.database = Database(settings.database)
+        self.jobs = JobStore(self.database, settings.lease_s)
         self.doorbell = Doorbell(settings.redis_url)
         self.environment = environment
         self._workers: list[Worker] = []
@@ -76,7 +76,7 @@ class Site:
                 os.killpg(worker.process.pid, signal.SIGCONT)
                 os.killpg(worker.process.pid, signal.SIGKILL)
                 worker.process.wait()
-        self._database.close()
+        self.database.close()
 
 
 @pytest.fixture
