@@ -55,6 +55,10 @@ RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type
     pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt
 
 FROM core AS worker-gpu
+# Triton builds its launcher with a C compiler at its first use; an image built without network goes without its kernels.
+ARG PIP_NO_INDEX
+RUN [ -n "$PIP_NO_INDEX" ] || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*; }
 RUN --mount=type=bind,from=wheelhouse-gpu,source=/wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=requirements,source=/src/worker-gpu.txt,target=/requirements.txt \
     pip --python /venv/bin/python install --find-links /wheels -c /wheels/constraints.txt -r /requirements.txt

@@ -36,6 +36,6 @@ def prepared(tmp_path: Any, warnings_told: dict[str, str]) -> Prepare:
         file = stored(store, table.encode() if isinstance(table, str) else table, format)
         sources = Sources(torch.Generator(), lambda _: file, store, Room())
         spec = spec_of(data, **{"preprocess": {"standardize": False}} | parts)
-        return prepare(spec, sources, dtype, torch.device("cpu"), warnings_told.__setitem__)
+        return prepare(spec, sources, dtype, warnings_told.__setitem__)
 
     return make

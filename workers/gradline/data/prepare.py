@@ -58,9 +58,7 @@ class Sources:
     """Where the features are put."""
 
 
-def prepare(
-    spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, device: torch.device, warn: Warn
-) -> Prepared:
+def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, warn: Warn) -> Prepared:
     """Everything is fitted on the training rows only. Raises PermanentError where the data cannot be used."""
     standardize = spec.preprocess.standardize
     if standardize is None:
@@ -73,12 +71,12 @@ def prepare(
     )
     family = family_of(spec.model, train.roles.classes)
     factor_c = class_factors(train.roles, spec.model)
-    judged = _problem(x_np, train.roles, family, has_intercept, device)
+    judged = _problem(x_np, train.roles, family, has_intercept)
     validation = None
     if held_out:
         preprocessing.warn_of_unlisted(held_out[0], warn)
         x_np = preprocessing.apply(held_out[0], sources.room)
-        validation = _problem(x_np, held_out[0].roles, family, has_intercept, device)
+        validation = _problem(x_np, held_out[0].roles, family, has_intercept)
     problem = judged if factor_c is None else _with_class_weights(judged, factor_c)
     return Prepared(train.title, train.roles.classes, examples, preprocessing, problem, judged, validation, fold_n)
 
@@ -150,21 +148,21 @@ def _folds(roles: Roles, spec: LogisticRegressionSpec) -> Tensor | None:
     return assign_folds(roles, spec.n_folds, spec.split)
 
 
-def _problem(x_np: Tensor, roles: Roles, family: Family, has_intercept: bool, device: torch.device) -> Problem:
+def _problem(x_np: Tensor, roles: Roles, family: Family, has_intercept: bool) -> Problem:
     if roles.offset_n is not None and family == Family.MULTINOMIAL:
         raise PermanentError("spec.data.offset: a multinomial family has no place for an offset", code="bad_data")
     return Problem(
-        x_np.to(device),
-        _targets(roles, family, x_np.dtype).to(device),
+        x_np,
+        _targets(roles, family, x_np.dtype),
         family,
         has_intercept,
-        _column(roles.weight_n, x_np.dtype, device),
-        _column(roles.offset_n, x_np.dtype, device),
+        _column(roles.weight_n, x_np.dtype),
+        _column(roles.offset_n, x_np.dtype),
     )
 
 
-def _column(values_n: Tensor | None, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-    return None if values_n is None else values_n.to(device, dtype).unsqueeze(1)
+def _column(values_n: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    return None if values_n is None else values_n.to(dtype).unsqueeze(1)
 
 
 def _targets(roles: Roles, family: Family, dtype: torch.dtype) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gradline.training.family import Family
 from gradline.training.products import DenseProducts, ImpliedOnes, Products, SparseProducts, sparse_rows, with_ones
+from gradline.training.streaming import StreamedProducts, Window
 
 MAX_COPIED = 2**18
 """Entries of features that are copied to stand beside a column of ones: one product then does for all columns."""
@@ -57,10 +58,23 @@ class Problem:
     def is_sparse(self) -> bool:
         return bool(self.x_np.layout == torch.sparse_csr)
 
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the features stay on the host while all else is on the device."""
+        return bool(self.x_np.device != self.y_nk.device)
+
+    @cached_property
+    def window(self) -> Window:
+        """Through which features that stay on the host pass over the device."""
+        return Window(self.x_np, self.y_nk.device)
+
     @cached_property
     def products(self) -> Products:
         """x theta and r' x; of sparse features the transpose is made once and kept."""
-        features = SparseProducts(self.x_np) if self.is_sparse else DenseProducts(self.x_np)
+        if self.is_streamed:
+            features: Products = StreamedProducts(self.x_np, self.window)
+        else:
+            features = SparseProducts(self.x_np) if self.is_sparse else DenseProducts(self.x_np)
         return ImpliedOnes(features) if self.implies_ones else features
 
     @cached_property
@@ -97,8 +111,12 @@ class Problem:
     def rows(self, index_r: Tensor) -> "Problem":
         weight_rb = None if self.weight_nb is None else self.weight_nb[index_r]
         offset_r1 = None if self.offset_n1 is None else self.offset_n1[index_r]
-        x_rp = self.x_np.index_select(0, index_r) if not self.is_sparse else sparse_rows(self.x_np, index_r)
+        x_rp = sparse_rows(self.x_np, index_r) if self.is_sparse else self._dense_rows(index_r)
         return replace(self, x_np=x_rp, y_nk=self.y_nk[index_r], weight_nb=weight_rb, offset_n1=offset_r1)
+
+    def _dense_rows(self, index_r: Tensor) -> Tensor:
+        """On the device, also where the others are not."""
+        return self.x_np.index_select(0, index_r.to(self.x_np.device)).to(self.y_nk.device)
 
     def to(self, dtype: torch.dtype) -> "Problem":
         """The same numbers in another dtype."""
@@ -115,6 +133,8 @@ class Problem:
         offset_r1 = None if self.offset_n1 is None else self.offset_n1[part]
         rows = replace(self, x_np=self.x_np[part], y_nk=self.y_nk[part], weight_nb=weight_rb, offset_n1=offset_r1)
         rows.__dict__["share_nb"] = self.share_nb[part]
+        if self.is_streamed:
+            rows.__dict__["window"] = self.window
         return rows
 
 

@@ -11,6 +11,7 @@ Shapes: n rows, p columns of x with the column of ones, w columns of a program's
 """
 
 from importlib.util import find_spec
+from shutil import which
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ TILE = 4096
 thread and spill kilobytes."""
 NARROW = 32
 PROGRAMS_PER_PROCESSOR = 4
+COMPILERS = ("cc", "gcc", "clang")
+"""Triton builds its launcher with one of them at its first use."""
 FAMILIES = {Family.BINOMIAL: 0, Family.GAUSSIAN: 1, Family.POISSON: 2}
 """Those with one linear predictor, by the kernel's number for them."""
 
@@ -65,7 +68,7 @@ def fused_pass_of(problem: Problem, n_members: int) -> FusedPass | None:
     is_one = n_members == 1 and problem.family in FAMILIES
     if not (is_one and problem.x_np.is_cuda) or problem.is_sparse or _width(problem) > MAX_WIDTH:
         return None
-    if find_spec("triton") is None:
+    if find_spec("triton") is None or not any(map(which, COMPILERS)):
         return None
     processors = torch.cuda.get_device_properties(problem.x_np.device).multi_processor_count
     return FusedPass(problem, processors * PROGRAMS_PER_PROCESSOR)

@@ -6,20 +6,6 @@ from typing import Any
 
 import torch
 
-from gradline.errors import PermanentError
-from gradline.lanes import Lane
-
-
-def choose_device(asked: str, lane: str) -> torch.device:
-    """`auto` takes a GPU only for a job of the gpu lane. Raises PermanentError for a GPU that is not there."""
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise PermanentError(
-            "spec.device is cuda, but this worker has no CUDA device; submit to the gpu lane, or set device to auto",
-            code="no_cuda_device",
-        )
-    use_gpu = asked == "cuda" or (asked == "auto" and lane == Lane.GPU and torch.cuda.is_available())
-    return torch.device("cuda" if use_gpu else "cpu")
-
 
 def environment_of(device: torch.device) -> dict[str, Any]:
     """Two attempts with the same environment compute the same bits."""

@@ -17,9 +17,10 @@ from gradline.worker.context import AttemptContext
 from gradline.worker.kinds import regression_artifacts as artifacts
 from gradline.worker.kinds import regression_result as results
 from gradline.worker.kinds.checkpoint_format import UnknownCheckpoint, pack, unpack
-from gradline.worker.kinds.environment import choose_device, environment_of
+from gradline.worker.kinds.environment import environment_of
 from gradline.worker.kinds.history import History, as_json, finite_all, frame_rows, point_stride, report_steps
 from gradline.worker.kinds.regression_certificate import Ending, certificate_of, factor_at_end, gap_at_end
+from gradline.worker.kinds.regression_device import check_device, place
 from gradline.worker.kinds.regression_doctor import examine
 from gradline.worker.kinds.regression_evaluation import Evaluation
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
@@ -65,12 +66,13 @@ class _RegressionAttempt:
 
     def __init__(self, spec: LogisticRegressionSpec, ctx: AttemptContext, room: Room) -> None:
         self._ctx = ctx
-        device = choose_device(spec.device, ctx.job.lane)
-        self._environment = environment_of(device)
         self._reproducible = True
+        check_device(spec.device)
         job_stream = torch.Generator().manual_seed(spec.seed)
         sources = Sources(job_stream, ctx.get_dataset, ctx.store, room)
-        self._prepared = prepare(spec, sources, dtype_of(spec), device, ctx.warn)
+        prepared = prepare(spec, sources, dtype_of(spec), ctx.warn)
+        self._prepared, self._placement = place(spec, prepared, ctx.job.lane)
+        self._environment = environment_of(self._placement.device)
         self._spec, self._path, self._path_lines = choose_penalty(spec, self._prepared, ctx.raise_if_stopped)
         self._fit, self._objective, self._validation, self._choice = make_fit(self._spec, self._prepared, job_stream)
         self._history = History(self._report_names(), 3 if artifacts.has_boundary(self._prepared) else 0)
@@ -227,6 +229,7 @@ class _RegressionAttempt:
             "has_boundary": artifacts.has_boundary(self._prepared),
             "has_model": evaluation.is_finite,
             "device": self._environment["device"],
+            "device_reason": self._placement.reason,
             "dtype": str(train.y_nk.dtype).removeprefix("torch."),
             "solver": {"name": self._choice.name, "reason": self._choice.reason},
             "seed": spec.seed,
