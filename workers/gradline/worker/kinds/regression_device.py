@@ -101,7 +101,8 @@ def choose_placement(
 
 def place(spec: LogisticRegressionSpec, prepared: Prepared, lane: str) -> tuple[Prepared, Placement]:
     """The problems where they are to be fitted; they were prepared on the CPU."""
-    free_bytes = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
+    may_be_cuda = spec.device == "cuda" or (spec.device == "auto" and lane == Lane.GPU)  # looking starts a context
+    free_bytes = torch.cuda.mem_get_info()[0] if may_be_cuda and torch.cuda.is_available() else None
     chosen = choose_placement(
         spec.device,
         lane,
