@@ -1,16 +1,21 @@
 """Whole fits against other programs at equal quality: from arrays in memory to coefficients within 1e-6 of the minimum.
 
-Binary or multinomial l2-penalised logistic regression with C = 1, intercept free. The minimum is our own float64
-Newton's (of the float32 values); a fit's quality is its relative objective gap in float64. Each peer gets the loosest
-rung of a ladder of tolerances that reaches 1e-6 (not timed), then rounds are interleaved and the median is told. Ours
-runs at its default tolerance, certificate included. One thread everywhere.
+Binary or multinomial l2-penalised logistic regression with C = 1, intercept free, on made data or (`breast_cancer`,
+`wine`, `digits`) on real ones as scikit-learn brings them, unscaled. The minimum is our own float64 Newton's (of the
+float32 values); a fit's quality is its relative objective gap in float64. Each peer gets the loosest rung of a ladder
+of tolerances that reaches 1e-6 (not timed), then rounds are interleaved and the median is told. Ours runs at its
+default tolerance, certificate included. One thread everywhere. liblinear and snapml penalise the intercept too, and may
+be left out for that alone. H2O fits in a Java process: its processor time counts, its memory is not seen.
 
 A peer that is not installed is left out. Those that should not share our environment run in one of their own: name its
-interpreter with --peers; it needs numpy, scipy and what there is of scikit-learn, scikit-learn-intelex, glum, snapml.
+interpreter with --peers; it needs numpy, scipy, scikit-learn and what there is of scikit-learn-intelex, glum, snapml
+and h2o.
 Run: `python benchmarks/fit_peers.py 100kx20 1mx28 --peers /path/to/python --rounds 5`
 """
 
 import argparse
+import functools
+import importlib.util
 import json
 import os
 import resource
@@ -39,10 +44,16 @@ class Shape(NamedTuple):
     density: float = 1.0
     peers: tuple[str, ...] = ()
     """The rest take minutes."""
+    is_real: bool = False
+    """Its name is that of a data set of scikit-learn."""
 
 
-DENSE = ("sk-lbfgs", "sk-newton-cholesky", "sk-newton-cg", "ex-lbfgs", "glum", "snapml", "sk-liblinear")
+DENSE = ("sk-lbfgs", "sk-newton-cholesky", "sk-newton-cg", "ex-lbfgs", "glum", "snapml", "sk-liblinear", "h2o")
+CLASSES = ("sk-lbfgs", "sk-newton-cholesky", "sk-newton-cg", "ex-lbfgs")
 SHAPES = {
+    "breast_cancer": Shape(569, 30, peers=DENSE, is_real=True),
+    "wine": Shape(178, 13, k=3, peers=CLASSES, is_real=True),
+    "digits": Shape(1_797, 64, k=10, peers=CLASSES, is_real=True),
     "small": Shape(569, 30, peers=DENSE),
     "10kx20": Shape(10_000, 20, peers=DENSE),
     "100kx20": Shape(100_000, 20, peers=DENSE),
@@ -53,6 +64,16 @@ SHAPES = {
     "multi10": Shape(100_000, 100, k=10, peers=("sk-lbfgs", "sk-newton-cg", "ex-lbfgs")),
     "sparse": Shape(100_000, 100_000, density=1e-3, peers=("sk-lbfgs", "sk-newton-cg", "sk-liblinear", "snapml")),
 }
+
+
+def data_of(name: str, seed: int) -> tuple[Any, Any]:
+    shape = SHAPES[name]
+    if not shape.is_real:
+        return make_data(shape, seed)
+    import sklearn.datasets
+
+    x_nd, y_n = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
+    return x_nd.astype(np.float32), y_n.astype(np.int64)
 
 
 def make_data(shape: Shape, seed: int) -> tuple[Any, Any]:
@@ -79,7 +100,7 @@ def make_data(shape: Shape, seed: int) -> tuple[Any, Any]:
     return x_nd, np.argmax(z_nk + rng.gumbel(size=z_nk.shape), 1)
 
 
-def peer_fit(name: str, x_nd: Any, y_n: Any, tol: float) -> Any:
+def peer_fit(name: str, x_nd: Any, y_n: Any, tol: float, served: tuple[str, int]) -> Any:
     """Coefficients [k, d + 1], the intercept last. Raises ImportError where the peer is not there."""
     import warnings
 
@@ -95,6 +116,8 @@ def peer_fit(name: str, x_nd: Any, y_n: Any, tol: float) -> Any:
         from sklearnex.linear_model import LogisticRegression as Patched
 
         model = Patched(C=1.0, solver=solver, tol=tol * 1e-3, max_iter=10_000).fit(x_nd, y_n)
+    elif program == "h2o":
+        return h2o_fit(h2o_frame(*served), tol)
     elif program == "glum":
         from glum import GeneralizedLinearRegressor
 
@@ -110,22 +133,61 @@ def peer_fit(name: str, x_nd: Any, y_n: Any, tol: float) -> Any:
     return np.concatenate((np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)[:, None]), 1)
 
 
+@functools.cache
+def h2o_frame(name: str, seed: int) -> Any:
+    """The rows inside H2O, which has them before a fit is timed as all peers do."""
+    import h2o
+
+    h2o.init(nthreads=1, max_mem_size="6G", verbose=False)
+    h2o.no_progress()
+    x_nd, y_n = data_of(name, seed)
+    frame = h2o.H2OFrame(np.column_stack((x_nd, y_n)))
+    frame[-1] = frame[-1].asfactor()
+    return frame
+
+
+def h2o_fit(frame: Any, tol: float) -> Any:
+    from h2o.estimators import H2OGeneralizedLinearEstimator
+
+    glm = H2OGeneralizedLinearEstimator(
+        family="binomial", solver="IRLSM", lambda_=1 / frame.nrows, alpha=0, standardize=False, max_iterations=1000,
+        gradient_epsilon=tol, beta_epsilon=tol, objective_epsilon=tol,
+    )  # fmt: skip
+    glm.train(x=frame.columns[:-1], y=frame.columns[-1], training_frame=frame)
+    coefficients = glm.coef()
+    return np.array([[*(coefficients[name] for name in frame.columns[:-1]), coefficients["Intercept"]]])
+
+
+def processor_s() -> float:
+    """Of this process, and of the Java process where H2O fits."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    total = time.process_time()
+    for child in children.read_text().split() if children.exists() else ():
+        fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
 def serve_peer(arguments: argparse.Namespace) -> None:
     """In a process of the peer's own: one line of JSON in, one out."""
-    x_nd, y_n = make_data(SHAPES[arguments.shape], arguments.seed)
+    served = arguments.shape, arguments.seed
+    x_nd, y_n = data_of(*served)
     if arguments.dtype == "float64":
         x_nd = x_nd.astype(np.float64)
+    answers, sys.stdout = sys.stdout, sys.stderr  # peers may print
+    if arguments.serve == "h2o" and importlib.util.find_spec("h2o"):
+        h2o_frame(*served)
     for line in sys.stdin:
         tol, before = json.loads(line), peak_mib()
-        start, start_cpu = time.perf_counter(), time.process_time()
+        start, start_cpu = time.perf_counter(), processor_s()
         try:
-            theta = peer_fit(arguments.serve, x_nd, y_n, tol)
+            theta = peer_fit(arguments.serve, x_nd, y_n, tol, served)
         except Exception as error:  # noqa: BLE001  whatever a peer raises, it has no result
-            print(json.dumps({"error": f"{type(error).__name__}: {error}"[:200]}), flush=True)
+            print(json.dumps({"error": f"{type(error).__name__}: {error}"[:200]}), file=answers, flush=True)
             continue
-        wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
+        wall, cpu = time.perf_counter() - start, processor_s() - start_cpu
         np.save(arguments.out, theta)
-        print(json.dumps({"wall": wall, "cpu": cpu, "mib": peak_mib() - before}), flush=True)
+        print(json.dumps({"wall": wall, "cpu": cpu, "mib": peak_mib() - before}), file=answers, flush=True)
 
 
 def peak_mib() -> float:
@@ -243,7 +305,7 @@ def compare(shape_name: str, arguments: argparse.Namespace) -> None:
     import torch
 
     shape = SHAPES[shape_name]
-    x_nd, y_n = make_data(shape, arguments.seed)
+    x_nd, y_n = data_of(shape_name, arguments.seed)
     ours = Ours(shape, x_nd, y_n)
     objective, least = ours.least(ours.fit()["theta"])
 
@@ -256,7 +318,7 @@ def compare(shape_name: str, arguments: argparse.Namespace) -> None:
     print(f"\n{shape_name}: {shape.n:,} x {shape.d:,}, {shape.k} classes, seed {arguments.seed}")
     dtypes = ["float32", "float64"] if shape.n * shape.d <= 3e7 or shape.density < 1 else ["float32"]
     for name in (name for name in shape.peers if arguments.only is None or name in arguments.only):
-        for dtype in dtypes:
+        for dtype in dtypes[:1] if name == "h2o" else dtypes:
             peer = Peer(arguments.peers, name, shape_name, arguments.seed, dtype)
             reason = calibrate(peer, gap_of, arguments.limit)
             if reason is None:
