@@ -33,6 +33,19 @@ def test_auto_finds_the_coefficients_of_scikit_learn(name: str, l2: float):
     np.testing.assert_allclose(biases + weights @ scaler.mean_, theirs.intercept_, atol=1e-5)
 
 
+@pytest.mark.parametrize("solver", ["auto", "newton-cg", "lbfgs"])
+@pytest.mark.parametrize("name", ["breast_cancer", "wine"])
+def test_a_small_ridge_fit_ends_at_the_last_digits_without_being_told(name: str, solver: str):
+    x, y = LOADERS[name](return_X_y=True)
+    scaler = StandardScaler().fit(x)
+    theirs = LogisticRegression(C=1 / (0.01 * len(y)), solver="newton-cholesky", tol=1e-14, max_iter=1000)
+    theirs.fit(scaler.transform(x), y)
+    result, _ = train(data={"source": "builtin", "name": name}, penalty={"l2": 0.01}, solver={"name": solver})
+    weights, _ = table(result, len(theirs.classes_))
+    error = np.abs(weights * scaler.scale_ - theirs.coef_).max() / np.abs(theirs.coef_).max()
+    assert error < 1e-9
+
+
 @pytest.mark.parametrize("solver", ["proximal-newton", "fista"])
 def test_sparse_coefficients_are_those_of_scikit_learn(solver: str):
     x, y = load_breast_cancer(return_X_y=True)

@@ -91,7 +91,8 @@ def examine(
     collinearity = _collinearity(prepared, ctx)
     if is_penalised(objective):
         likelihood = Likelihood(prepared.train)
-        return untouched._replace(likelihood=likelihood, withheld=PENALISED, collinearity=collinearity)
+        examined = untouched._replace(likelihood=likelihood, withheld=PENALISED, collinearity=collinearity)
+        return _polish_ridge(examined, likelihood) if is_ended else examined
     examined = _polish(spec, untouched, prepared.train, factor)._replace(collinearity=collinearity)
     return _diagnose(spec, prepared, examined, ctx)
 
@@ -164,6 +165,19 @@ def _unrounded(likelihood: Likelihood, led_to_1q: Tensor | None, least: Minimum)
 def _at(fit: Examination, problem: Problem, likelihood: Likelihood, least: Minimum) -> Examination:
     theta_bkp = all_parameters(problem, least.theta_bq).to(fit.theta_bkp.dtype)
     return fit._replace(theta_bkp=theta_bkp, likelihood=likelihood, evaluation=least.evaluation)
+
+
+def _polish_ridge(fit: Examination, likelihood: Likelihood) -> Examination:
+    """A fit with a smooth penalty goes to the last digits too, where they cost next to nothing."""
+    problem, l2 = likelihood.problem, float(fit.objective.l2_b[0])
+    if fit.objective.has_l1 or problem.n * likelihood.q**2 > SMALL_COST:
+        return fit
+    theta_1q = free_parameters(problem, fit.theta_bkp[0]).unsqueeze(0)
+    unit = _unit(likelihood, likelihood.evaluate(theta_1q)) if problem.family == Family.GAUSSIAN else 1.0
+    least = minimise(RidgeLikelihood(likelihood, l2), theta_1q, unit=unit, max_steps=6)
+    if not bool(least.is_converged_b):
+        return fit
+    return fit._replace(theta_bkp=all_parameters(problem, least.theta_bq).to(fit.theta_bkp.dtype))
 
 
 def _unit(likelihood: Likelihood, here: Evaluation) -> float:
