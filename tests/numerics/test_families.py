@@ -112,6 +112,13 @@ def test_weights_that_leave_one_class_are_refused(folder: Any):
         fit(folder, rows, {"weights": "w"})
 
 
+def test_weights_too_large_to_add_up_are_refused(folder: Any):
+    rows = drawn("binomial")
+    rows[:, 2] = 1e308
+    with pytest.raises(PermanentError, match=r"spec\.data\.weights: the sum"):
+        fit(folder, rows, {"weights": "w"})
+
+
 def test_numbers_too_large_to_square_are_refused_by_name(folder: Any):
     rows = drawn("binomial")
     rows[7, 0] = 1e300

@@ -128,6 +128,10 @@ def _generated(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtyp
 def _parts(roles: Roles, spec: LogisticRegressionSpec) -> list[Tensor]:
     """Row numbers of the training rows, and of those held out if any; rows of weight 0 are in neither."""
     kept_r = torch.arange(roles.n) if roles.weight_n is None else torch.nonzero(roles.weight_n > 0).squeeze(1)
+    if roles.weight_n is not None and not bool(roles.weight_n.double().sum().isfinite()):
+        raise PermanentError(
+            "spec.data.weights: the sum of the weights is no number; use smaller ones", code="bad_data"
+        )
     if (lacking := class_lacking(roles, kept_r)) is not None:
         raise PermanentError(f"spec.data.weights: every row of class {lacking!r} has weight 0", code="bad_data")
     if spec.split.validation_fraction == 0:
