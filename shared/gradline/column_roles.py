@@ -2,28 +2,46 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from gradline.errors import InputFault, InvalidInput
 from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.tables import Column
 
 MAX_CLASSES = 1000
+MAX_FOLDS = 50
 ALL_ZERO = "is 0 in every row: no finite coefficients say that nothing ever happens"
+NO_FEATURE = "no feature is left: every text column has one level only"
+ABOVE_ZERO = {"log-linear": "takes its logarithm, so it must be above 0", "poisson": "counts, so it must be 0 or more"}
+"""What the target of a family must be, where not all numbers will do."""
 _NUMBERS = ("integer", "number")
 _NAME_A_FAMILY = "for a target of numbers set model.family to gaussian, log-linear or poisson"
 
 
-def check_columns(spec: LogisticRegressionSpec, columns: Sequence[Column]) -> None:
-    """Raises InvalidInput with every fault. `columns` is what `tables.profile` returned; the data are a `Dataset`."""
+class Profiled(Protocol):
+    """A table as `tables.profile` has described it."""
+
+    @property
+    def format(self) -> Any: ...
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def columns(self) -> Any: ...
+
+
+def check_columns(spec: LogisticRegressionSpec, table: Profiled) -> None:
+    """Raises InvalidInput with every fault that no split mends; the data are a `Dataset`."""
     data = spec.data
     assert isinstance(data, Dataset)  # noqa: S101  the caller looked
-    by_name = {column["name"]: column for column in columns}
-    names = features_of(data, columns)
+    by_name = {column["name"]: column for column in table.columns}
+    names = features_of(data, table.columns)
     faults = [*_unknown(data, by_name, spec.preprocess.interactions, names)]
     faults += _empty_faults(data, by_name)
     if data.target in by_name and not _is_empty(by_name[data.target]):
-        faults += _target_faults(spec, data, by_name[data.target])
+        faults += _target_faults(spec, data, by_name)
     for role, name in data.roles.items():
         if name in by_name and role != "target" and not _is_empty(by_name[name]):
             faults += _role_faults(role, by_name[name])
@@ -32,6 +50,10 @@ def check_columns(spec: LogisticRegressionSpec, columns: Sequence[Column]) -> No
     for name in names:
         if name in by_name and not _is_empty(by_name[name]):
             faults += _feature_faults(by_name[name], spec.preprocess.missing)
+            faults += _type_faults(data, by_name[name], table.format)
+    if names and all(_has_one_level(data, by_name.get(name)) for name in names):
+        faults.append(InputFault("spec.data.features", None, NO_FEATURE))
+    faults += _split_faults(spec, data, by_name, table.n_rows)
     if faults:
         raise InvalidInput(faults)
 
@@ -89,16 +111,13 @@ def _named(data: Dataset) -> dict[str, str]:
     return named | {f"types.{name}": name for name in data.types}
 
 
-def _target_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -> list[InputFault]:
-    field, family = "spec.data.target", spec.model.family
+def _target_faults(spec: LogisticRegressionSpec, data: Dataset, by_name: Mapping[str, Column]) -> list[InputFault]:
+    field, column = "spec.data.target", by_name[data.target]
     if column["n_missing"]:
         return [InputFault(field, data.target, f"has no value in {column['n_missing']} of its rows; leave them out")]
     if spec.model.is_numeric:
-        if column["type"] not in _NUMBERS:
-            return [InputFault(field, data.target, f"the family {family} needs numbers; it holds {column['type']}")]
-        if family == "poisson" and column["min"] == column["max"] == 0:
-            return [InputFault(field, data.target, ALL_ZERO)]
-        return []
+        weights = by_name.get(data.weights) if data.weights else {"min": 1}
+        return [InputFault(field, data.target, reason) for reason in _number_faults(spec.model.family, column, weights)]
     n_classes = _n_distinct(column)
     if n_classes < 2:
         return [InputFault(field, data.target, f"has one class only: {column['levels'][0]!r}")]
@@ -106,6 +125,21 @@ def _target_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) 
         mend = f"; {_NAME_A_FAMILY}" if column["type"] in _NUMBERS else ""
         return [InputFault(field, data.target, f"has {_told(n_classes)} distinct values, too many to be classes{mend}")]
     return [*_class_faults(spec, data, column)]
+
+
+def _number_faults(family: str, column: Column, weights: Column | None) -> Iterator[str]:
+    """What a target of numbers lacks. The rows of weight 0 may hold what the family cannot take."""
+    if column["type"] not in _NUMBERS:
+        yield f"the family {family} needs numbers; it holds {column['type']}"
+    elif family == "poisson" and column["min"] == column["max"] == 0:
+        yield ALL_ZERO
+    elif family in ABOVE_ZERO and weights and weights.get("min", 0) > 0 and is_refused(column["min"], family):
+        yield f"is {column['min']} at its lowest; the family {family} {ABOVE_ZERO[family]}"
+
+
+def is_refused(value: Any, family: str) -> Any:
+    """Of a number, or of each in a tensor of them, as a target of one of the families in `ABOVE_ZERO`."""
+    return value <= 0 if family == "log-linear" else value < 0
 
 
 def _class_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -> Iterator[InputFault]:
@@ -172,12 +206,58 @@ def _role_faults(role: str, column: Column) -> list[InputFault]:
     return []
 
 
-MAX_FOLDS = 50
-
-
 def _feature_faults(column: Column, missing: str) -> list[InputFault]:
     field, name = "spec.data.features", column["name"]
     if missing == "error" and column["n_missing"]:
         mend = "set spec.preprocess.missing to mean, median, most_frequent or indicator"
         return [InputFault(field, name, f"has no value in {column['n_missing']} of its rows; {mend}")]
     return []
+
+
+def _type_faults(data: Dataset, column: Column, table_format: str) -> list[InputFault]:
+    """Of text that is to be read as numbers. In CSV a column of numbers alone is no text; in Parquet it may be."""
+    if data.types.get(column["name"]) != "numeric" or column["type"] != "text":
+        return []
+    odd = next((level for level in column.get("levels", []) if not is_number(level)), None)
+    if odd is None and ("levels" in column or table_format != "csv"):
+        return []
+    reason = "not all of its values are numbers" if odd is None else f"holds {odd!r}, which is no number"
+    return [InputFault(f"spec.data.types.{column['name']}", "numeric", reason)]
+
+
+def is_number(text: str) -> bool:
+    """Whether a value of a text column can be read as a number."""
+    try:
+        pc.cast(pa.scalar(text), pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _has_one_level(data: Dataset, column: Column | None) -> bool:
+    """So that the column makes no feature, whichever rows train."""
+    if column is None or column["n_missing"] or column["n_distinct"] != 1:
+        return False
+    return data.types.get(column["name"], "categorical" if column["type"] == "text" else "numeric") == "categorical"
+
+
+def _split_faults(
+    spec: LogisticRegressionSpec, data: Dataset, by_name: Mapping[str, Column], n_rows: int
+) -> Iterator[InputFault]:
+    """Of parts that stay empty however the rows fall. Rows of weight 0 are in no part, so there may be fewer yet."""
+    fraction = spec.split.validation_fraction
+    if 0 < fraction * n_rows < 0.5:
+        reason = f"holds out no row: it is less than half of one of the {n_rows} rows"
+        yield InputFault("spec.split.validation_fraction", fraction, reason)
+    n, noun = _apart(data, by_name, n_rows)
+    if spec.n_folds is not None and n < spec.n_folds:
+        reason = f"{spec.n_folds} folds of {n} {noun} leave one empty; ask for fewer"
+        yield InputFault("spec.split.folds", spec.split.folds, reason)
+
+
+def _apart(data: Dataset, by_name: Mapping[str, Column], n_rows: int) -> tuple[float, str]:
+    """How many things there are that a split may part, and what they are."""
+    groups = by_name.get(data.group) if data.group else None
+    if groups is None or _is_empty(groups):
+        return n_rows, "rows"
+    return _n_distinct(groups), f"groups in {data.group!r}"

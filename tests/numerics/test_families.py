@@ -81,10 +81,10 @@ def test_coefficients_agree_with_statsmodels(folder: Any, family: str, roles: tu
 )
 def test_a_target_that_the_family_cannot_take_is_named_with_its_row(folder: Any, family, value, reason):
     rows = drawn(family)
-    rows[16, 4] = value
+    rows[16, 4], rows[3, 2] = value, 0
     with pytest.raises(PermanentError, match=f"'y' is {value} in data row 17.*{reason}"):
-        fit(folder, rows, model={"family": family})
-    rows[16, 2] = 0
+        fit(folder, rows, {"weights": "w"}, model={"family": family})
+    rows[16, 2], rows[3, 2] = 0, 1
     result = fit(folder, rows, {"weights": "w"}, model={"family": family})
     assert result["n_rows"] == 299, "a row of weight 0 says nothing"
 

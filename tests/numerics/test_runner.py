@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from gradline.data.targets import family_of
 from gradline.errors import CancelRequested, PermanentError
+from gradline.specs.logistic_regression import Model
 from gradline.training import Outcome
 from gradline.worker.kinds import regression_result
 from gradline.worker.kinds.logistic_regression import drawings
@@ -155,7 +157,7 @@ def test_a_gpu_that_is_not_there_fails_the_job_by_name():
 
 def test_a_binomial_family_refuses_three_classes():
     with pytest.raises(PermanentError, match="3 classes"):
-        train(data={"source": "builtin", "name": "iris"}, model={"family": "binomial"})
+        family_of(Model(family="binomial"), ["a", "b", "c"])
 
 
 @pytest.mark.parametrize("family", ["binomial", "multinomial"])

@@ -145,6 +145,26 @@ class LogisticRegressionSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def classes_are_as_many_as_the_family_takes(self) -> Self:
+        """As far as the data are known before a file is looked at."""
+        n_classes = self.data.n_classes if isinstance(self.data, Builtin) else None
+        if n_classes is None or n_classes == 2:
+            return self
+        if self.model.family == "binomial":
+            raise Misfit("model.family", "binomial", f"the target of this data set has {n_classes} classes")
+        if self.evaluation.threshold != 0.5:
+            reason = f"decides between two classes; the target of this data set has {n_classes}"
+            raise Misfit("evaluation.threshold", _plain(self.evaluation.threshold), reason)
+        return self
+
+    @model_validator(mode="after")
+    def no_fold_of_blobs_is_empty(self) -> Self:
+        if isinstance(self.data, Blobs) and self.n_folds is not None and self.n_folds > self.data.n_rows:
+            reason = f"{self.n_folds} folds of {self.data.n_rows} rows leave one empty; ask for fewer"
+            raise Misfit("split.folds", self.split.folds, reason)
+        return self
+
+    @model_validator(mode="after")
     def classes_are_there_where_asked_for(self) -> Self:
         """Numbers have no classes to count, separate or decide between."""
         if not self.model.is_numeric:

@@ -145,6 +145,32 @@ def test_an_unknown_column_is_refused_at_submit_with_the_columns_listed(
     assert api.client.get("/v1/jobs").json()["items"] == []
 
 
+NEGATIVE = PLAIN + b"-1,code,0\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "refused", "reason"),
+    [
+        ({"data": {"target": "a"}, "model": {"family": "poisson"}}, {"spec.data.target": "a"}, "is -1 at its lowest"),
+        ({"data": {"target": "y"}, "split": {"folds": 6}}, {"spec.split.folds": 6}, "6 folds of 5 rows"),
+        (
+            {"data": {"target": "y", "types": {"b": "numeric"}}},
+            {"spec.data.types.b": "numeric"},
+            "holds 'code', which is no number",
+        ),
+        ({"data": {"target": "y", "group": "y"}}, {"spec.data.group": "y"}, "a column has one role"),
+    ],
+)
+def test_what_the_stored_profile_shows_to_fail_is_refused_at_submit(
+    api: Api, spec: dict[str, Any], refused: dict[str, Any], reason: str
+) -> None:
+    data = {"source": "dataset", "dataset_id": upload(api, NEGATIVE)["id"]} | spec["data"]
+    answer = api.client.post("/v1/jobs", json=BODY | {"spec": spec | {"data": data}})
+    assert fields(answer) == refused
+    assert reason in answer.json()["errors"][0]["reason"]
+    assert api.client.get("/v1/jobs").json()["items"] == []
+
+
 def test_a_data_set_that_is_not_there_or_not_yours_is_refused_at_submit(api: Api) -> None:
     other, _ = api.services.datasets.add(NewDataset("ada", "n", "csv", "0" * 64, 1, 1, []))
     for dataset_id in (str(uuid4()), str(other.id)):

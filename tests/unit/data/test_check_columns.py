@@ -1,13 +1,16 @@
 """A spec's columns against those of the data set, at submit."""
 
+import io
+import re
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from gradline.column_roles import check_columns, empty_columns, features_of
 from gradline.errors import InvalidInput
-from gradline.tables import profile
-from tests.unit.data.uploads import spec_of
+from tests.unit.data.uploads import profiled, spec_of
 
 ROWS = [
     "age,city,member,weight,survived,grade,constant,empty,price",
@@ -16,11 +19,15 @@ ROWS = [
     ",Ulm,true,2.5,yes,c,5,,3.5",
     "50,,true,1,no,c,5,,4.5",
 ]
-COLUMNS = profile("\n".join(ROWS).encode(), "csv").columns
+TABLE = profiled("\n".join(ROWS).encode())
+COLUMNS = TABLE.columns
 
 
-def check(columns: list[dict[str, Any]] = COLUMNS, missing: str = "mean", family: str = "auto", **data: Any) -> None:
-    check_columns(spec_of(data, preprocess={"missing": missing}, model={"family": family}), columns)
+def check(
+    table: Any = TABLE, missing: str = "mean", family: str = "auto", split: dict[str, Any] | None = None, **data: Any
+) -> None:
+    spec = spec_of(data, preprocess={"missing": missing}, model={"family": family}, split=split or {})
+    check_columns(spec, table)
 
 
 def faults(**fields: Any) -> dict[str, str]:
@@ -98,14 +105,93 @@ def test_a_column_that_cannot_play_its_role_is_named(fields: dict[str, Any], fie
 
 
 def test_a_target_of_many_numbers_is_no_class():
-    columns = profile("\n".join(["a,y", *(f"{i},{i}.5" for i in range(60))]).encode(), "csv").columns
+    table = profiled("\n".join(["a,y", *(f"{i},{i}.5" for i in range(60))]).encode())
     with pytest.raises(
         InvalidInput, match=r"60 distinct values, .* set model.family to gaussian, log-linear or poisson"
     ):
-        check(columns)
+        check(table)
 
 
 def test_weights_must_not_be_negative():
-    columns = profile(b"a,w,y\n1,-1,0\n2,1,1\n", "csv").columns
+    table = profiled(b"a,w,y\n1,-1,0\n2,1,1\n")
     with pytest.raises(InvalidInput, match="must not be negative"):
-        check(columns, weights="w")
+        check(table, weights="w")
+
+
+COUNTS = profiled(b"a,n,w,zero,group,code,same\n1,-1,1,0,u,5,s\n2,0,2,1,v,6,s\n3,4,0.5,1,u,x,s\n4,2,1,1,v,7,s\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "reason"),
+    [
+        ({"family": "poisson"}, "spec.data.target", "is -1 at its lowest; .* must be 0 or more"),
+        ({"family": "log-linear"}, "spec.data.target", "is -1 at its lowest; .* must be above 0"),
+        ({"target": "zero", "features": ["a"], "family": "log-linear"}, "spec.data.target", "is 0 at its lowest"),
+        ({"family": "poisson", "weights": "w"}, "spec.data.target", "is -1 at its lowest"),
+        ({"target": "a", "family": "gaussian", "split": {"folds": 5}}, "spec.split.folds", "5 folds of 4 rows"),
+        (
+            {"target": "a", "family": "gaussian", "split": {"folds": 3}, "group": "group"},
+            "spec.split.folds",
+            "3 folds of 2 groups in 'group'",
+        ),
+        (
+            {"target": "a", "family": "gaussian", "split": {"validation_fraction": 0.1}},
+            "spec.split.validation_fraction",
+            "holds out no row",
+        ),
+        (
+            {"target": "a", "family": "gaussian", "features": ["code"], "types": {"code": "numeric"}},
+            "spec.data.types.code",
+            "holds 'x', which is no number",
+        ),
+        ({"target": "a", "family": "gaussian", "features": ["same"]}, "spec.data.features", "no feature is left"),
+    ],
+)
+def test_what_the_profile_shows_to_fail_under_every_split_is_refused(fields: dict[str, Any], field: str, reason: str):
+    found = faults(**{"table": COUNTS, "target": "n", "features": ["zero"]} | fields)
+    assert list(found) == [field]
+    assert re.search(reason, found[field])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"family": "poisson", "weights": "zero"},
+        {"family": "log-linear", "weights": "zero"},
+        {"target": "zero", "features": ["a"], "family": "poisson"},
+        {"target": "a", "family": "log-linear", "split": {"folds": 4}},
+        {"target": "a", "family": "log-linear", "features": ["same", "code"]},
+        {"target": "a", "family": "log-linear", "split": {"folds": 2}, "group": "group"},
+        {"target": "a", "family": "log-linear", "split": {"validation_fraction": 0.2}},
+    ],
+)
+def test_what_may_still_be_fitted_is_taken(fields: dict[str, Any]):
+    check(**{"table": COUNTS, "target": "n", "features": ["code"]} | fields)
+
+
+def in_parquet(values: list[str]) -> Any:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table({"code": values, "y": [i % 2 for i in range(len(values))]}), file)
+    return profiled(file.getvalue(), "parquet")
+
+
+def test_text_that_parquet_holds_may_be_numbers():
+    check(in_parquet(["1", "2.5", "1e3", "-4"]), features=["code"], types={"code": "numeric"})
+    check(in_parquet([str(i) for i in range(60)]), features=["code"], types={"code": "numeric"})
+    with pytest.raises(InvalidInput, match="holds 'b', which is no number"):
+        check(in_parquet(["1", "b", "2"]), features=["code"], types={"code": "numeric"})
+
+
+def test_text_of_many_values_in_csv_is_no_column_of_numbers():
+    table = profiled("\n".join(["code,y", *(f"{i},{i % 2}" for i in range(60)), "x,1"]).encode())
+    with pytest.raises(InvalidInput, match=r"types.code.* not all of its values are numbers"):
+        check(table, features=["code"], types={"code": "numeric"})
+
+
+def test_more_distinct_values_than_are_counted_are_enough_for_every_role_but_a_class():
+    rows = (f"{i},u{i},{i + 1}" for i in range(10_001))
+    table = profiled("\n".join(["a,group,y", *rows]).encode())
+    assert [column["n_distinct"] for column in table.columns] == [None, None, None]
+    check(table, features=["a"], family="poisson", group="group", split={"folds": 50})
+    assert "thousands of distinct values" in faults(table=table, features=["a"])["spec.data.target"]
+    assert "thousands of folds" in faults(table=table, features=["a"], family="poisson", fold="group")["spec.data.fold"]

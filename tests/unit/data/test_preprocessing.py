@@ -1,7 +1,10 @@
 """Columns as features: fitted on the training rows, told on their own scale."""
 
+import io
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import torch
 
@@ -170,8 +173,16 @@ def test_numbers_may_be_read_as_levels_and_text_as_numbers(prepared: Prepare):
     table = "zone,size,y\n10,1,0\n9,x,1\n10,2,1\n2,3,0\n"
     made = prepared(table.replace("x", ""), {"types": {"zone": "categorical"}}, preprocess=RAW | {"missing": "mean"})
     assert made.preprocessing.feature_names == ["zone=9", "zone=10", "size"]
-    with pytest.raises(PermanentError, match="column 'size' is 'x' in data row 2"):
+    with pytest.raises(PermanentError, match=r"spec.data.types.size: holds 'x', which is no number"):
         prepared(table, {"types": {"size": "numeric"}})
+
+
+def test_text_whose_levels_are_not_listed_is_named_with_its_row_where_it_is_no_number(prepared: Prepare):
+    sizes, file = [str(i) for i in range(60)], io.BytesIO()
+    sizes[41] = "x"
+    pyarrow.parquet.write_table(pa.table({"size": sizes, "y": [i % 2 for i in range(60)]}), file)
+    with pytest.raises(PermanentError, match="column 'size' is 'x' in data row 42"):
+        prepared(file.getvalue(), {"types": {"size": "numeric"}}, format="parquet")
 
 
 def test_a_sparse_matrix_holds_the_same_as_a_dense_one(prepared: Prepare):

@@ -93,8 +93,19 @@ def test_a_fold_that_holds_a_whole_class_is_refused():
 
 
 def test_more_folds_than_rows_are_refused():
-    with pytest.raises(PermanentError, match=r"spec.split.folds: .* leave one empty"):
+    with pytest.raises(PermanentError, match=r"spec.split.folds: 4 folds of 3 rows leave one empty"):
         assign_folds(Roles(torch.rand(3), None), 4, Split())
+
+
+def test_more_folds_than_groups_are_refused_by_the_number_of_groups_that_train():
+    training = Roles(torch.rand(60), None, group_n=torch.arange(60) % 5 * 2)
+    with pytest.raises(PermanentError, match="6 folds of 5 groups leave one empty"):
+        assign_folds(training, 6, Split())
+
+
+def test_named_folds_of_which_one_alone_is_left_for_training_are_refused():
+    with pytest.raises(PermanentError, match=r"spec.data.fold: all training rows are in one fold"):
+        assign_folds(Roles(torch.rand(3), None, fold_n=torch.tensor([4, 4, 4])), None, Split())
 
 
 def test_each_member_of_a_cross_validation_leaves_its_own_fold_out():

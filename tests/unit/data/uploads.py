@@ -13,8 +13,13 @@ ID = "00000000-0000-0000-0000-000000000000"
 
 def stored(store: ArtifactStore, data: bytes, format: str = "csv") -> Any:  # noqa: A002  the API's word
     """A file in the store, with what `datasets` says of it."""
-    columns = profile(data, format).columns
-    return SimpleNamespace(name="a table", format=format, sha256=store.put(data).sha256, columns=columns)
+    return SimpleNamespace(name="a table", sha256=store.put(data).sha256, **vars(profiled(data, format)))
+
+
+def profiled(data: bytes, format: str = "csv") -> Any:  # noqa: A002  the API's word
+    """What a submit looks at."""
+    n_rows, columns = profile(data, format)
+    return SimpleNamespace(format=format, n_rows=n_rows, columns=columns)
 
 
 def spec_of(data: dict[str, Any] | None = None, **parts: Any) -> LogisticRegressionSpec:

@@ -9,6 +9,7 @@ from gradline.specs import parse_spec
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 
 UPLOAD = {"source": "dataset", "dataset_id": "00000000-0000-0000-0000-000000000000", "target": "y"}
+IRIS = {"source": "builtin", "name": "iris"}
 DIABETES = {"source": "builtin", "name": "diabetes"}
 
 
@@ -22,17 +23,25 @@ def parsed(**spec: Any) -> LogisticRegressionSpec:
     ("spec", "field", "reason"),
     [
         ({"evaluation": {"threshold": "high"}}, "spec.evaluation.threshold", "a valid number"),
-        ({"evaluation": {"threshold": {"metric": "recall"}}}, "spec.evaluation.threshold", "recall needs `at_least`"),
-        ({"evaluation": {"threshold": {"metric": "f1", "at_least": 0.5}}}, "spec.evaluation.threshold", "leave out"),
+        ({"evaluation": {"threshold": {"metric": "recall"}}}, "spec.evaluation.threshold.at_least", "recall needs"),
+        (
+            {"evaluation": {"threshold": {"metric": "f1", "at_least": 0.5}}},
+            "spec.evaluation.threshold.at_least",
+            "leave out",
+        ),
         ({"model": {"class_weights": {"yes": -1.0}}}, "spec.model.class_weights.yes", "greater than 0"),
         ({"model": {"class_weights": "even"}}, "spec.model.class_weights", "'balanced'"),
         ({"solver": {"name": "adam", "schedule": {"name": "step"}}}, "spec.solver.schedule.every", "required"),
-        ({"data": UPLOAD | {"types": {"y": "numeric"}}}, "spec.data", "'y' is none"),
-        ({"data": UPLOAD | {"offset": "y"}}, "spec.data", "`offset` and `target` are both 'y'"),
-        ({"data": UPLOAD | {"features": ["a"], "group": "a"}}, "spec.data", "both a feature and the group"),
-        ({"preprocess": {"interactions": [["a", "b"], ["b", "a"]]}}, "spec.preprocess", "twice"),
+        ({"data": UPLOAD | {"types": {"y": "numeric"}}}, "spec.data.types.y", "'y' is none"),
+        ({"data": UPLOAD | {"offset": "y"}}, "spec.data.offset", "`offset` and `target` are both 'y'"),
+        ({"data": UPLOAD | {"features": ["b", "a"], "group": "a"}}, "spec.data.features[1]", "is the group already"),
+        ({"data": UPLOAD | {"features": ["b", "a", "b"]}}, "spec.data.features[2]", "is features[0] already"),
+        ({"preprocess": {"interactions": [["a", "b"], ["b", "a"]]}}, "spec.preprocess.interactions[1]", "twice"),
+        ({"preprocess": {"interactions": [["a", "a"]]}}, "spec.preprocess.interactions[0]", "with itself"),
+        ({"model": {"family": "poisson", "class_weights": "balanced"}}, "spec.model.class_weights", "has none"),
+        ({"solver": {"name": "sgd", "nesterov": True}}, "spec.solver.nesterov", "momentum above 0"),
         ({"preprocess": {"interactions": [["a"]]}}, "spec.preprocess.interactions[0]", "at least 2 items"),
-        ({"penalty": {"l1": 1.0, "path": {}}}, "spec.penalty", "`path` chooses the penalty"),
+        ({"penalty": {"l1": 1.0, "path": {}}}, "spec.penalty.l1", "`path` chooses the penalty"),
         ({"report": {"register_as": "team/churn"}}, "spec.report.register_as", "letters, digits, blanks and _ . -"),
         ({"report": {"register_as": "churn.."}}, "spec.report.register_as", "ending with no dot or blank"),
     ],
@@ -68,6 +77,13 @@ def test_a_refused_field_is_named_as_the_caller_spells_it(spec: dict[str, Any], 
             {"penalty": {"l1": 0.1}, "solver": {"name": "newton-cg"}},
             "solver.name",
             "newton-cg needs a smooth objective",
+        ),
+        ({"data": IRIS, "model": {"family": "binomial"}}, "model.family", "has 3 classes"),
+        ({"data": IRIS, "evaluation": {"threshold": 0.3}}, "evaluation.threshold", "between two classes"),
+        (
+            {"data": {"source": "blobs", "samples_per_class": 2}, "penalty": {"path": {}}},
+            "split.folds",
+            "5 folds of 4 rows",
         ),
         ({"penalty": {"l2": 0.1}, "on_separation": "firth"}, "on_separation", "firth is a penalty of its own"),
     ],

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gradline.column_roles import NO_FEATURE
 from gradline.data.features import Part, Piece, TextFeatures, names_of
 from gradline.data.learning import Warn, learn_parts, shares
 from gradline.data.matrix import dense_matrix, is_better_sparse, sparse_matrix
@@ -81,7 +82,7 @@ def fit_preprocessing(
     parts = learn_parts(sample, policy, warn)
     names = names_of(parts)
     if not names:
-        raise PermanentError("no feature is left: every text column has one level only", code="bad_data")
+        raise PermanentError(NO_FEATURE, code="bad_data")
     pieces = _pieces(parts, sample)
     is_sparse = is_better_sparse(pieces) if policy.sparse == "auto" else policy.sparse
     x_np = _matrix(pieces, sample, has_intercept, room, is_sparse=is_sparse)

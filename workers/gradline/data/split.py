@@ -108,8 +108,11 @@ def class_lacking(roles: Roles, training_r: Tensor) -> object | None:
 def _check_folds(roles: Roles, fold_n: Tensor, n_folds: int | None) -> None:
     field = "spec.data.fold" if n_folds is None else "spec.split.folds"
     counts = torch.bincount(fold_n, minlength=n_folds or 0)
-    if len(counts) < 2 or int(counts.min()) == 0:
-        raise PermanentError(f"{field}: {len(counts)} folds of {roles.n} rows leave one empty", code="bad_data")
+    if len(counts) < 2:
+        raise PermanentError(f"{field}: all training rows are in one fold", code="bad_data")
+    if int(counts.min()) == 0:
+        n, noun = (roles.n, "rows") if roles.group_n is None else (len(roles.group_n.unique()), "groups")
+        raise PermanentError(f"{field}: {len(counts)} folds of {n} {noun} leave one empty", code="bad_data")
     for fold in range(len(counts)):
         if (lacking := class_lacking(roles, torch.nonzero(fold_n != fold).squeeze(1))) is not None:
             reason = f"all rows of class {lacking!r} are in one fold, and the other folds cannot learn it"

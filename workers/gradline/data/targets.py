@@ -8,13 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradline.column_roles import ALL_ZERO, spell_class
+from gradline.column_roles import ABOVE_ZERO, ALL_ZERO, is_refused, spell_class
 from gradline.data.sample import Roles
 from gradline.errors import PermanentError
 from gradline.specs.logistic_regression import Model
 from gradline.training import Family
-
-_ABOVE_ZERO = {"log-linear": "takes its logarithm, so it must be above 0", "poisson": "counts, so it must be 0 or more"}
 
 
 def family_of(model: Model, classes: list[Any] | None) -> Family:
@@ -31,18 +29,18 @@ def family_of(model: Model, classes: list[Any] | None) -> Family:
 
 def check_numbers(value_n: Tensor, weight_n: Tensor | None, family: str, name: str) -> None:
     """Raises PermanentError naming the first row whose target the family cannot take; rows count from 1."""
-    if family not in _ABOVE_ZERO:
+    if family not in ABOVE_ZERO:
         return
     if family == "poisson" and not bool((value_n != 0).any()):
         raise PermanentError(f"the target {name!r} {ALL_ZERO}", code="bad_data")
-    is_wrong_n = value_n <= 0 if family == "log-linear" else value_n < 0
+    is_wrong_n = is_refused(value_n, family)
     if weight_n is not None:
         is_wrong_n = is_wrong_n & (weight_n > 0)
     if bool(is_wrong_n.any()):
         row = int(is_wrong_n.nonzero()[0])
         raise PermanentError(
             f"the target {name!r} is {value_n[row].item()} in data row {row + 1}; the family {family} "
-            f"{_ABOVE_ZERO[family]} ({int(is_wrong_n.sum())} such rows)",
+            f"{ABOVE_ZERO[family]} ({int(is_wrong_n.sum())} such rows)",
             code="bad_data",
         )
 

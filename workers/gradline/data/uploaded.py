@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from gradline.column_roles import check_columns, empty_columns, features_of
+from gradline.column_roles import Profiled, check_columns, empty_columns, features_of, is_number
 from gradline.data.gathering import Gathering
 from gradline.data.roles import roles_of
 from gradline.data.room import Room
@@ -27,17 +27,13 @@ from gradline.tables import Column
 BLOCK_BYTES = 8 << 20
 
 
-class UploadedFile(Protocol):
+class UploadedFile(Profiled, Protocol):
     """What is known of an upload: a row of `datasets`."""
 
     @property
     def name(self) -> str: ...
     @property
-    def format(self) -> Any: ...
-    @property
     def sha256(self) -> str: ...
-    @property
-    def columns(self) -> Any: ...
 
 
 class Upload:
@@ -48,7 +44,7 @@ class Upload:
         self._data, self._family, self._file, self._store = spec.data, spec.model.family, file, store
         self._types = {column["name"]: column["type"] for column in file.columns}
         try:
-            check_columns(spec, file.columns)
+            check_columns(spec, file)
         except InvalidInput as error:
             raise _bad_data(error) from error
         self._features = features_of(spec.data, file.columns)
@@ -156,17 +152,9 @@ def _parsed(column: pa.Array, name: str, start: int) -> pa.Array:
     try:
         return pc.cast(column, pa.float64())
     except pa.ArrowInvalid as error:
-        row, value = next((i, v) for i, v in enumerate(column.to_pylist()) if v is not None and not _is_number(v))
+        row, value = next((i, v) for i, v in enumerate(column.to_pylist()) if v is not None and not is_number(v))
         reason = f"column {name!r} is {value!r} in data row {start + row + 1}, which spec.data.types calls a number"
         raise PermanentError(reason, code="bad_data") from error
-
-
-def _is_number(value: str) -> bool:
-    try:
-        pc.cast(pa.scalar(value), pa.float64())
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def _bad_data(error: InvalidInput) -> PermanentError:

@@ -16,8 +16,7 @@ def check_references(services: Services, owner: str, spec: Spec) -> None:
     if isinstance(spec, PredictionSpec):
         _check_prediction(services, owner, spec)
     elif isinstance(spec, LogisticRegressionSpec) and isinstance(spec.data, Dataset):
-        dataset = _dataset(services, owner, spec.data.dataset_id)
-        check_columns(spec, dataset.columns)
+        check_columns(spec, _dataset(services, owner, spec.data.dataset_id))
 
 
 def _dataset(services: Services, owner: str, dataset_id: str) -> StoredDataset:

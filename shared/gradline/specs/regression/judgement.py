@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from gradline.specs.base import Spec
+from gradline.specs.base import Misfit, Spec
 
 
 class Inference(Spec):
@@ -34,7 +34,7 @@ class ThresholdTarget(Spec):
     def target_is_whole(self) -> Self:
         if (self.metric == "f1") != (self.at_least is None):
             reason = "f1 is made as high as it goes; leave out" if self.metric == "f1" else f"{self.metric} needs"
-            raise ValueError(f"{reason} `at_least`")
+            raise Misfit("at_least", self.at_least, f"{reason} `at_least`")
         return self
 
 

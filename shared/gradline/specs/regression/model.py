@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from gradline.specs.base import Spec
+from gradline.specs.base import Misfit, Spec
 
 FamilyName = Literal["auto", "binomial", "multinomial", "gaussian", "log-linear", "poisson"]
 NUMERIC_FAMILIES = ("gaussian", "log-linear", "poisson")
@@ -40,7 +40,9 @@ class Model(Spec):
     @model_validator(mode="after")
     def class_weights_need_classes(self) -> Self:
         if self.class_weights is not None and self.is_numeric:
-            raise ValueError(f"`class_weights` weigh classes, and the family {self.family} has none; use data.weights")
+            shown = self.class_weights if isinstance(self.class_weights, str) else None
+            reason = f"`class_weights` weigh classes, and the family {self.family} has none; use data.weights"
+            raise Misfit("class_weights", shown, reason)
         return self
 
 
@@ -73,7 +75,8 @@ class Penalty(Spec):
     @model_validator(mode="after")
     def strength_is_given_or_chosen(self) -> Self:
         if self.path is not None and (self.l1 > 0 or self.l2 > 0):
-            raise ValueError(f"`path` chooses the penalty: leave out l1 (now {self.l1}) and l2 (now {self.l2})")
+            field, value = ("l1", self.l1) if self.l1 > 0 else ("l2", self.l2)
+            raise Misfit(field, value, "`path` chooses the penalty: leave out l1 and l2")
         return self
 
     @property

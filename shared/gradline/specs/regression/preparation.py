@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gradline.specs.base import Spec
+from gradline.specs.base import Misfit, Spec
 from gradline.specs.regression.sources import Seed
 
 
@@ -44,10 +44,10 @@ class Preprocess(Spec):
     @model_validator(mode="after")
     def interactions_are_pairs(self) -> Self:
         seen: set[frozenset[str]] = set()
-        for pair in self.interactions:
+        for i, pair in enumerate(self.interactions):
             if pair[0] == pair[1]:
-                raise ValueError(f"`interactions` pairs {pair[0]!r} with itself")
+                raise Misfit(f"interactions[{i}]", None, f"pairs {pair[0]!r} with itself")
             if frozenset(pair) in seen:
-                raise ValueError(f"`interactions` names the pair {pair[0]!r}, {pair[1]!r} twice")
+                raise Misfit(f"interactions[{i}]", None, f"names the pair {pair[0]!r}, {pair[1]!r} twice")
             seen.add(frozenset(pair))
         return self

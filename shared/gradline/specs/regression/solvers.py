@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gradline.specs.base import Spec
+from gradline.specs.base import Misfit, Spec
 
 MAX_REPORTS = 1_000_000
 
@@ -62,7 +62,7 @@ class Sgd(FirstOrder):
     @model_validator(mode="after")
     def nesterov_needs_momentum(self) -> Self:
         if self.nesterov and self.momentum == 0.0:
-            raise ValueError("`nesterov` needs a momentum above 0")
+            raise Misfit("nesterov", self.nesterov, "`nesterov` needs a momentum above 0")
         return self
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gradline.specs.base import Id, Spec
+from gradline.specs.base import Id, Misfit, Spec
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 ColumnName = Annotated[str, Field(min_length=1)]
@@ -23,6 +23,10 @@ class Blobs(Spec):
     seed: Seed | None = None
     """None: drawn from the stream of the job's own seed, before the initial weights, as the notes' script does."""
 
+    @property
+    def n_rows(self) -> int:
+        return 2 * self.samples_per_class
+
 
 class Builtin(Spec):
     """One of the data sets that scikit-learn carries."""
@@ -33,7 +37,12 @@ class Builtin(Spec):
 
     @property
     def has_classes(self) -> bool:
-        return self.name != "diabetes"
+        return self.n_classes is not None
+
+    @property
+    def n_classes(self) -> int | None:
+        """None: the target is a number."""
+        return {"breast_cancer": 2, "digits": 10, "iris": 3, "wine": 3}.get(self.name)
 
 
 class Dataset(Spec):
@@ -74,17 +83,23 @@ class Dataset(Spec):
         taken: dict[str, str] = {}
         for role, name in self.roles.items():
             if name in taken:
-                raise ValueError(f"`{role}` and `{taken[name]}` are both {name!r}; a column has one role")
-            if name in (self.features or []):
-                raise ValueError(f"column {name!r} is both a feature and the {role}; a column has one role")
+                reason = f"`{role}` and `{taken[name]}` are both {name!r}; a column has one role"
+                raise Misfit(role, name, reason)
             taken[name] = role
-        if self.features is not None and len(set(self.features)) < len(self.features):
-            raise ValueError("`features` names a column twice")
+        return self
+
+    @model_validator(mode="after")
+    def features_are_distinct(self) -> Self:
+        taken = {name: f"the {role}" for role, name in self.roles.items()}
+        for i, name in enumerate(self.features or []):
+            if name in taken:
+                raise Misfit(f"features[{i}]", name, f"column {name!r} is {taken[name]} already; a column has one role")
+            taken[name] = f"features[{i}]"
         return self
 
     @model_validator(mode="after")
     def types_are_of_features(self) -> Self:
-        for name in self.types:
+        for name, wanted in self.types.items():
             if name in self.roles.values() or (self.features is not None and name not in self.features):
-                raise ValueError(f"`types` says how features are read, and {name!r} is none")
+                raise Misfit(f"types.{name}", wanted, f"`types` says how features are read, and {name!r} is none")
         return self
