@@ -2,7 +2,8 @@
 
 From the correlations of the columns (about zero where there is no intercept): the variance inflation factor of a
 column is the diagonal of their inverse (Belsley, Kuh and Welsch 1980); dependent columns are what a Cholesky
-factorisation with pivoting leaves over (Higham 1990), each expressed by the columns before it.
+factorisation with pivoting leaves over (Higham 1990), each expressed by the columns before it. Correlations square the
+condition of the columns; where the fit does not, the columns themselves are factorised.
 
 Shapes: n rows, d features, s columns that are kept.
 """
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gradline.inference.least_squares import centred_root, rounding_of
 from gradline.inference.rows import blocks_of, rows_between
 from gradline.training import Problem
 
@@ -46,13 +48,16 @@ class Collinearity(NamedTuple):
     """Rows that the inflation factors and the condition number come from."""
 
 
-def examine_collinearity(problem: Problem) -> Collinearity:
+def examine_collinearity(problem: Problem, far_d: Tensor | None = None) -> Collinearity:
     """At a glance where that says enough, else exactly: from all rows, in float64.
 
     Of many rows a glance takes some, evenly spaced: columns that depend on each other do so in any of the rows, so
     where those find nothing there is nothing, and only the inflation factors are estimates.
+
+    `far_d`: given where columns that are nearly dependent still count as independent, for a fit by orthogonal factors;
+    how many of its deviations each column was from zero before it was standardised.
     """
-    return _at_a_glance(_some_rows(problem)) or _exactly(problem)
+    return _at_a_glance(_some_rows(problem)) or _exactly(problem, far_d)
 
 
 def _some_rows(problem: Problem) -> Problem:
@@ -78,8 +83,8 @@ def _at_a_glance(problem: Problem) -> Collinearity | None:
     return Collinearity([], [], d, vif_d, _condition(correlation_dd), problem.n) if is_clear else None
 
 
-def _exactly(problem: Problem) -> Collinearity:
-    correlation_dd, is_constant_d = _correlations(problem)
+def _exactly(problem: Problem, far_d: Tensor | None) -> Collinearity:
+    correlation_dd, is_constant_d, reach_d = _correlations(problem)
     varying = (~is_constant_d).nonzero().squeeze(1)
     reduced_ss = correlation_dd[varying][:, varying]
     vif_d = torch.full_like(is_constant_d, torch.nan, dtype=torch.float64)
@@ -89,6 +94,13 @@ def _exactly(problem: Problem) -> Collinearity:
     factor_ss, fault = torch.linalg.cholesky_ex(reduced_ss)
     if int(fault) == 0:
         vif_d[varying] = torch.cholesky_inverse(factor_ss).diagonal()
+    if far_d is not None and not float(vif_d[varying].max()) < _CLEAR:
+        unit_ss = _unit_root(problem, varying)
+        value_s = torch.linalg.svdvals(unit_ss)
+        far = float((reach_d + far_d)[varying].max())
+        if float(value_s[-1]) > rounding_of(problem.y_nk.dtype, far) * float(value_s[0]):
+            vif_d[varying] = torch.linalg.inv(unit_ss).square().sum(1)
+            return Collinearity(constant, [], len(varying), vif_d, float(value_s[0] / value_s[-1]), problem.n)
     if int(fault) == 0 and float(vif_d[varying].max()) < 0.1 / _DEPENDENT:
         return Collinearity(constant, [], len(varying), vif_d, _condition(reduced_ss), problem.n)
     kept, left_over = _pivot(reduced_ss)
@@ -104,8 +116,14 @@ def _exactly(problem: Problem) -> Collinearity:
     return Collinearity(constant, named, len(kept), vif_d, torch.inf, problem.n)
 
 
-def _correlations(problem: Problem) -> tuple[Tensor, Tensor]:
-    """correlation_dd, and which columns are constant (zero everywhere, where there is no intercept)."""
+def _unit_root(problem: Problem, varying: Tensor) -> Tensor:
+    root_ds = centred_root(problem)[:, varying]
+    return torch.linalg.qr(root_ds / root_ds.norm(dim=0), mode="r")[1]
+
+
+def _correlations(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
+    """correlation_dd, which columns are constant (zero everywhere, where there is no intercept), and the largest number
+    of each in units of its deviation."""
     d, share_n1 = problem.d, problem.share_nb[:, :1]
     shift_d = largest_d = sum_d = torch.zeros(d, dtype=torch.float64, device=problem.y_nk.device)
     gram_dd = shift_d.new_zeros(d, d)
@@ -121,7 +139,7 @@ def _correlations(problem: Problem) -> tuple[Tensor, Tensor]:
         gram_dd -= torch.outer(sum_d, sum_d)
     is_constant_d = gram_dd.diagonal() <= (1e-10 * largest_d).square()
     scale_d = torch.where(is_constant_d, 1.0, gram_dd.diagonal().sqrt())
-    return gram_dd / scale_d / scale_d.unsqueeze(1), is_constant_d
+    return gram_dd / scale_d / scale_d.unsqueeze(1), is_constant_d, largest_d / scale_d
 
 
 def _condition(correlation_ss: Tensor) -> float:

@@ -39,7 +39,7 @@ class Certificate(NamedTuple):
     condition_number: float | None
     """Of the Hessian of the smooth part; None where it is too large to look at."""
     reference: Reference | None
-    """None where a second fit would not be cheap, and after first-order steps, which promise no optimum."""
+    """None where a second fit is dear or does not converge, and after first-order steps, which promise no optimum."""
 
 
 def certify(objective: Objective, theta_bkp: Tensor, solver: Solver | None, gap: Gap | None = None) -> Certificate:
@@ -98,6 +98,8 @@ def _reference(objective: Objective, theta_bkp: Tensor, newton: Newton | None) -
         second.step()
         if second.ending is not None:
             return None
+    else:
+        return None
     value, least = second.objective.smooth_value(theta_bkp).item(), second.look().value_b.item()
     difference = (theta_bkp - second.theta_bkp).abs().amax() / second.theta_bkp.abs().amax()
     return Reference(least, (value - least) / least if least > 0 else 0.0, difference.nan_to_num(nan=0.0).item())

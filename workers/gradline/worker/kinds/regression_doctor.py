@@ -11,7 +11,9 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.errors import PermanentError
-from gradline.inference.collinearity import examine_collinearity
+from gradline.inference.collinearity import Collinearity, examine_collinearity
+from gradline.inference.covariance import Inverse
+from gradline.inference.least_squares import rounding_of, solve_least_squares
 from gradline.inference.likelihood import Evaluation, Likelihood
 from gradline.inference.newton import Minimum, minimise, newton_step
 from gradline.inference.parameters import all_parameters, free_parameters, functionals, n_free_outputs
@@ -20,6 +22,7 @@ from gradline.inference.recession import Unsolved
 from gradline.inference.separation import examine_separation, have_maximum
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.training import Family, Objective, Outcome, Problem
+from gradline.training.bounds import NEWTON, Gap, gap_of
 from gradline.training.factor import Factor
 from gradline.worker.context import AttemptContext
 from gradline.worker.kinds.regression_findings import ADVICE, collinearity_block, own_scale, separation_block
@@ -37,6 +40,8 @@ AT_OPTIMUM = 1e-4
 """Squared Newton decrement: estimates are a hundredth of a standard error from the optimum, or less."""
 ROUNDING = 1e-12
 """Of a target, relative."""
+ILL_CONDITIONED = 1e3
+"""Condition of the columns from which on least squares are solved by orthogonal factors, where that is cheap."""
 ENDED = (Outcome.CONVERGED, Outcome.STALLED, Outcome.ILL_CONDITIONED)
 
 ASKED_TO_STOP = (Outcome.TARGET_REACHED, Outcome.EARLY_STOPPED)
@@ -63,6 +68,10 @@ class Examination(NamedTuple):
     infinite_m: Tensor | None
     """For each reported parameter the sign in which it is infinite, 0 where it is finite."""
     collinearity: dict[str, Any] | None
+    inverse: Inverse | None = None
+    """Of the information, where it is known better than from the evaluation."""
+    gap: Gap | None = None
+    """Where it is known better than from the solver."""
 
 
 def is_penalised(objective: Objective) -> bool:
@@ -88,12 +97,19 @@ def examine(
         if outcome == Outcome.SEPARATED and spec.on_separation != "warn":
             _refuse_to_mend(spec, reason, ctx)
         return untouched._replace(withheld=reason)
-    collinearity = _collinearity(prepared, ctx)
+    far_d = _far(prepared) if _suits_factors(spec, prepared.train, objective, outcome) else None
+    found = examine_collinearity(prepared.train, far_d)
+    collinearity = _told(found, prepared, ctx)
     if is_penalised(objective):
         likelihood = Likelihood(prepared.train)
         examined = untouched._replace(likelihood=likelihood, withheld=PENALISED, collinearity=collinearity)
         return _polish_ridge(examined, likelihood) if is_ended else examined
-    examined = _polish(spec, untouched, prepared.train, factor)._replace(collinearity=collinearity)
+    if far_d is not None and found.condition_number >= ILL_CONDITIONED:
+        far_d[found.constant] = 0.0
+        polished = _polish_by_factors(spec, untouched, prepared.train, float(far_d.max()))
+    else:
+        polished = _polish(spec, untouched, prepared.train, factor)
+    examined = polished._replace(collinearity=collinearity)
     return _diagnose(spec, prepared, examined, ctx)
 
 
@@ -165,6 +181,33 @@ def _unrounded(likelihood: Likelihood, led_to_1q: Tensor | None, least: Minimum)
 def _at(fit: Examination, problem: Problem, likelihood: Likelihood, least: Minimum) -> Examination:
     theta_bkp = all_parameters(problem, least.theta_bq).to(fit.theta_bkp.dtype)
     return fit._replace(theta_bkp=theta_bkp, likelihood=likelihood, evaluation=least.evaluation)
+
+
+def _suits_factors(spec: LogisticRegressionSpec, problem: Problem, objective: Objective, outcome: Outcome) -> bool:
+    """Newton's method is at the minimum of least squares after a step, also where rounding never lets it see that."""
+    if problem.family != Family.GAUSSIAN or is_penalised(objective) or spec.is_first_order:
+        return False
+    has_ended = outcome in ENDED or (outcome == Outcome.STEP_LIMIT and spec.solver.name in ("auto", "newton"))
+    return has_ended and problem.n > problem.p and problem.n * problem.p**2 <= SMALL_COST
+
+
+def _polish_by_factors(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, far: float) -> Examination:
+    likelihood = Likelihood(problem)
+    start_1q = free_parameters(problem, fit.theta_bkp[0]).unsqueeze(0)
+    solved = solve_least_squares(problem, start_1q, rounding_of(problem.y_nk.dtype, far))
+    n, here = likelihood.n_weighed, likelihood.evaluate(solved.theta_1q)
+    floor_b = torch.finfo(torch.float64).eps * likelihood.value(torch.zeros_like(start_1q)) / n
+    gap = gap_of(NEWTON, here.value_b / n, torch.full_like(floor_b, solved.gain / n), floor_b)
+    is_converged = fit.outcome == Outcome.CONVERGED or float(gap.relative_b) <= spec.stop.tolerance
+    return fit._replace(
+        theta_bkp=all_parameters(problem, solved.theta_1q).to(fit.theta_bkp.dtype),
+        likelihood=likelihood,
+        evaluation=here,
+        outcome=Outcome.CONVERGED if is_converged else fit.outcome,
+        is_minimum=True,
+        inverse=solved.inverse,
+        gap=gap,
+    )
 
 
 def _polish_ridge(fit: Examination, likelihood: Likelihood) -> Examination:
@@ -295,8 +338,13 @@ def _mend(spec: LogisticRegressionSpec, problem: Problem, fit: Examination) -> E
 # --- collinearity
 
 
-def _collinearity(prepared: Prepared, ctx: AttemptContext) -> dict[str, Any]:
-    found = examine_collinearity(prepared.train)
+def _far(prepared: Prepared) -> Tensor:
+    """How far each column is from zero, in deviations, where it was standardised."""
+    preprocessing = prepared.preprocessing
+    return (preprocessing.centre_d / preprocessing.scale_d).abs().to(prepared.train.y_nk.device)
+
+
+def _told(found: Collinearity, prepared: Prepared, ctx: AttemptContext) -> dict[str, Any]:
     names = prepared.preprocessing.feature_names
     told = collinearity_block(found, names)
     if found.constant:
