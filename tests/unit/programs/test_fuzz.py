@@ -125,7 +125,8 @@ class _Anything(frozenset[str]):
         return True
 
 
-def test_a_way_out_planted_in_the_table_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_way_out_planted_in_the_table_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the check; of the lines that texts are made of, since how long a search takes is chance."""
     monkeypatch.setattr("gradline.programs.names.MEMBERS", _Anything())
     with pytest.raises(AssertionError, match="__"):
-        fuzz(1, 20 * N_PER_ROUND, Phase.generate)
+        list(map(check, LINES))
