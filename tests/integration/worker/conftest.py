@@ -17,8 +17,12 @@ from gradline.db.records import Job
 from gradline.db.session import Database
 from gradline.lanes import Doorbell
 from gradline.settings import Settings
+from gradline.worker.runner import Runner
 from tests.factories import new_job
 from tests.waiting import wait_until
+
+WORKER = "w1"
+"""Whom a runner in the test's own process claims for."""
 
 
 @dataclass
@@ -98,3 +102,15 @@ def make_site(sqlite_url: str, redis_url: str, tmp_path: Path) -> Iterator[Calla
 @pytest.fixture
 def site(make_site: Callable[..., Site]) -> Site:
     return make_site()
+
+
+@pytest.fixture
+def make_runner(sqlite_url: str, redis_url: str, tmp_path: Path) -> Callable[..., Runner]:
+    """What a worker's child is, in the test's own process."""
+    values = {"home": tmp_path, "database_url": sqlite_url, "redis_url": redis_url}
+    return lambda **more: Runner(Settings(**values | more), WORKER)
+
+
+@pytest.fixture
+def job_store(sqlite_url: str) -> JobStore:
+    return JobStore(Database(sqlite_url))

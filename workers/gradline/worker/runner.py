@@ -17,6 +17,7 @@ from gradline.errors import (
     CancelRequested,
     DeadlineExceeded,
     DependencyDown,
+    InvalidInput,
     LeaseLost,
     PermanentError,
     ShuttingDown,
@@ -26,6 +27,7 @@ from gradline.lanes import Doorbell, Lane
 from gradline.progress import TickPublisher
 from gradline.settings import Settings
 from gradline.specs import parse_spec
+from gradline.specs.base import Spec
 from gradline.status import JobStatus
 from gradline.storage import ArtifactStore
 from gradline.worker.attempt import Attempt
@@ -104,7 +106,7 @@ class Runner:
             if job.n_crashes:  # it may take the child with it again, and no end of another job
                 self._endings.wait(attempt.raise_if_stopped)
             attempt.raise_if_stopped()
-            spec = parse_spec(job.kind, job.spec)
+            spec = _spec_of(job)
             result = runner_of(job.kind)(spec, attempt)
             drawings = drawings_of(job.kind, spec, result)
             self._endings.wait(attempt.raise_if_stopped)
@@ -181,3 +183,16 @@ class Runner:
                 self._jobs.release(attempt.fence, attempt.events)
                 self._doorbell.ring(attempt.job.lane)
         log.info("attempt_stopped", reason=type(reason).__name__)
+
+
+def _spec_of(job: Job) -> Spec:
+    """As it was submitted; raises PermanentError where another version took what this one does not."""
+    try:
+        return parse_spec(job.kind, job.spec)
+    except InvalidInput as error:
+        raise PermanentError(
+            f"the version that runs the job refuses its spec: {error.message}",
+            code="spec_refused",
+            faults=[fault.as_dict() for fault in error.faults],
+            mend="correct the fields named in `faults` and submit it as a new job",
+        ) from error
