@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -13,12 +12,11 @@ from gradline.db import migrations
 from gradline.db.jobs import JobStore
 from gradline.db.records import Job
 from gradline.db.session import Database
-from gradline.settings import Settings
 from gradline.status import EventKind, JobStatus
 from gradline.worker.endings import Endings
 from gradline.worker.runner import Runner
 from tests.integration.store.steps import claimed, kinds, reread, submitted
-from tests.integration.worker.conftest import Site
+from tests.integration.worker.conftest import WORKER, Site
 from tests.oracle import check_history
 from tests.servers import PostgreSQLServer
 from tests.waiting import wait_until
@@ -29,7 +27,6 @@ SHORT: dict[str, Any] = {
     "report": {"plots": []},
     "checkpoint": {"every_s": 3600},  # it would wait at the gate
 }
-WORKER = "w1"
 
 
 class Gate:
@@ -57,17 +54,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate = Gate(monkeypatch)
     yield gate
     gate.open()  # threads that wait would keep the test's process
-
-
-@pytest.fixture
-def make_runner(sqlite_url: str, redis_url: str, tmp_path: Path) -> Callable[..., Runner]:
-    values = {"home": tmp_path, "database_url": sqlite_url, "redis_url": redis_url}
-    return lambda **more: Runner(Settings(**values | more), WORKER)
-
-
-@pytest.fixture
-def job_store(sqlite_url: str) -> JobStore:
-    return JobStore(Database(sqlite_url))
 
 
 def ended_unwritten(runner: Runner, job_store: JobStore, **overrides: Any) -> Job:
@@ -142,6 +128,28 @@ def test_a_job_that_went_down_with_a_child_runs_beside_no_unwritten_end(
     gate.open()
     beside.join()
     assert reread(job_store, suspect).status is JobStatus.SUCCEEDED
+
+
+def test_a_job_that_went_down_with_a_child_begins_only_once_the_end_of_the_one_before_is_written(
+    gate: Gate, make_runner: Callable[..., Runner], job_store: JobStore
+) -> None:
+    suspect = submitted(job_store, spec=SHORT)
+    claimed(job_store, "dead", 1)
+    job_store.rescue_of("dead")
+    runner = make_runner()
+    gate.close()
+    bystander = ended_unwritten(runner, job_store, priority=9)
+    beside = Thread(target=runner.run_one, args=["cpu"])
+    beside.start()
+    wait_until(lambda: reread(job_store, suspect).status is JobStatus.RUNNING)
+    job_store.cancel(suspect.id, suspect.owner)  # heard long after a job that waits for nobody would have trained
+    wait_until(lambda: reread(job_store, suspect).status is JobStatus.CANCELLED)
+    assert EventKind.METRIC not in kinds(job_store, suspect)
+    assert reread(job_store, bystander).status is JobStatus.RUNNING
+    gate.open()
+    beside.join()
+    assert (reread(job_store, bystander).status, reread(job_store, bystander).n_crashes) == (JobStatus.SUCCEEDED, 0)
+    assert check_history(job_store, [suspect.id, bystander.id]) == []
 
 
 def test_an_end_that_fails_takes_nothing_from_the_next() -> None:
