@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes
-from sklearn.linear_model import LassoCV, LogisticRegression
+from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gradline.data.sample import Roles
@@ -25,17 +27,19 @@ def test_the_lasso_path_is_that_of_scikit_learn():
     result, _ = train(data=DIABETES, model={"family": "gaussian"}, penalty={"path": {"n_values": 20}}, stop=TIGHT)
     path = result["path"]
     x, y = load_diabetes(return_X_y=True)
-    x = StandardScaler().fit_transform(x)
+    scaled = StandardScaler().fit_transform(x)
     fold_n = assign_folds(Roles(torch.as_tensor(y), None), 5, Split()).numpy()
     folds = [(np.flatnonzero(fold_n != f), np.flatnonzero(fold_n == f)) for f in range(5)]
     strengths = [point["strength"] for point in path["points"]]
-    peer = LassoCV(alphas=strengths, cv=folds, tol=1e-10, max_iter=100_000).fit(x, y)
-    assert strengths[0] == pytest.approx(np.abs(x.T @ (y - y.mean())).max() / len(y), rel=1e-9)
+    lasso = make_pipeline(StandardScaler(), Lasso(tol=1e-10, max_iter=100_000))
+    peer = GridSearchCV(lasso, {"lasso__alpha": strengths}, scoring="neg_mean_squared_error", cv=folds).fit(x, y)
+    assert strengths[0] == pytest.approx(np.abs(scaled.T @ (y - y.mean())).max() / len(y), rel=1e-9)
     assert strengths[-1] == pytest.approx(1e-4 * strengths[0])
-    assert [point["loss"] for point in path["points"]] == pytest.approx(list(peer.mse_path_.mean(1) / 2), rel=1e-6)
-    assert path["strength"] == pytest.approx(peer.alpha_)
+    losses = -peer.cv_results_["mean_test_score"] / 2
+    assert [point["loss"] for point in path["points"]] == pytest.approx(list(losses), rel=1e-6)
+    assert path["strength"] == pytest.approx(peer.best_params_["lasso__alpha"])
     assert [c["estimate"] for c in result["coefficients"]] == pytest.approx(
-        list(peer.coef_ / load_diabetes().data.std(0)), rel=1e-4, abs=1e-4
+        list(peer.best_estimator_[-1].coef_ / load_diabetes().data.std(0)), rel=1e-4, abs=1e-4
     )
 
 

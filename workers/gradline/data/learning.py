@@ -30,7 +30,7 @@ def learn_parts(sample: Sample, policy: Preprocess, warn: Warn) -> list[Part]:
     columns: dict[str, NumericFeatures | TextFeatures] = {}
     for name in sample.order:
         if name in sample.texts:
-            columns[name] = _learn_levels(sample.texts[name], share_n, policy, warn)
+            columns[name] = learn_levels(sample.texts[name], share_n, policy, warn)
         else:
             columns[name] = _learn_number(sample, name, name in missing, share_n, policy.missing)
     return [*columns.values(), *_interactions(policy, columns)]
@@ -62,11 +62,16 @@ def _learn_number(sample: Sample, name: str, lacks: bool, share_n: Tensor, missi
     value_n = numbers.values_nj[:, at].double()
     if lacks:
         is_present_n = ~torch.isnan(value_n)
-        value_n, share_n = value_n[is_present_n], share_n[is_present_n]
+        value_n, share_n = value_n[is_present_n], _of_some_weight(share_n[is_present_n])
         if len(value_n) == 0:
             raise PermanentError(f"column {name!r} has no value in the training rows; leave it out", code="bad_data")
     fill = _FILLS[missing](value_n, share_n) + float(numbers.shift_j[at])
     return NumericFeatures(name, fill, has_indicator=missing == "indicator" and lacks, is_boolean=is_boolean)
+
+
+def _of_some_weight(share_r: Tensor) -> Tensor:
+    """Where all values are in rows of weight 0, as in a fold that lacks them, those fill the column."""
+    return share_r if bool((share_r > 0).any()) else torch.ones_like(share_r)
 
 
 def _mean(value_r: Tensor, share_r: Tensor) -> float:
@@ -98,10 +103,12 @@ _FILLS: dict[str, Callable[[Tensor, Tensor], float]] = {
 }
 
 
-def _learn_levels(column: TextColumn, share_n: Tensor, policy: Preprocess, warn: Warn) -> TextFeatures:
+def learn_levels(column: TextColumn, share_n: Tensor, policy: Preprocess, warn: Warn) -> TextFeatures:
     """Levels of the training rows in the column's order; `(missing)` and `(other)` stand last."""
     weight_l = torch.zeros(len(column.levels) + 1, dtype=torch.float64)
     weight_l.index_add_(0, column.code_n.long() % len(weight_l), share_n.contiguous())
+    if len(weight_l) > 1:
+        weight_l[:-1] = _of_some_weight(weight_l[:-1])
     seen = [code for code in range(len(column.levels)) if weight_l[code] > 0]
     by_weight = sorted(seen, key=lambda code: -float(weight_l[code]))
     n_kept = len(seen) if len(seen) <= policy.max_levels else policy.max_levels - 1

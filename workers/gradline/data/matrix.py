@@ -26,9 +26,14 @@ def is_better_sparse(pieces: list[Piece]) -> bool:
     return held / d < MAX_SPARSE_DENSITY
 
 
-def dense_matrix(pieces: list[Piece], memory: Tensor, room: Room, *, has_intercept: bool) -> Tensor:
-    """x_np; entries are less their piece's shift. In `memory`, [n, j + 1], where the pieces are its first j columns."""
-    if has_intercept and _lies_in(memory, pieces):
+def dense_matrix(
+    pieces: list[Piece], memory: Tensor, room: Room, *, has_intercept: bool, keeps_memory: bool = False
+) -> Tensor:
+    """x_np; entries are less their piece's shift.
+
+    In `memory`, [n, j + 1], where the pieces are its first j columns and it need not be kept.
+    """
+    if has_intercept and not keeps_memory and _lies_in(memory, pieces):
         return _filled_in_place(memory, pieces)
     n, d = len(memory), sum(piece.width for piece in pieces)
     x_np = room.empty(n, d + has_intercept, memory.dtype)

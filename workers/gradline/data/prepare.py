@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradline.column_roles import NO_FEATURE
 from gradline.data.blobs import draw_blobs
 from gradline.data.builtin import load_builtin
+from gradline.data.folds import Folds, make_folds, may_share_numbers
 from gradline.data.learning import Warn
 from gradline.data.preprocessing import Preprocessing, fit_preprocessing
 from gradline.data.room import Room
@@ -42,8 +44,8 @@ class Prepared:
     judged: Problem
     """The training rows as predictions of them are judged: without the weights of classes, as the validation rows."""
     validation: Problem | None
-    fold_n: Tensor | None
-    """The fold of every training row, where there is a cross-validation."""
+    folds: Folds | None
+    """Where there is a cross-validation."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,18 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
     has_intercept = spec.model.fit_intercept
     train, *held_out = _samples(spec, sources, dtype, warn, is_shifted=standardize and has_intercept)
     fold_n, examples = _folds(train.roles, spec), _examples(train, spec)
+    shares_numbers = fold_n is None or may_share_numbers(train, is_exact=not (standardize and spec.is_first_order))
     preprocessing, x_np = fit_preprocessing(
-        train, spec.preprocess, sources.room, standardize=standardize, has_intercept=has_intercept, warn=warn
+        train,
+        spec.preprocess,
+        sources.room,
+        standardize=standardize,
+        has_intercept=has_intercept,
+        warn=warn,
+        keeps_sample=not shares_numbers,
     )
+    if not preprocessing.feature_names:
+        raise PermanentError(NO_FEATURE, code="bad_data")
     family = family_of(spec.model, train.roles.classes)
     factor_c = class_factors(train.roles, spec.model)
     judged = _problem(x_np, train.roles, family, has_intercept)
@@ -78,7 +89,19 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
         x_np = preprocessing.apply(held_out[0], sources.room)
         validation = _problem(x_np, held_out[0].roles, family, has_intercept)
     problem = judged if factor_c is None else _with_class_weights(judged, factor_c)
-    return Prepared(train.title, train.roles.classes, examples, preprocessing, problem, judged, validation, fold_n)
+    folds = None
+    if fold_n is not None:
+        folds = make_folds(
+            train,
+            preprocessing,
+            spec.preprocess,
+            sources.room,
+            fold_n,
+            shares_numbers=shares_numbers,
+            standardize=standardize,
+            is_penalised=spec.penalty.path is not None or spec.penalty.l1 + spec.penalty.l2 > 0,
+        )
+    return Prepared(train.title, train.roles.classes, examples, preprocessing, problem, judged, validation, folds)
 
 
 def _with_class_weights(problem: Problem, factor_c: Tensor) -> Problem:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradline.column_roles import NO_FEATURE
 from gradline.data.features import Part, Piece, TextFeatures, names_of
 from gradline.data.learning import Warn, learn_parts, shares
 from gradline.data.matrix import dense_matrix, is_better_sparse, sparse_matrix
@@ -73,19 +72,24 @@ class Preprocessing:
 
 
 def fit_preprocessing(
-    sample: Sample, policy: Preprocess, room: Room, *, standardize: bool, has_intercept: bool, warn: Warn
+    sample: Sample,
+    policy: Preprocess,
+    room: Room,
+    *,
+    standardize: bool,
+    has_intercept: bool,
+    warn: Warn,
+    keeps_sample: bool = False,
 ) -> tuple[Preprocessing, Tensor]:
-    """From the training rows, and their x_np, which may use up the memory of the sample's numbers.
+    """From the training rows, and their x_np, which may use up the memory of the sample's numbers unless it is kept.
 
     Means are subtracted only where an intercept can take them up.
     """
     parts = learn_parts(sample, policy, warn)
     names = names_of(parts)
-    if not names:
-        raise PermanentError(NO_FEATURE, code="bad_data")
     pieces = _pieces(parts, sample)
     is_sparse = is_better_sparse(pieces) if policy.sparse == "auto" else policy.sparse
-    x_np = _matrix(pieces, sample, has_intercept, room, is_sparse=is_sparse)
+    x_np = _matrix(pieces, sample, has_intercept, room, is_sparse=is_sparse, keeps_memory=keeps_sample)
     shift_d = _shift_d(pieces, is_sparse=is_sparse)
     centre_d, scale_d = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.float64)
     if standardize:
@@ -105,15 +109,23 @@ def _pieces(parts: list[Part], sample: Sample) -> list[Piece]:
     return [piece for part in parts for piece in part.pieces(sample)]
 
 
-def _matrix(pieces: list[Piece], sample: Sample, has_intercept: bool, room: Room, *, is_sparse: bool) -> Tensor:
+def _matrix(
+    pieces: list[Piece],
+    sample: Sample,
+    has_intercept: bool,
+    room: Room,
+    *,
+    is_sparse: bool,
+    keeps_memory: bool = False,
+) -> Tensor:
     memory = sample.numbers.memory
     if is_sparse:
         return sparse_matrix(pieces, sample.n, memory.dtype, has_intercept=has_intercept)
-    return dense_matrix(pieces, memory, room, has_intercept=has_intercept)
+    return dense_matrix(pieces, memory, room, has_intercept=has_intercept, keeps_memory=keeps_memory)
 
 
 def _shift_d(pieces: list[Piece], *, is_sparse: bool) -> Tensor:
     """What the features of a dense matrix lack."""
     shifts = [0.0 if is_sparse or piece.level_n is not None else piece.shift for piece in pieces]
-    widths = torch.tensor([piece.width for piece in pieces])
+    widths = torch.tensor([piece.width for piece in pieces], dtype=torch.long)
     return torch.tensor(shifts, dtype=torch.float64).repeat_interleave(widths)

@@ -28,8 +28,11 @@ def moments(x_np: Tensor, d: int, share_n: Tensor) -> tuple[Tensor, Tensor]:
     shift_d, square_d = sum_d / len(x_np), square_d / len(x_np)
     mean_d = first_d.double() + shift_d
     deviation_d = (square_d - shift_d.square()).clamp_(min=0).sqrt()
-    least_d = max(CONSTANT, 8 * torch.finfo(x_np.dtype).eps) * mean_d.abs()
-    return mean_d, torch.where(deviation_d <= least_d, 0.0, deviation_d)
+    return mean_d, torch.where(is_constant(deviation_d, mean_d, x_np.dtype), 0.0, deviation_d)
+
+
+def is_constant(deviation_d: Tensor, mean_d: Tensor, dtype: torch.dtype) -> Tensor:
+    return deviation_d <= max(CONSTANT, 8 * torch.finfo(dtype).eps) * mean_d.abs()
 
 
 def _sparse_moments(x_np: Tensor, d: int, share_n: Tensor) -> tuple[Tensor, Tensor]:

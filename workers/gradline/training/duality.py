@@ -37,16 +37,16 @@ def fenchel_bound(objective: Objective, theta_bkp: Tensor, value_b: Tensor) -> T
     u_bkd = (objective.derivatives(theta_bkp).gradient_bkp - objective.l2_bq.view_as(theta_bkp) * theta_bkp)[
         :, :, : problem.d
     ]
-    l1_b, l2_b = objective.l1_b.double(), objective.l2_b.double()
-    largest_b = u_bkd.abs().amax((1, 2))
-    shrink_b = torch.where(l2_b > 0, 1.0, (l1_b / largest_b).clamp(max=1.0))
+    l1_b1d, l2_b1d = objective.l1_b1d.double(), objective.l2_b1d.double()
+    is_bounded_b = objective.l2_b > 0
+    shrink_b = torch.where(is_bounded_b, 1.0, (l1_b1d / u_bkd.abs()).amin((1, 2)).clamp(max=1.0))
     shrunk_nbk = residual_nbk * shrink_b.view(1, -1, 1)
     dual_b = -(share_nb1 * _conjugate(problem.family, shrunk_nbk, y_n1k)).sum((0, 2))
     if problem.offset_n1 is not None:
         dual_b += (share_nb1 * shrunk_nbk * problem.offset_n1.double().unsqueeze(2)).sum((0, 2))
-    excess_b = (u_bkd.abs() - l1_b.view(-1, 1, 1)).clamp(min=0.0).square().sum((1, 2))
-    dual_b -= torch.where(l2_b > 0, excess_b / (2 * l2_b), 0.0)
-    return (value_b - dual_b).clamp(min=0.0).masked_fill((l1_b == 0) & (l2_b == 0), torch.inf)
+    excess_bkd = (u_bkd.abs() - l1_b1d).clamp(min=0.0).square()
+    dual_b -= torch.where(is_bounded_b, (excess_bkd / (2 * l2_b1d)).sum((1, 2)), 0.0)
+    return (value_b - dual_b).clamp(min=0.0).masked_fill(~is_bounded_b & (objective.l1_b == 0), torch.inf)
 
 
 def _mean(family: Family, z_nbk: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """The objective: mean loss plus penalty, for b members that share the rows of one problem.
 
-    F(theta) = L(theta) + l1 * |w|_1 + l2 / 2 * |w|_2^2,     theta = (w, intercept); the intercept is not penalised
+    F(theta) = L(theta) + l1 * |s w|_1 + l2 / 2 * |s w|_2^2,     theta = (w, intercept); the intercept is not penalised
 
-The smooth part is L + l2 / 2 * |w|_2^2.
+s is 1, or for each member the scale of every feature: the penalty is then on coefficients of features over s, so that
+members that standardise the rows differently share them. The smooth part is L + l2 / 2 * |s w|_2^2.
 Shapes: b members, k outputs, d features, p = d (+ 1 for the intercept).
 """
 
@@ -33,32 +34,44 @@ class Objective:
     """F, its gradient and its proximal operator. Each member may have penalties of its own."""
 
     def __init__(
-        self, problem: Problem, l1: float | Tensor = 0.0, l2: float | Tensor = 0.0, *, n_members: int = 1
+        self,
+        problem: Problem,
+        l1: float | Tensor = 0.0,
+        l2: float | Tensor = 0.0,
+        *,
+        n_members: int = 1,
+        scale_bd: Tensor | None = None,
     ) -> None:
         self.problem = problem
         self.rounding = torch.finfo(problem.y_nk.dtype).eps ** 0.75
         """Relative size of differences between values that mean nothing: 2e-12 in float64, 6e-6 in float32."""
-        self._n_members = n_members
-        self._l1_b11, self._l2_b11 = self._per_member(l1), self._per_member(l2)
-        self.l1_b, self.l2_b = self._l1_b11.view(-1), self._l2_b11.view(-1)
+        self._n_members, self._l1, self._l2 = n_members, l1, l2
+        self._scale_bd = scale_bd
+        self.l1_b1d, self.l2_b1d = self._per_member(l1, 1), self._per_member(l2, 2)
+        """On each coefficient, or one for all of a member."""
+        self.l1_b, self.l2_b = self.l1_b1d.amin((1, 2)), self.l2_b1d.amin((1, 2))
+        """The smallest of each member."""
         self.has_l1, self.has_l2 = _is_positive(l1), _is_positive(l2)
         self._loss = make_loss(problem, n_members)
 
-    def _per_member(self, penalty: float | Tensor) -> Tensor:
+    def _per_member(self, penalty: float | Tensor, power: int) -> Tensor:
         like = self.problem.y_nk
-        if not isinstance(penalty, Tensor):
-            return like.new_full((self._n_members, 1, 1), penalty)
-        return penalty.to(like.device, like.dtype).expand(self._n_members).view(-1, 1, 1)
+        penalty_b = torch.as_tensor(penalty, dtype=like.dtype, device=like.device).expand(self._n_members)
+        penalty_b11 = penalty_b.reshape(-1, 1, 1)
+        if self._scale_bd is None:
+            return penalty_b11
+        return penalty_b11 * self._scale_bd.to(penalty_b).pow(power).unsqueeze(1)
 
     def on_rows(self, index_r: Tensor) -> "Objective":
         """The same penalties over some of the rows."""
-        return Objective(self.problem.rows(index_r), self.l1_b, self.l2_b, n_members=self._n_members)
+        return self._over(self.problem.rows(index_r))
 
     def in_float64(self) -> "Objective":
         """The same, computed in float64."""
-        if self.problem.y_nk.dtype == torch.float64:
-            return self
-        return Objective(self.problem.to(torch.float64), self.l1_b, self.l2_b, n_members=self._n_members)
+        return self if self.problem.y_nk.dtype == torch.float64 else self._over(self.problem.to(torch.float64))
+
+    def _over(self, problem: Problem) -> "Objective":
+        return Objective(problem, self._l1, self._l2, n_members=self._n_members, scale_bd=self._scale_bd)
 
     # --- the smooth part
 
@@ -118,13 +131,13 @@ class Objective:
     def l2_bq(self) -> Tensor:
         """The penalty's part of the Hessian's diagonal, in float64."""
         l2_bkp = self.l2_b.new_zeros(self._n_members, self.problem.k, self.problem.p, dtype=torch.float64)
-        self._weights(l2_bkp).add_(self._l2_b11)
+        self._weights(l2_bkp).add_(self.l2_b1d)
         return l2_bkp.flatten(1)
 
     def l1_diagonal(self) -> Tensor:
         """How strongly the absolute value of each parameter is penalised, [b, q] in float64."""
         l1_bkp = self.l1_b.new_zeros(self._n_members, self.problem.k, self.problem.p, dtype=torch.float64)
-        self._weights(l1_bkp).add_(self._l1_b11)
+        self._weights(l1_bkp).add_(self.l1_b1d)
         return l1_bkp.flatten(1)
 
     def without_gauge(self, hessian_bqq: Tensor) -> Tensor:
@@ -141,26 +154,26 @@ class Objective:
 
     def _with_l2(self, gradient_bkp: Tensor, theta_bkp: Tensor) -> Tensor:
         if self.has_l2:
-            self._weights(gradient_bkp).addcmul_(self._weights(theta_bkp), self._l2_b11)
+            self._weights(gradient_bkp).addcmul_(self._weights(theta_bkp), self.l2_b1d)
         return gradient_bkp
 
     # --- the penalty
 
     def penalty(self, theta_bkp: Tensor) -> Tensor:
-        """l1 * |w|_1 + l2 / 2 * |w|_2^2 of each member, in float64."""
+        """l1 * |s w|_1 + l2 / 2 * |s w|_2^2 of each member, in float64."""
         return self._l2_term(theta_bkp) + self.l1_term(theta_bkp)
 
     def l1_term(self, theta_bkp: Tensor) -> Tensor:
-        """l1 * |w|_1 of each member, in float64."""
-        return (self._weights(theta_bkp).abs() * self._l1_b11).sum((1, 2), dtype=torch.float64)
+        """l1 * |s w|_1 of each member, in float64."""
+        return (self._weights(theta_bkp).abs() * self.l1_b1d).sum((1, 2), dtype=torch.float64)
 
     def shrink(self, theta_bkp: Tensor, step_size: float | Tensor) -> None:
-        """In place: the proximal operator of step_size * l1 * |w|_1, soft thresholding."""
+        """In place: the proximal operator of step_size * l1 * |s w|_1, soft thresholding."""
         w_bkd = self._weights(theta_bkp)
-        w_bkd.copy_(w_bkd.sign() * (w_bkd.abs() - self._l1_b11 * step_size).clamp_(min=0.0))
+        w_bkd.copy_(w_bkd.sign() * (w_bkd.abs() - self.l1_b1d * step_size).clamp_(min=0.0))
 
     def _l2_term(self, theta_bkp: Tensor) -> Tensor:
-        return (self._weights(theta_bkp).square() * (self._l2_b11 / 2)).sum((1, 2), dtype=torch.float64)
+        return (self._weights(theta_bkp).square() * (self.l2_b1d / 2)).sum((1, 2), dtype=torch.float64)
 
     def _weights(self, tensor_bkp: Tensor) -> Tensor:
         """A view without the intercepts."""
@@ -178,8 +191,8 @@ class Objective:
         gradient_bkp = self.gradient(theta_bkp).clone()
         if self.has_l1:
             w_bkd, g_bkd = self._weights(theta_bkp), self._weights(gradient_bkp)
-            at_zero_bkd = (g_bkd.abs() - self._l1_b11).clamp_(min=0.0)
-            elsewhere_bkd = g_bkd + w_bkd.sign() * self._l1_b11
+            at_zero_bkd = (g_bkd.abs() - self.l1_b1d).clamp_(min=0.0)
+            elsewhere_bkd = g_bkd + w_bkd.sign() * self.l1_b1d
             g_bkd.copy_(torch.where(w_bkd == 0, at_zero_bkd, elsewhere_bkd))
         return gradient_bkp.abs().amax((1, 2))
 

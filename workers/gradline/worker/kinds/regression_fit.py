@@ -68,12 +68,18 @@ def make_fit(spec: LogisticRegressionSpec, prepared: Prepared, job_stream: torch
     return Ready(Fit(objective, choice.solver, stop, spec.report_every, validation), objective, validation, choice)
 
 
-def make_fold_fit(spec: LogisticRegressionSpec, problem: Problem, n_folds: int, theta_bkp: Tensor | None = None) -> Fit:
-    """Of one member a fold, from where another ended or all from the same parameters; it reports nothing."""
-    objective = Objective(problem, spec.penalty.l1, spec.penalty.l2, n_members=n_folds)
+def make_fold_fit(
+    spec: LogisticRegressionSpec, problem: Problem, scale_bd: Tensor | None = None, theta_bkp: Tensor | None = None
+) -> Fit:
+    """Of one member a column of weights, from where another ended or all from the same parameters; it reports nothing.
+
+    `scale_bd`: what each divides the features by before they are penalised.
+    """
+    n_members = 1 if problem.weight_nb is None else problem.weight_nb.shape[1]
+    objective = Objective(problem, spec.penalty.l1, spec.penalty.l2, n_members=n_members, scale_bd=scale_bd)
     if theta_bkp is None:
         theta_1kp = _first_parameters(spec, problem, torch.Generator().manual_seed(spec.seed))
-        theta_bkp = theta_1kp.repeat(n_folds, 1, 1)
+        theta_bkp = theta_1kp.repeat(n_members, 1, 1)
     is_single = isinstance(spec.solver, LbfgsSpec)  # its line searches do not stack; others end at the same minimum
     choice = choose(objective, theta_bkp) if is_single else _choice(spec, objective, theta_bkp)
     stop = StopRules(spec.stop.max_steps, tolerance=0.0 if spec.is_first_order else spec.stop.tolerance)

@@ -1,45 +1,85 @@
-"""Cross-validation: all fits that leave one fold out are the members of one, and each is judged on its own fold.
+"""Cross-validation: fits that leave one fold out, each judged on its own fold.
 
-How columns become features is learned once, from all training rows, so that all members share one matrix.
-Shapes: n rows, b members, one a fold.
+They are the members of one fit wherever they can share one matrix of features (see `gradline.data.folds`).
+Shapes: n rows, b members, d features.
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
+from gradline.data.folds import Folds, fold_scales
 from gradline.data.prepare import Prepared
 from gradline.data.split import fold_weights
 from gradline.evaluation.judge import judge
 from gradline.specs.logistic_regression import LogisticRegressionSpec
-from gradline.training import linear_predictor
+from gradline.training import Outcome, Problem, linear_predictor
 from gradline.worker.kinds.regression_fit import make_fold_fit
+
+
+class Members(NamedTuple):
+    """Fits that share a matrix of features."""
+
+    problem: Problem
+    """With a column of weights for each."""
+    scale_bd: Tensor | None
+    """What each divides the features by before they are penalised; None: nothing."""
+    held_out: list[Problem]
+    """The rows that each has not seen; a member more than there are of them has seen all."""
+
+
+def members_of(prepared: Prepared, folds: Folds, *, with_whole: bool) -> Iterator[Members]:
+    """All folds, and a fit to all rows if asked for: together, or one after another, the whole first."""
+    train, fold_n = prepared.train, folds.fold_n.to(prepared.train.y_nk.device)
+    own_n1 = torch.ones_like(train.y_nk[:, :1]) if train.weight_nb is None else train.weight_nb
+    weight_nb = fold_weights(fold_n, own_n1).to(train.y_nk.dtype)
+    held_out = [torch.nonzero(fold_n == fold).squeeze(1) for fold in range(weight_nb.shape[1])]
+    if folds.features is None:
+        rows = [prepared.judged.rows(index_r) for index_r in held_out]
+        scale_bd = _scales(prepared, folds, rows)
+        if with_whole:
+            weight_nb = torch.cat((weight_nb, own_n1), 1)
+            scale_bd = None if scale_bd is None else torch.cat((scale_bd, torch.ones_like(scale_bd[:1])))
+        yield Members(replace(train, weight_nb=weight_nb), scale_bd, rows)
+        return
+    if with_whole:
+        yield Members(train, None, [])
+    for fold, index_r in enumerate(held_out):
+        x_np = folds.features(fold).to(train.x_np.device)
+        own = replace(train, x_np=x_np, weight_nb=weight_nb[:, fold : fold + 1])
+        yield Members(own, None, [replace(prepared.judged, x_np=x_np).rows(index_r)])
+
+
+def _scales(prepared: Prepared, folds: Folds, held_out: list[Problem]) -> Tensor | None:
+    learned = prepared.preprocessing
+    return fold_scales(held_out, learned.centre_d, learned.scale_d) if folds.is_scaled else None
 
 
 def cross_validate(
     spec: LogisticRegressionSpec, prepared: Prepared, threshold: float, raise_if_stopped: Callable[[], None]
 ) -> dict[str, Any] | None:
     """Metrics over the folds, under the penalty that was given or chosen; None where there are no folds."""
-    if prepared.fold_n is None:
+    if prepared.folds is None:
         return None
-    train, fold_n = prepared.train, prepared.fold_n.to(prepared.train.y_nk.device)
-    weight_nb = fold_weights(fold_n, train.weight_nb).to(train.y_nk.dtype)
-    fit = make_fold_fit(spec, replace(train, weight_nb=weight_nb), weight_nb.shape[1])
-    for _step in fit:
-        raise_if_stopped()
-    assert fit.outcome is not None  # noqa: S101  the loop has ended
-    held_out = []
-    for fold in range(weight_nb.shape[1]):
-        rows = prepared.judged.rows(torch.nonzero(fold_n == fold).squeeze(1))
-        z_nk = linear_predictor(rows, fit.theta_bkp[fold : fold + 1])
-        held_out.append(judge(rows, z_nk, threshold=threshold, is_log=spec.model.family == "log-linear").metrics())
+    is_log, held_out, outcomes, n_steps = spec.model.family == "log-linear", [], [], 0
+    for members in members_of(prepared, prepared.folds, with_whole=False):
+        fit = make_fold_fit(spec, members.problem, members.scale_bd)
+        for _step in fit:
+            raise_if_stopped()
+        assert fit.outcome is not None  # noqa: S101  the loop has ended
+        for b, rows in enumerate(members.held_out):
+            z_nk = linear_predictor(rows, fit.theta_bkp[b : b + 1])
+            held_out.append(judge(rows, z_nk, threshold=threshold, is_log=is_log).metrics())
+        outcomes.append(fit.outcome)
+        n_steps = max(n_steps, fit.n_steps)
     return {
         "folds": len(held_out),
-        "outcome": fit.outcome.value,
-        "steps": fit.n_steps - 1,
+        "outcome": next((o for o in outcomes if o != Outcome.CONVERGED), Outcome.CONVERGED).value,
+        "steps": n_steps - 1,
         "metrics": _spread(held_out),
     }
 

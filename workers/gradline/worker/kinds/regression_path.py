@@ -1,7 +1,7 @@
 """The regularisation path: fits for falling strengths of the penalty, and the strength that cross-validation chooses.
 
-At each strength the fits that leave one fold out, and the one to all rows, are members of one fit that starts where the
-last strength's ended.
+At each strength the fits that leave one fold out, and the one to all rows, start where the last strength's ended: as
+the members of one fit where they share a matrix of features, else each path by itself.
 Shapes: b members, k outputs, d features, p columns of x, s strengths.
 """
 
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from gradline.data.prepare import Prepared
-from gradline.data.split import fold_weights
 from gradline.specs.logistic_regression import LogisticRegressionSpec, Penalty, PenaltyPath
 from gradline.training import Objective, Problem
 from gradline.worker.kinds.history import finite
 from gradline.worker.kinds.regression_fit import make_fold_fit
+from gradline.worker.kinds.regression_folds import Members, members_of
 
 LEAST_RATIO = 1e-3
 """Below this share of l1 no strength makes every coefficient 0; the largest strength is that of this share."""
@@ -38,51 +38,62 @@ class Chosen(NamedTuple):
     """Coefficients along it, for its plot."""
 
 
+class Walk(NamedTuple):
+    """A path of fits that share a matrix."""
+
+    loss_sb: Tensor
+    """Held-out loss of each fold that is among them."""
+    n_nonzero: list[int]
+    """Coefficients that are not 0 of the fit to all rows; empty where that is not among them."""
+    kept: dict[float, Tensor]
+    """And its coefficients w_kd, of every n-th strength where they are many."""
+
+
 def choose_penalty(spec: LogisticRegressionSpec, prepared: Prepared, raise_if_stopped: Callable[[], None]) -> Chosen:
     """The spec as it is where it asks for no path."""
-    path, fold_n = spec.penalty.path, prepared.fold_n
+    path, folds = spec.penalty.path, prepared.folds
     if path is None:
         return Chosen(spec, None, {})
-    assert fold_n is not None  # noqa: S101  a path has folds
-    train, fold_n = prepared.train, fold_n.to(prepared.train.y_nk.device)
-    problem = replace(train, weight_nb=_member_weights(train, fold_n))
-    held_out = [prepared.judged.rows(torch.nonzero(fold_n == f).squeeze(1)) for f in range(int(fold_n.max()) + 1)]
-    strengths = _strengths(spec, path, train)
-    theta_bkp, losses, n_nonzero, kept = None, [], [], {}
-    every = -(-len(strengths) * train.k * train.d // MAX_KEPT)
-    for s, strength in enumerate(strengths):
-        fit = make_fold_fit(_with_strength(spec, path, strength), problem, len(held_out) + 1, theta_bkp)
-        for _step in fit:
-            raise_if_stopped()
-        theta_bkp = fit.theta_bkp
-        losses.append(_losses(held_out, theta_bkp))
-        w_kd = theta_bkp[-1, :, : train.d]
-        n_nonzero.append(int((w_kd != 0).any(0).sum()))
-        if s % every == 0 or s == len(strengths) - 1:
-            kept[strength] = w_kd.float().cpu()
-    mean_s, error_s = _spread(torch.stack(losses))
+    assert folds is not None  # noqa: S101  a path has folds
+    strengths = _strengths(spec, path, prepared.train)
+    specs = {strength: _with_strength(spec, path, strength) for strength in strengths}
+    walks = [_walk(specs, members, raise_if_stopped) for members in members_of(prepared, folds, with_whole=True)]
+    loss_sb, whole = torch.cat([walk.loss_sb for walk in walks], 1), next(walk for walk in walks if walk.n_nonzero)
+    mean_s, error_s = _spread(loss_sb)
     best, one_standard_error = _choices(mean_s, error_s)
     chosen = best if path.choose == "best" else one_standard_error
     report = {
         "l1_ratio": path.l1_ratio,
         "choose": path.choose,
-        "folds": len(held_out),
+        "folds": loss_sb.shape[1],
         "best": best,
         "one_standard_error": one_standard_error,
         "chosen": chosen,
         "strength": strengths[chosen],
         "points": [
             {"strength": s, "loss": finite(mean), "std_error": finite(error), "n_nonzero": n}
-            for s, mean, error, n in zip(strengths, mean_s.tolist(), error_s.tolist(), n_nonzero, strict=True)
+            for s, mean, error, n in zip(strengths, mean_s.tolist(), error_s.tolist(), whole.n_nonzero, strict=True)
         ],
     }
-    return Chosen(_with_strength(spec, path, strengths[chosen]), report, _lines(kept, prepared))
+    return Chosen(_with_strength(spec, path, strengths[chosen]), report, _lines(whole.kept, prepared))
 
 
-def _member_weights(train: Problem, fold_n: Tensor) -> Tensor:
-    """One column a fold, which leaves it out, and a last one for all rows."""
-    own_n1 = torch.ones(train.n, 1, dtype=torch.float64) if train.weight_nb is None else train.weight_nb.double()
-    return torch.cat((fold_weights(fold_n, own_n1.to(fold_n.device)), own_n1.to(fold_n.device)), 1).to(train.y_nk.dtype)
+def _walk(specs: dict[float, LogisticRegressionSpec], members: Members, raise_if_stopped: Callable[[], None]) -> Walk:
+    """One strength after another, each fit from where the last one ended."""
+    problem, theta_bkp, losses, n_nonzero, kept = members.problem, None, [], [], {}
+    every = -(-len(specs) * problem.k * problem.d // MAX_KEPT)
+    for s, (strength, spec) in enumerate(specs.items()):
+        fit = make_fold_fit(spec, problem, members.scale_bd, theta_bkp)
+        for _step in fit:
+            raise_if_stopped()
+        theta_bkp = fit.theta_bkp
+        losses.append(_losses(members.held_out, theta_bkp))
+        if len(theta_bkp) > len(members.held_out):
+            w_kd = theta_bkp[-1, :, : problem.d]
+            n_nonzero.append(int((w_kd != 0).any(0).sum()))
+            if s % every == 0 or s == len(specs) - 1:
+                kept[strength] = w_kd.float().cpu()
+    return Walk(torch.stack(losses), n_nonzero, kept)
 
 
 def _with_strength(spec: LogisticRegressionSpec, path: PenaltyPath, strength: float) -> LogisticRegressionSpec:
@@ -107,7 +118,7 @@ def _null_parameters(spec: LogisticRegressionSpec, train: Problem) -> Tensor:
     ones_n1 = torch.ones(train.n, 1, dtype=train.y_nk.dtype, device=train.y_nk.device)
     alone = replace(train, x_np=ones_n1)
     auto = spec.model_copy(update={"penalty": Penalty(), "solver": type(spec).model_fields["solver"].default})
-    fit = make_fold_fit(auto, alone, 1)
+    fit = make_fold_fit(auto, alone)
     for _step in fit:
         pass
     theta_1kp[..., -1:] = fit.theta_bkp
@@ -116,9 +127,8 @@ def _null_parameters(spec: LogisticRegressionSpec, train: Problem) -> Tensor:
 
 def _losses(held_out: list[Problem], theta_bkp: Tensor) -> Tensor:
     """Mean loss of each fold's rows under the member that has not seen them, float64."""
-    return torch.stack(
-        [Objective(rows).fitness(theta_bkp[f : f + 1]).loss_b[0].cpu() for f, rows in enumerate(held_out)]
-    )
+    losses = [Objective(rows).fitness(theta_bkp[f : f + 1]).loss_b[0].cpu() for f, rows in enumerate(held_out)]
+    return torch.stack(losses) if losses else torch.empty(0, dtype=torch.float64)
 
 
 def _spread(loss_sb: Tensor) -> tuple[Tensor, Tensor]:
