@@ -250,6 +250,41 @@ def test_a_level_seen_with_one_class_is_named_and_its_coefficient_called_infinit
     json.dumps(result, allow_nan=False)
 
 
+def test_a_reference_level_seen_with_one_class_is_named_itself(run):
+    table = crowd()
+    table.loc[table.city == "Bonn", "y"] = 1
+    result, attempt = run(table, {"features": ["age", "city"]})
+    assert result["separation"]["separators"] == [
+        {"feature": "city=Bonn", "class": 1, "side": "above", "strict": False}
+    ]
+    assert "'city=Bonn'" in attempt.warnings["separable"]
+    assert "city=Ulm" not in attempt.warnings["separable"]
+    assert {**entries(result)["city=Ulm"]}["infinite"] == "-inf"
+
+
+@pytest.mark.parametrize(("certain", "other"), [("Bonn", "Ulm"), ("Ulm", "Bonn")])
+@pytest.mark.parametrize("y", [0, 1])
+def test_of_two_levels_the_one_that_is_certain_is_named(run, certain, other, y):
+    table = crowd().query("city != 'Kiel'").reset_index(drop=True)
+    table.loc[table.city == certain, "y"] = y
+    separators = run(table, {"features": ["age", "city"]})[0]["separation"]["separators"]
+    side = "above" if y == 1 else "below"
+    assert separators == [{"feature": f"city={certain}", "class": 1, "side": side, "strict": False}]
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_reference_level_without_counts_is_named_itself(run, standardize):
+    table = crowd()
+    table["y"] = np.where(table.city == "Bonn", 0, 1 + (table.age > 40))
+    result, _ = run(
+        table,
+        {"features": ["age", "city"]},
+        model={"family": "poisson"},
+        preprocess={"standardize": standardize},
+    )
+    assert result["separation"]["combination"] == ["city=Bonn"]
+
+
 def test_on_separation_firth_gives_finite_estimates_and_tests(run):
     table = with_a_bad_level()
     result, _ = run(table, {"features": ["age", "city"]}, on_separation="firth", inference={"intervals": "profile"})

@@ -25,7 +25,13 @@ from gradline.training import Family, Objective, Outcome, Problem
 from gradline.training.bounds import NEWTON, Gap, gap_of
 from gradline.training.factor import Factor
 from gradline.worker.context import AttemptContext
-from gradline.worker.kinds.regression_findings import ADVICE, collinearity_block, own_scale, separation_block
+from gradline.worker.kinds.regression_findings import (
+    ADVICE,
+    collinearity_block,
+    levels_of,
+    own_scale,
+    separation_block,
+)
 
 MAX_PARAMETERS = 2000
 MAX_COST = 4e9
@@ -253,7 +259,7 @@ def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination
     try:
         if problem.n * likelihood.q > MAX_PROGRAM_ENTRIES:
             raise Unsolved(f"{problem.n} rows and {likelihood.q} parameters are too many to search for a separation")
-        found = examine_separation(problem, theta_1q[0], step_1q[0], a_mq)
+        found = examine_separation(problem, theta_1q[0], step_1q[0], a_mq, levels_of(prepared))
     except Unsolved as reason:
         return fit._replace(separation={"kind": "undetermined", "reason": str(reason)})
     if found is None:

@@ -1,13 +1,15 @@
 """What the doctor found, in words and on the columns' own scale."""
 
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from gradline.data.features import TextFeatures
 from gradline.data.prepare import Prepared
 from gradline.inference.collinearity import Collinearity
-from gradline.inference.separation import Separation
+from gradline.inference.separation import Levels, Separation
 from gradline.worker.kinds.history import finite
 
 
@@ -19,6 +21,22 @@ def own_scale(prepared: Prepared) -> Tensor:
     return map_pp.to(prepared.train.y_nk.device)
 
 
+def levels_of(prepared: Prepared) -> Levels:
+    learned, device = prepared.preprocessing, prepared.train.y_nk.device
+    first_after = list(accumulate(len(part.feature_names) for part in learned.parts))
+    features = [
+        list(range(after - len(part.feature_names), after))
+        for part, after in zip(learned.parts, first_after, strict=True)
+        if isinstance(part, TextFeatures)
+    ]
+    absent_d, present_d = -learned.centre_d / learned.scale_d, (1 - learned.centre_d) / learned.scale_d
+    return Levels(features, absent_d.to(device), present_d.to(device))
+
+
+def _references(prepared: Prepared) -> list[str]:
+    return [f"{part.name}={part.levels[0]}" for part in prepared.preprocessing.parts if isinstance(part, TextFeatures)]
+
+
 ADVICE = (
     "set on_separation to firth (Firth's penalised likelihood) or ridge, set penalty.l2 above 0, leave the columns "
     "out, or join their levels"
@@ -26,7 +44,7 @@ ADVICE = (
 
 
 def separation_block(found: Separation, prepared: Prepared) -> dict[str, Any]:
-    names, classes = prepared.preprocessing.feature_names, prepared.classes
+    names, classes = [*prepared.preprocessing.feature_names, *_references(prepared)], prepared.classes
     reported = reported_parameters(prepared)
     spelled = {1.0: "inf", -1.0: "-inf"}
     return {
