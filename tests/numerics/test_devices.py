@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gradline.training import Family, Objective, Problem, make_problem
-from gradline.training.loss import Want
+from gradline.training.derivatives import Want
 from gradline.training.products import DenseProducts
 from gradline.training.streaming import StreamedProducts, Window
 from gradline.worker.kinds.regression_device import Load, choose_placement, load_of

@@ -20,7 +20,8 @@ from torch import Tensor
 from gradline.inference.parameters import all_parameters, n_free_outputs
 from gradline.inference.rows import blocks_of, rows_between
 from gradline.training import Family, Problem
-from gradline.training.loss import Want, make_loss
+from gradline.training.derivatives import Want
+from gradline.training.loss import make_loss
 
 _MAX_PAIRED_COLUMNS = 64
 _MANY_ROWS = 100_000

@@ -10,40 +10,16 @@ Shapes: b members, n rows, p columns of x, k outputs, m = b * k, q = k * p.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gradline.training.cuda.fused import fused_pass_of
+from gradline.training.derivatives import Derivatives, Want
 from gradline.training.family import Family
+from gradline.training.fused import fused_pass_of
 from gradline.training.problem import Problem
-
-
-class Want(Enum):
-    """What is asked for besides value and gradient."""
-
-    GRADIENT = auto()
-    """Nothing."""
-    HESSIAN = auto()
-    PRODUCTS = auto()
-    """The means to multiply with the Hessian, without ever making it."""
-
-
-class Derivatives(NamedTuple):
-    """What one pass over the rows tells about theta, in float64."""
-
-    value_b: Tensor
-    gradient_bkp: Tensor
-    hessian_bqq: Tensor | None
-    """None where it was not asked for."""
-    weights: Any = None
-    """What `curvature_product` needs to know of z, where that was asked for."""
-    drift_b: Tensor | None = None
-    """Largest change of any row's z (multinomial: range of changes over classes) since the last Hessian, where that is
-    followed: curvatures have changed by at most a factor exp(drift)."""
 
 
 class Loss(ABC):
@@ -112,8 +88,10 @@ class Loss(ABC):
 
     def derivatives(self, theta_bkp: Tensor, want: Want = Want.GRADIENT, *, follow_drift: bool = False) -> Derivatives:
         """All of them from one pass."""
-        if self._fused is not None and want == Want.GRADIENT and not follow_drift:
-            return Derivatives(*self._fused(theta_bkp), None)
+        if self._fused is not None:
+            fused = self._fused.derivatives(theta_bkp, want, follow_drift=follow_drift)
+            if fused is not None:
+                return fused
         self.predict(theta_bkp)
         value_b = self.value()
         hessian_bqq = self.hessian() if want == Want.HESSIAN else None
@@ -159,6 +137,10 @@ class Loss(ABC):
 
     def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor:
         """d2L / dtheta2 times a direction, [b, k, p], in memory that the next call overwrites. Uses up z."""
+        if self._fused is not None:
+            product_bkp = self._fused.curvature_product(weights, direction_bkp)
+            if product_bkp is not None:
+                return product_bkp
         theta_pm = direction_bkp.to(self._z_nm.dtype).view(-1, direction_bkp.shape[2]).T
         self._products.predict(theta_pm, self._z_nm)
         self._curve(weights)

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gradline.training.derivatives import Derivatives, Want
 from gradline.training.factor import fix_gauge
-from gradline.training.loss import Derivatives, Want, make_loss
+from gradline.training.loss import make_loss
 from gradline.training.problem import Problem
 
 SLIGHT_GAUGE = 0.01

@@ -12,10 +12,12 @@ Shapes: n rows, p columns of x with the column of ones, w columns of a program's
 
 from importlib.util import find_spec
 from shutil import which
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from gradline.training.derivatives import Derivatives, Want
 from gradline.training.family import Family
 from gradline.training.problem import Problem
 
@@ -46,8 +48,10 @@ class FusedPass:
         self._x_np = problem.x_np.contiguous()
         self._constant = _target_term(problem)
 
-    def __call__(self, theta_bkp: Tensor) -> tuple[Tensor, Tensor]:
-        """value_b and gradient_bkp, float64."""
+    def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
+        """Value and gradient, where nothing else is wanted."""
+        if want != Want.GRADIENT or follow_drift:
+            return None
         problem, n_programs = self._problem, self._n_programs
         theta_p = theta_bkp.to(torch.float64).flatten()
         value_s = theta_p.new_empty(n_programs)
@@ -60,13 +64,16 @@ class FusedPass:
             ROWS=self._n_rows, WIDTH=self._width, num_warps=8,
         )  # fmt: skip
         gradient_p = gradient_sw.sum(0)[: problem.p]
-        return (value_s.sum() + self._constant).view(1), gradient_p.view_as(theta_bkp)
+        return Derivatives((value_s.sum() + self._constant).view(1), gradient_p.view_as(theta_bkp), None)
+
+    def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor | None:  # noqa: ARG002
+        """Not yet."""
+        return None
 
 
-def fused_pass_of(problem: Problem, n_members: int) -> FusedPass | None:
-    """None where it does not suit: several members share a matrix product, and sparse or wide rows have other ways."""
-    is_one = n_members == 1 and problem.family in FAMILIES
-    if not (is_one and problem.x_np.is_cuda) or problem.is_sparse or _width(problem) > MAX_WIDTH:
+def fused_pass_of(problem: Problem) -> FusedPass | None:
+    """None where it does not suit: features that stay on the host, wide rows, and no compiler."""
+    if problem.family not in FAMILIES or not problem.x_np.is_cuda or _width(problem) > MAX_WIDTH:
         return None
     if find_spec("triton") is None or not any(map(which, COMPILERS)):
         return None

@@ -6,8 +6,8 @@ is known from the rows' linear predictors.
 
 from torch import Tensor
 
+from gradline.training.derivatives import Want
 from gradline.training.factor import Factor, factorise
-from gradline.training.loss import Want
 from gradline.training.objective import Objective
 from gradline.training.solvers.base import State
 from gradline.training.solvers.newton import Look, Newton, look_at

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from gradline.training.bounds import NEWTON, Gap, gap_of
+from gradline.training.derivatives import Derivatives, Want
 from gradline.training.factor import Factor, factorise
 from gradline.training.family import Family
-from gradline.training.loss import Derivatives, Want
 from gradline.training.objective import Objective
 from gradline.training.outcome import Outcome
 from gradline.training.reach import Reach
@@ -28,6 +28,9 @@ MAX_IDLE_STEPS = 3
 """Steps in a row that neither halve the decrement nor lower F by more than rounding: nothing is left to gain."""
 MAX_UNBOUNDED_STEPS = 5
 """Steps in a row at which the decrement is small and yet bounds nothing: theta is on its way to infinity."""
+MAX_QUADRATIC_STEPS = 2
+"""The first ends at the minimum of a quadratic, and the second takes back its rounding. What is left then is beyond the
+Hessian's precision."""
 SMALL_GAP = 1e-6
 EPS = torch.finfo(torch.float64).eps
 POLISHED = 1e-14
@@ -83,13 +86,15 @@ class Newton:
         self._first_value_b: Tensor | None = None
         self._n_idle_steps = 0
         self._n_unbounded_steps = 0
+        self._n_steps = 0
+        self._only_factor: Factor | None = None
 
     # --- how far from the minimum
 
     def is_converged(self, tolerance: float) -> bool:
         if not self.is_within(tolerance) or not bool((self.gap().relative_b <= tolerance).all()):
             return False
-        return not self._is_polished or self._n_idle_steps > 0 or self.is_within(POLISHED)
+        return not self._is_polished or self._n_idle_steps > 0 or self._is_spent or self.is_within(POLISHED)
 
     def is_within(self, tolerance: float) -> bool:
         """Whether half the squared decrement, which is at most the bound, is."""
@@ -113,11 +118,24 @@ class Newton:
                 self._first_value_b = self._look.value_b
         return self._look
 
+    @property
+    def _is_quadratic(self) -> bool:
+        return self.objective.problem.family == Family.GAUSSIAN
+
+    @property
+    def _is_spent(self) -> bool:
+        return self._is_quadratic and self._n_steps >= MAX_QUADRATIC_STEPS
+
     def _evaluate(self) -> Look:
+        """The Hessian of a quadratic is the same everywhere."""
         self.n_passes += 1
-        derivatives = self.objective.derivatives(self.theta_bkp, Want.HESSIAN)
-        assert derivatives.hessian_bqq is not None  # noqa: S101  asked for
-        return look_at(derivatives, factorise(self.objective.without_gauge(derivatives.hessian_bqq)))
+        want = Want.HESSIAN if self._only_factor is None else Want.GRADIENT
+        derivatives, factor = self.objective.derivatives(self.theta_bkp, want), self._only_factor
+        if derivatives.hessian_bqq is not None:
+            factor = factorise(self.objective.without_gauge(derivatives.hessian_bqq))
+        assert factor is not None  # noqa: S101  this one or an older
+        self._only_factor = factor if self._is_quadratic else None
+        return look_at(derivatives, factor)
 
     def first_value(self) -> Tensor:
         """F where the fit started."""
@@ -132,6 +150,11 @@ class Newton:
 
     def step(self) -> None:
         before = self.look()
+        if self._is_spent:
+            is_ill = bool(before.factor.is_singular_b.any()) or not self.is_within(SMALL_GAP)
+            self.ending = Outcome.ILL_CONDITIONED if is_ill else Outcome.STALLED
+            return
+        self._n_steps += 1
         self._search(before)
         after = self.look()
         self._n_idle_steps = 0 if self._has_moved(before, after) else self._n_idle_steps + 1
@@ -202,6 +225,7 @@ class Newton:
             "n_passes": self.n_passes - (self._look is not None),  # the look is taken again
             "n_idle_steps": self._n_idle_steps,
             "n_unbounded_steps": self._n_unbounded_steps,
+            "n_steps": self._n_steps,
         }
         return State(tensors, numbers)
 
@@ -211,3 +235,4 @@ class Newton:
         self.n_passes = state.numbers["n_passes"]
         self._n_idle_steps = state.numbers["n_idle_steps"]
         self._n_unbounded_steps = state.numbers["n_unbounded_steps"]
+        self._n_steps = state.numbers["n_steps"]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gradline.training.bounds import DUALITY, ESTIMATE, Gap, duality_bound, gap_of
-from gradline.training.loss import Want
+from gradline.training.derivatives import Want
 from gradline.training.objective import Objective
 from gradline.training.outcome import Outcome
 from gradline.training.solvers.backtracking import backtrack

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from gradline.training.bounds import DUALITY, Gap, gap_of
+from gradline.training.derivatives import Want
 from gradline.training.duality import fenchel_bound
-from gradline.training.loss import Want
 from gradline.training.objective import Objective
 from gradline.training.outcome import Outcome
 from gradline.training.solvers.backtracking import backtrack

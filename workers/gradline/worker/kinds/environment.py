@@ -21,5 +21,6 @@ def _versions() -> dict[str, str]:
     return {
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
+        "numba": version("numba"),
         "gradline": version("gradline"),
     }

@@ -1,0 +1,104 @@
+"""The derivatives of the loss from a single read of dense features on a CPU, by compiled kernels.
+
+    z = x theta + offset,   L = sum share loss(y, z),   gradient = sum share (mean - y) x,   H = sum share loss'' x' x
+
+Two matrix products read features twice, and z, losses and residuals several times besides. Sums are of float64
+whatever the dtype of the features; of the Hessian, products and sums over a tile of rows are of the features' dtype.
+What it must agree with is `loss`, which is used wherever this does not suit.
+
+Shapes: n rows, p columns of x with the column of ones.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradline.training.derivatives import Derivatives, Want
+from gradline.training.family import Family
+from gradline.training.problem import Problem
+
+MIN_ENTRIES = 2**13
+"""Of features. For fewer, nothing is gained that would pay for loading the kernels."""
+FAMILIES = {Family.BINOMIAL: 0, Family.GAUSSIAN: 1, Family.POISSON: 2}
+"""Those with one linear predictor, by the kernels' number for them."""
+
+
+class FusedPass:
+    """For one member over the rows of one dense problem, which must stay as it is."""
+
+    def __init__(self, problem: Problem) -> None:
+        from gradline.training.cpu import kernel  # noqa: PLC0415  half a second; no fit of few entries needs it
+
+        self._kernel = kernel
+        self._family = FAMILIES[problem.family]
+        self._p, self._dtype = problem.p, problem.x_np.dtype
+        self._is_narrow = int(problem.x_np.shape[1]) <= kernel.NARROW
+        self._x_nd, self._y_n = problem.x_np.numpy(), _flat(problem.y_nk)
+        self._nothing, self._no_hessian = self._y_n[:0], np.empty((0, 0))
+        self._offset_n = self._nothing if problem.offset_n1 is None else _flat(problem.offset_n1)
+        is_even = problem.weight_nb is None
+        self._even_share = problem.share_nb[0, 0].item() if is_even else 1.0
+        self._share_n = np.empty(0) if is_even else _flat(problem.share_nb.double())
+        self._target_term = _target_term(problem)
+        self._curved_at_n: Any = None
+        """z where the last Hessian is from, if that was followed."""
+
+    def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
+        """None where the Hessian of wide rows is wanted or was the last: one product of matrices is faster."""
+        kernel, p = self._kernel, self._p
+        wants_hessian = want == Want.HESSIAN
+        if not self._is_narrow and (wants_hessian or follow_drift):
+            return None
+        gradient_p = torch.empty(p, dtype=torch.float64)
+        hessian_1pp = torch.empty(1, p, p, dtype=torch.float64) if wants_hessian else None
+        curvature_n1 = torch.empty(len(self._y_n), 1, dtype=self._dtype) if want == Want.PRODUCTS else None
+        drift = kernel.WITHOUT_DRIFT
+        if follow_drift:
+            drift = kernel.KEEP_PREDICTOR if wants_hessian else kernel.MEASURE_DRIFT
+            self._curved_at_n = np.empty_like(self._y_n) if self._curved_at_n is None else self._curved_at_n
+        loss, most = kernel.fused_pass(
+            self._x_nd, self._y_n, self._offset_n, self._share_n, self._even_share, _flat(theta_bkp), self._family,
+            drift, self._curved_at_n if follow_drift else self._nothing,
+            self._nothing if curvature_n1 is None else _flat(curvature_n1),
+            gradient_p.numpy(), self._no_hessian if hessian_1pp is None else hessian_1pp[0].numpy(),
+        )  # fmt: skip
+        return Derivatives(
+            torch.tensor([loss + self._target_term], dtype=torch.float64),
+            gradient_p.view(1, 1, p),
+            hessian_1pp,
+            curvature_n1,
+            torch.tensor([most], dtype=torch.float64) if drift == kernel.MEASURE_DRIFT else None,
+        )
+
+    def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor | None:
+        """x' diag(weights) x direction; None for narrow rows, which it would take one by one."""
+        if self._is_narrow:
+            return None
+        out_p = torch.empty(self._p, dtype=torch.float64)
+        self._kernel.curvature_product(self._x_nd, _flat(weights), _flat(direction_bkp.double()), out_p.numpy())
+        return out_p.view(1, 1, -1)
+
+
+def fused_pass_of(problem: Problem) -> FusedPass | None:
+    """None where it does not suit: on other devices, and for so few entries that torch's calls do not count."""
+    x_np = problem.x_np
+    is_here = x_np.device.type == "cpu" and problem.y_nk.device.type == "cpu"
+    is_known = problem.family in FAMILIES and x_np.dtype in (torch.float32, torch.float64)
+    if not is_here or not is_known or not x_np.is_contiguous() or x_np.numel() < MIN_ENTRIES:
+        return None
+    return FusedPass(problem)
+
+
+def _flat(tensor: Tensor) -> Any:
+    """Its entries as one row of numpy's, without a copy where they lie so."""
+    return tensor.contiguous().view(-1).numpy()
+
+
+def _target_term(problem: Problem) -> float:
+    """What the targets alone add to the loss: for poisson the sum of share (y log(y) - y)."""
+    if problem.family != Family.POISSON:
+        return 0.0
+    y_n1 = problem.y_nk.double()
+    return float((problem.share_nb.double() * (torch.xlogy(y_n1, y_n1) - y_n1)).sum())

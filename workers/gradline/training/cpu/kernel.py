@@ -1,0 +1,331 @@
+"""The kernels of `fused`, compiled by numba when this is first imported on a machine, and kept in a cache after.
+
+Features stay in the dtype in which they are stored; all else is float64, but for the products of the Hessian. What is
+computed of some rows is computed while their features are in the cache, in loops that compilers turn into vector code:
+narrow rows are turned into columns of a tile first, wide ones are taken as they lie. Sums may be reordered by the
+compiler, always in the same way on the same kind of processor. Nothing assumes finite numbers.
+
+Shapes: n rows, m rows of a block, d features, p = d + 1 where the column of ones is implied and d else.
+"""
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+BINOMIAL, GAUSSIAN, POISSON = 0, 1, 2
+NARROW = 64
+"""Features up to which columns of a tile are faster, and the Hessian comes from the same read."""
+TILE_ROWS = 256
+TILE_STRIDE = TILE_ROWS + 16
+"""Of a power of two, the columns of a tile would compete for the same lines of the cache."""
+WIDE_BLOCK_BYTES = 2**17
+WITHOUT_DRIFT, KEEP_PREDICTOR, MEASURE_DRIFT = 0, 1, 2
+
+LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+"""Their sum is log(2), and small integers times the first are exact (Cody and Waite 1980)."""
+
+Array = NDArray[Any]
+_compiled = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, nogil=True, error_model="numpy")
+_inner = _compiled()
+"""For what is compiled as a part of what calls it."""
+_in_order = njit(fastmath={"contract"}, nogil=True, error_model="numpy")
+"""The same for terms that must be added as they are written."""
+
+
+@_in_order
+def _exp(x_m: Array, out_m: Array, bits_2m: Array) -> None:
+    """out = exp(x): 2^k times the Taylor polynomial of the rest, which is at most log(2) / 2."""
+    m, power_2m = len(x_m), bits_2m.view(np.float64)
+    for i in range(m):
+        x = min(max(x_m[i], -745.2), 710.0)
+        k = math.floor(x * math.log2(math.e) + 0.5)
+        r = (x - k * LN2_HIGH) - k * LN2_LOW
+        s = 1.0 / 6227020800.0
+        s = s * r + 1.0 / 479001600.0
+        s = s * r + 1.0 / 39916800.0
+        s = s * r + 1.0 / 3628800.0
+        s = s * r + 1.0 / 362880.0
+        s = s * r + 1.0 / 40320.0
+        s = s * r + 1.0 / 5040.0
+        s = s * r + 1.0 / 720.0
+        s = s * r + 1.0 / 120.0
+        s = s * r + 1.0 / 24.0
+        s = s * r + 1.0 / 6.0
+        s = s * r + 0.5
+        s = s * r + 1.0
+        out_m[i] = s * r + 1.0
+        half = np.int32(k) >> 1
+        bits_2m[i] = np.int64(half + 1023) << 52
+        bits_2m[m + i] = np.int64(np.int32(k) - half + 1023) << 52
+    for i in range(m):
+        out_m[i] = out_m[i] * power_2m[i] * power_2m[m + i]  # twice a half power: their product may be subnormal
+
+
+@_inner
+def _log1p(e: float) -> float:
+    """log(1 + e) for e from 0 to 1 as 2 atanh(e / (2 + e)), by its power series."""
+    root = e / (2.0 + e)
+    q = root * root
+    s = 1.0 / 33.0
+    s = s * q + 1.0 / 31.0
+    s = s * q + 1.0 / 29.0
+    s = s * q + 1.0 / 27.0
+    s = s * q + 1.0 / 25.0
+    s = s * q + 1.0 / 23.0
+    s = s * q + 1.0 / 21.0
+    s = s * q + 1.0 / 19.0
+    s = s * q + 1.0 / 17.0
+    s = s * q + 1.0 / 15.0
+    s = s * q + 1.0 / 13.0
+    s = s * q + 1.0 / 11.0
+    s = s * q + 1.0 / 9.0
+    s = s * q + 1.0 / 7.0
+    s = s * q + 1.0 / 5.0
+    s = s * q + 1.0 / 3.0
+    return 2.0 * root * (s * q + 1.0)
+
+
+@_inner
+def _respond(family: int, z_m: Array, y_m: Array, loss_m: Array, r_m: Array, c_m: Array, bits_2m: Array) -> None:
+    """Loss, residual and curvature of each row by the formulas of `family`, but poisson's term of the target alone."""
+    m = len(z_m)
+    if family == GAUSSIAN:
+        for i in range(m):
+            r_m[i] = z_m[i] - y_m[i]
+            loss_m[i] = r_m[i] * r_m[i] / 2.0
+            c_m[i] = 1.0
+    elif family == POISSON:
+        _exp(z_m, c_m, bits_2m)
+        for i in range(m):
+            r_m[i] = c_m[i] - y_m[i]
+            loss_m[i] = c_m[i] - z_m[i] * y_m[i]
+    else:
+        for i in range(m):
+            loss_m[i] = -abs(z_m[i])
+        _exp(loss_m, c_m, bits_2m)
+        for i in range(m):
+            e = c_m[i]
+            larger = 1.0 / (1.0 + e)
+            mean = larger if z_m[i] >= 0.0 else e * larger
+            wrong = z_m[i] * (1.0 - 2.0 * y_m[i])
+            loss_m[i] = max(wrong, 0.0) + _log1p(e)
+            r_m[i] = mean - y_m[i]
+            c_m[i] = e * larger * larger
+
+
+# --- narrow rows, as columns of a tile
+
+
+@_inner
+def _fill_tile(x_md: Array, tile_dm: Array) -> None:
+    for i in range(len(x_md)):
+        for j in range(x_md.shape[1]):
+            tile_dm[j, i] = x_md[i, j]
+
+
+@_inner
+def _predict_tile(tile_dm: Array, theta_p: Array, z_m: Array) -> None:
+    """z += x theta."""
+    for j in range(len(tile_dm)):
+        x_m, factor = tile_dm[j], theta_p[j]
+        for i in range(len(z_m)):
+            z_m[i] += factor * x_m[i]
+
+
+@_inner
+def _collect_tile(tile_dm: Array, r_m: Array, out_p: Array) -> None:
+    """out += x' r."""
+    for j in range(len(tile_dm)):
+        x_m, total = tile_dm[j], 0.0
+        for i in range(len(r_m)):
+            total += x_m[i] * r_m[i]
+        out_p[j] += total
+
+
+@_inner
+def _gram_tile(tile_dm: Array, c_m: Array, curved_dm: Array, out_qq: Array) -> None:
+    """The lower triangle of out += x' diag(c) x, eight entries at a time; the upper one is overwritten with anything.
+
+    Products and the sums over one tile are of the dtype of x."""
+    d, m, zero = len(tile_dm), len(c_m), tile_dm.dtype.type(0)
+    for j in range(d):
+        for i in range(m):
+            curved_dm[j, i] = tile_dm[j, i] * c_m[i]
+    for j in range(0, d, 2):
+        u, v = curved_dm[j], curved_dm[min(j + 1, d - 1)]
+        for k in range(0, j + 2, 4):
+            a, b = tile_dm[k], tile_dm[min(k + 1, d - 1)]
+            e, f = tile_dm[min(k + 2, d - 1)], tile_dm[min(k + 3, d - 1)]
+            ua = ub = ue = uf = va = vb = ve = vf = zero
+            for i in range(m):
+                ua += u[i] * a[i]
+                ub += u[i] * b[i]
+                ue += u[i] * e[i]
+                uf += u[i] * f[i]
+                va += v[i] * a[i]
+                vb += v[i] * b[i]
+                ve += v[i] * e[i]
+                vf += v[i] * f[i]
+            out_qq[j, k] += ua
+            out_qq[j, k + 1] += ub
+            out_qq[j, k + 2] += ue
+            out_qq[j, k + 3] += uf
+            out_qq[j + 1, k] += va
+            out_qq[j + 1, k + 1] += vb
+            out_qq[j + 1, k + 2] += ve
+            out_qq[j + 1, k + 3] += vf
+
+
+# --- wide rows
+
+
+@_inner
+def _predict_rows(x_md: Array, theta_p: Array, z_m: Array) -> None:
+    """z += x theta, four rows at a time."""
+    m, d = x_md.shape
+    for i in range(0, m, 4):
+        rest = min(4, m - i)
+        a, b = x_md[i], x_md[i + min(1, rest - 1)]
+        e, f = x_md[i + min(2, rest - 1)], x_md[i + rest - 1]
+        za = zb = ze = zf = 0.0
+        for j in range(d):
+            factor = theta_p[j]
+            za += a[j] * factor
+            zb += b[j] * factor
+            ze += e[j] * factor
+            zf += f[j] * factor
+        for row, z in enumerate((za, zb, ze, zf)):
+            if row < rest:
+                z_m[i + row] += z
+
+
+@_inner
+def _collect_rows(x_md: Array, r_m: Array, out_p: Array) -> None:
+    """out += x' r, four rows at a time."""
+    m, d = x_md.shape
+    whole = m - m % 4
+    for i in range(0, whole, 4):
+        a, b, e, f = x_md[i], x_md[i + 1], x_md[i + 2], x_md[i + 3]
+        ra, rb, re, rf = r_m[i], r_m[i + 1], r_m[i + 2], r_m[i + 3]
+        for j in range(d):
+            out_p[j] += (ra * a[j] + rb * b[j]) + (re * e[j] + rf * f[j])
+    for i in range(whole, m):
+        for j in range(d):
+            out_p[j] += r_m[i] * x_md[i, j]
+
+
+# --- both
+
+
+@_inner
+def _rows_at_once(d: int, itemsize: int) -> int:
+    if d <= NARROW:
+        return TILE_ROWS
+    return max(4, min(TILE_ROWS, WIDE_BLOCK_BYTES // (d * itemsize) // 4 * 4))
+
+
+@_inner
+def _follow(drift: int, z_m: Array, curved_at_m: Array) -> float:
+    """Keep z, or tell how far it is at most from what was kept."""
+    most = 0.0
+    if drift == KEEP_PREDICTOR:
+        for i in range(len(z_m)):
+            curved_at_m[i] = z_m[i]
+    elif drift == MEASURE_DRIFT:
+        for i in range(len(z_m)):
+            most = max(most, abs(z_m[i] - curved_at_m[i]))
+    return most
+
+
+@_inner
+def _finish_hessian(gram_qq: Array, edge_p: Array, d: int, even_share: float, hessian_pp: Array) -> None:
+    """Both triangles, with the row and column of the implied ones."""
+    for j in range(len(edge_p)):
+        for k in range(j + 1):
+            entry = (edge_p[k] if j == d else gram_qq[j, k]) * even_share
+            hessian_pp[j, k] = entry
+            hessian_pp[k, j] = entry
+
+
+@_compiled(
+    [
+        "Tuple((f8, f8))(f4[:,::1], f4[::1], f4[::1], f8[::1], f8, f8[::1], i8, i8, f4[::1], f4[::1], f8[::1], f8[:,::1])",
+        "Tuple((f8, f8))(f8[:,::1], f8[::1], f8[::1], f8[::1], f8, f8[::1], i8, i8, f8[::1], f8[::1], f8[::1], f8[:,::1])",
+    ],
+    cache=True,
+)
+def fused_pass(
+    x_nd: Array, y_n: Array, offset_n: Array, share_n: Array, even_share: float, theta_p: Array,
+    family: int, drift: int, curved_at_n: Array, curvature_n: Array, gradient_p: Array, hessian_pp: Array,
+) -> tuple[float, float]:  # fmt: skip
+    """The loss and the drift; gradient, Hessian and curvatures go to where they are given room.
+
+    Empty offsets, shares, curvatures and Hessian: there are none, each row has `even_share`, they are not wanted. The
+    predictor is kept in `curved_at` or compared with it, as `drift` says. A Hessian is had of narrow rows only.
+    """
+    (n, d), p, wants_hessian = x_nd.shape, len(theta_p), len(hessian_pp) > 0
+    is_narrow, n_block = d <= NARROW, _rows_at_once(d, x_nd.itemsize)
+    tile_dm = np.empty((d if is_narrow else 0, TILE_STRIDE), x_nd.dtype)
+    curved_dm = np.empty((d if wants_hessian else 0, TILE_STRIDE), x_nd.dtype)
+    gram_qq, edge_p = np.zeros((d + 4, d + 4) if wants_hessian else (0, 0)), np.zeros(p)
+    room_4m, bits_2m = np.empty((4, n_block)), np.empty(2 * n_block, np.int64)
+    total, most = 0.0, 0.0
+    gradient_p[:] = 0.0
+    for start in range(0, n, n_block):
+        m = min(n_block, n - start)
+        rows = slice(start, start + m)
+        x_md, z_m, loss_m, r_m, c_m = x_nd[rows], room_4m[0, :m], room_4m[1, :m], room_4m[2, :m], room_4m[3, :m]
+        z_m[:] = theta_p[d] if p > d else 0.0
+        if len(offset_n):
+            z_m += offset_n[rows]
+        if is_narrow:
+            _fill_tile(x_md, tile_dm)
+            _predict_tile(tile_dm, theta_p, z_m)
+        else:
+            _predict_rows(x_md, theta_p, z_m)
+        if drift != WITHOUT_DRIFT:
+            most = max(most, _follow(drift, z_m, curved_at_n[rows]))
+        _respond(family, z_m, y_n[rows], loss_m, r_m, c_m, bits_2m[: 2 * m])
+        if len(share_n):
+            loss_m *= share_n[rows]
+            r_m *= share_n[rows]
+            c_m *= share_n[rows]
+        total += loss_m.sum()
+        if len(curvature_n):
+            curvature_n[rows] = c_m * even_share
+        if is_narrow:
+            _collect_tile(tile_dm, r_m, gradient_p)
+        else:
+            _collect_rows(x_md, r_m, gradient_p)
+        if p > d:
+            gradient_p[d] += r_m.sum()
+        if wants_hessian:
+            _gram_tile(tile_dm, c_m, curved_dm, gram_qq)
+        if wants_hessian and p > d:
+            _collect_tile(tile_dm, c_m, edge_p)
+            edge_p[d] += c_m.sum()
+    gradient_p *= even_share
+    _finish_hessian(gram_qq, edge_p[: len(hessian_pp)], d, even_share, hessian_pp)
+    return total * even_share, most
+
+
+@_compiled(["void(f4[:,::1], f4[::1], f8[::1], f8[::1])", "void(f8[:,::1], f8[::1], f8[::1], f8[::1])"], cache=True)
+def curvature_product(x_nd: Array, curvature_n: Array, direction_p: Array, out_p: Array) -> None:
+    """out = x' diag(curvature) x direction, the column of ones implied where the direction has an entry more."""
+    (n, d), p = x_nd.shape, len(direction_p)
+    n_block = _rows_at_once(d, x_nd.itemsize)
+    room_m = np.empty(n_block)
+    out_p[:] = 0.0
+    for start in range(0, n, n_block):
+        rows = slice(start, min(start + n_block, n))
+        x_md, z_m = x_nd[rows], room_m[: min(n_block, n - start)]
+        z_m[:] = direction_p[d] if p > d else 0.0
+        _predict_rows(x_md, direction_p, z_m)
+        z_m *= curvature_n[rows]
+        _collect_rows(x_md, z_m, out_p)
+        if p > d:
+            out_p[d] += z_m.sum()

@@ -1,0 +1,33 @@
+"""What one pass over the rows can tell about parameters.
+
+Shapes: b members, k outputs, p columns of x, q = k * p.
+"""
+
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+
+class Want(Enum):
+    """What is asked for besides value and gradient."""
+
+    GRADIENT = auto()
+    """Nothing."""
+    HESSIAN = auto()
+    PRODUCTS = auto()
+    """The means to multiply with the Hessian, without ever making it."""
+
+
+class Derivatives(NamedTuple):
+    """What one pass over the rows tells about theta, in float64."""
+
+    value_b: Tensor
+    gradient_bkp: Tensor
+    hessian_bqq: Tensor | None
+    """None where it was not asked for."""
+    weights: Any = None
+    """What `curvature_product` needs to know of z, where that was asked for."""
+    drift_b: Tensor | None = None
+    """Largest change of any row's z (multinomial: range of changes over classes) since the last Hessian, where that is
+    followed: curvatures have changed by at most a factor exp(drift)."""

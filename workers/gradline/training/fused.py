@@ -1,0 +1,30 @@
+"""Passes that read the features once: kernels of its own for each kind of device, behind one interface.
+
+What a pass must agree with is `loss`, which computes whatever it cannot give, and all where there is none.
+"""
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from gradline.training.cpu import fused as on_cpu
+from gradline.training.cuda import fused as on_cuda
+from gradline.training.derivatives import Derivatives, Want
+from gradline.training.problem import Problem
+
+
+class FusedPass(Protocol):
+    """For one member over the rows of one dense problem with one output."""
+
+    def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
+        """As those of the loss; None where it cannot give all that is asked for."""
+
+    def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor | None:
+        """As that of the loss, in float64."""
+
+
+def fused_pass_of(problem: Problem, n_members: int) -> FusedPass | None:
+    """None where it does not suit: members share a matrix product, classes and sparse rows have other ways."""
+    if n_members > 1 or problem.k > 1 or problem.is_sparse:
+        return None
+    return on_cuda.fused_pass_of(problem) or on_cpu.fused_pass_of(problem)
