@@ -79,10 +79,11 @@ def exact(x_np: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.array([[float(theta[i]), float(table[i][q + 1 + i] * variance) ** 0.5] for i in range(q)])
 
 
-def test_the_polynomial_of_filip_has_the_certified_coefficients_and_errors(run: Run):  # noqa: F811
+@pytest.mark.parametrize("solver", ["auto", "newton"])
+def test_the_polynomial_of_filip_has_the_certified_coefficients_and_errors(run: Run, solver: str):  # noqa: F811
     table = powers(np.array(FILIP_X.split(), dtype=float), np.array(FILIP_Y.split(), dtype=float), 10)
-    result, attempt = run(table, **GAUSSIAN)
-    assert result["outcome"] == "converged"
+    result, attempt = run(table, **GAUSSIAN, solver={"name": solver})
+    assert (result["outcome"], result["steps"], result["certificate"]["passes"]) == ("converged", 2, 3)
     assert result["certificate"]["relative_gap"] < 1e-12
     assert result["certificate"]["reference"] is None  # normal equations, which do not converge
     assert (result["collinearity"]["dependent"], result["collinearity"]["rank"]) == ([], 10)

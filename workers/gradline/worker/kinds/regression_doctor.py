@@ -190,11 +190,9 @@ def _at(fit: Examination, problem: Problem, likelihood: Likelihood, least: Minim
 
 
 def _suits_factors(spec: LogisticRegressionSpec, problem: Problem, objective: Objective, outcome: Outcome) -> bool:
-    """Newton's method is at the minimum of least squares after a step, also where rounding never lets it see that."""
     if problem.family != Family.GAUSSIAN or is_penalised(objective) or spec.is_first_order:
         return False
-    has_ended = outcome in ENDED or (outcome == Outcome.STEP_LIMIT and spec.solver.name in ("auto", "newton"))
-    return has_ended and problem.n > problem.p and problem.n * problem.p**2 <= SMALL_COST
+    return outcome in ENDED and problem.n > problem.p and problem.n * problem.p**2 <= SMALL_COST
 
 
 def _polish_by_factors(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, far: float) -> Examination:
