@@ -25,6 +25,7 @@ for name, lines in {\n\
     pathlib.Path('/src', name + '.txt').write_text('\\n'.join(lines) + '\\n')"]
 
 FROM ${PYTHON_IMAGE} AS wheel
+ARG PIP_NO_INDEX
 WORKDIR /src
 ENV PIP_CACHE_DIR=/var/cache/pip
 COPY pyproject.toml README.md ./
@@ -36,6 +37,8 @@ RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type
 
 # pip stays outside of the environment that it fills. Nothing is compiled, so the images grow out of one another.
 FROM ${PYTHON_IMAGE} AS base
+# Every stage below grows out of this one and so has the argument; one that does not would ask the index in vain.
+ARG PIP_NO_INDEX
 ENV PATH=/venv/bin:$PATH HOME=/tmp PIP_CACHE_DIR=/var/cache/pip PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # A volume takes the owner of the folder that it is first mounted on.
 RUN python3 -m venv --without-pip /venv && mkdir /store /mlflow && chown 10001:10001 /store /mlflow
@@ -56,7 +59,6 @@ RUN --mount=type=bind,from=wheelhouse,source=/wheels,target=/wheels --mount=type
 
 FROM core AS worker-gpu
 # Triton builds its launcher with a C compiler at its first use; an image built without network goes without its kernels.
-ARG PIP_NO_INDEX
 RUN [ -n "$PIP_NO_INDEX" ] || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*; }
 RUN --mount=type=bind,from=wheelhouse-gpu,source=/wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
