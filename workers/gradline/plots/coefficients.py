@@ -3,11 +3,19 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
+from gradline.plots.labels import short_names, width_px
 from gradline.plots.plot_data import PlotData
 from gradline.plots.style import BLUE, GREY, INK, PALETTE, draw, new_figure, plain_axes
 
 MAX_FEATURES = 30
+ROW_PX, MARK_PX, TOP_PX, BOTTOM_PX = 34, 13, 90, 75
+LABEL_SIZE, LEGEND_SIZE = 11, 10
+INFINITE = {"inf": ">", "-inf": "<", "undetermined": "x"}
+"""Marks of estimates that are infinite, by what the result says of them."""
+
+ByFeature = dict[str, list[dict[str, Any]]]
 
 
 def draw_coefficients(data: PlotData) -> bytes:
@@ -15,37 +23,58 @@ def draw_coefficients(data: PlotData) -> bytes:
     by_feature = _largest(data.coefficients)
     all_classes = list(dict.fromkeys(row.get("class") for rows in by_feature.values() for row in rows))
     classes = all_classes[: len(PALETTE)]
-    figure, canvas = new_figure(900, 190 + 34 * max(4, len(by_feature)))
-    height = figure.get_figheight() * 100
-    left = min(0.42, 0.06 + 0.0085 * max(len(_short(name)) for name in by_feature))
-    axes = figure.add_axes((left, 75 / height, 0.97 - left, 1 - 165 / height))
+    names, class_names = short_names(list(by_feature), 40), short_names([str(name) for name in classes], 24)
+    left = 35 + width_px(names, LABEL_SIZE)
+    right = 30 + (45 + width_px(class_names, LEGEND_SIZE) if len(classes) > 1 else 0)
+    width, height = max(900, int(left + right + 450)), TOP_PX + BOTTOM_PX + _rows_px(len(by_feature), len(classes))
+    figure, canvas = new_figure(width, height)
+    axes = figure.add_axes(
+        (left / width, BOTTOM_PX / height, (width - left - right) / width, 1 - (TOP_PX + BOTTOM_PX) / height)
+    )
     plain_axes(axes)
     axes.axvline(0, color=GREY, linewidth=1.2)
     for i, name in enumerate(classes):
         colour = BLUE if len(classes) == 1 else PALETTE[i]
         shift = 0.0 if len(classes) == 1 else (i - (len(classes) - 1) / 2) * 0.7 / len(classes)
         rows = [next((r for r in rows if r.get("class") == name), {}) for rows in by_feature.values()]
-        place = np.arange(len(rows)) + shift
-        estimates = np.array([np.nan if r.get("estimate") is None else r["estimate"] for r in rows], float)
-        axes.plot(estimates, place, "o", color=colour, label=str(name), markersize=6)
-        for y, row in zip(place, rows, strict=True):
-            if row.get("ci_low") is not None and row.get("ci_high") is not None:
-                axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, linewidth=2)
-    axes.set_yticks(range(len(by_feature)), [_short(name) for name in by_feature], fontsize=11)
-    axes.set_ylim(len(by_feature) - 0.4, -0.6)
+        _draw_marks(axes, rows, shift, colour, class_names[i])
+    axes.set_yticks(range(len(names)), names, fontsize=LABEL_SIZE)
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("coefficient, on the column's own scale" + _unit(data), fontsize=12, x=1.0, ha="right")
     of = f" of {data.title}" if data.title else ""
     axes.set_title(f"Coefficients{of}", loc="left", fontsize=15, pad=30, weight="bold")
     said = _subtitle(data, len(by_feature), len(classes), len(all_classes))
-    axes.text(0, 1 + 12 / (height - 165), said, transform=axes.transAxes, fontsize=11.5, color=INK)
+    axes.text(0, 1 + 12 / (height - TOP_PX - BOTTOM_PX), said, transform=axes.transAxes, fontsize=11.5, color=INK)
     if len(classes) > 1:
-        axes.legend(fontsize=10, framealpha=0.9, edgecolor="#cccccc", title="class")
+        axes.legend(
+            fontsize=LEGEND_SIZE, frameon=False, title="class", loc="upper left", bbox_to_anchor=(1.01, 1.0),
+            borderaxespad=0.0, alignment="left",
+        )  # fmt: skip
     return draw(canvas)
 
 
-def _largest(coefficients: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def _rows_px(n_features: int, n_classes: int) -> int:
+    """Room for a row a feature with a mark a class, and for the legend beside them."""
+    row_px = max(ROW_PX, MARK_PX * n_classes)
+    return max(4 * ROW_PX, n_features * row_px, 24 * (n_classes + 1) if n_classes > 1 else 0)
+
+
+def _draw_marks(axes: Axes, rows: list[dict[str, Any]], shift: float, colour: str, label: str) -> None:
+    """A dot at each estimate of one class, over its interval; an arrow where it is infinite."""
+    estimates = np.array([np.nan if r.get("estimate") is None else r["estimate"] for r in rows], float)
+    marks = np.array([INFINITE.get(r.get("infinite", ""), "o") for r in rows])
+    place = np.arange(len(rows)) + shift
+    axes.plot([], [], "o", color=colour, label=label, markersize=6)
+    for mark in dict.fromkeys(marks):
+        axes.plot(estimates[marks == mark], place[marks == mark], mark, color=colour, markersize=6 + 3 * (mark != "o"))
+    for y, row in zip(place, rows, strict=True):
+        if row.get("ci_low") is not None and row.get("ci_high") is not None:
+            axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, linewidth=2)
+
+
+def _largest(coefficients: list[dict[str, Any]]) -> ByFeature:
     """Rows of the features with the largest |z|, or where there are no standard errors the largest estimates."""
-    by_feature: dict[str, list[dict[str, Any]]] = {}
+    by_feature: ByFeature = {}
     for row in coefficients:
         by_feature.setdefault(row["feature"], []).append(row)
 
@@ -58,14 +87,18 @@ def _largest(coefficients: list[dict[str, Any]]) -> dict[str, list[dict[str, Any
 def _subtitle(data: PlotData, n_shown: int, n_classes_shown: int, n_classes: int) -> str:
     n = len({row["feature"] for row in data.coefficients})
     has_intervals = any(row.get("ci_low") is not None for row in data.coefficients)
-    said = "with intervals" if has_intervals else "without intervals: the fit has none"
-    said += f";  the {n_shown} largest of {n}" if n > n_shown else ""
-    return said + (f";  the first {n_classes_shown} of {n_classes} classes" if n_classes > n_classes_shown else "")
+    said = ["with intervals" if has_intervals else "without intervals: the fit has none"]
+    if n > n_shown:
+        said.append(f"the {n_shown} largest of {n}")
+    if n_classes > n_classes_shown:
+        said.append(f"the first {n_classes_shown} of {n_classes} classes")
+    infinite = {row["infinite"] for row in data.coefficients if row.get("infinite")}
+    if infinite & {"inf", "-inf"}:
+        said.append("arrows: infinite, shown where the fit stopped")
+    if "undetermined" in infinite:
+        said.append("crosses: not determined")
+    return ";  ".join(said)
 
 
 def _unit(data: PlotData) -> str:
     return " (change of the log odds per unit)" if data.class_names else " (change of the linear predictor per unit)"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 40 else name[:39] + "…"

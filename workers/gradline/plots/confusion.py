@@ -1,27 +1,32 @@
 """The confusion matrix: counts, and the share of each true class."""
 
-import textwrap
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
 from gradline.plots.curve_numbers import Array
+from gradline.plots.labels import short_names, width_px
 from gradline.plots.plot_data import PlotData
 from gradline.plots.style import BLUE, INK, draw, new_figure
 
 SHADES = LinearSegmentedColormap.from_list("white to blue", ["#ffffff", BLUE])
+PANEL_PX = 650
 PART_NAMES = {"train": "training rows", "validation": "validation rows"}
 
 
 def draw_confusion_matrix(data: PlotData) -> bytes:
     """One panel for each part of the rows, side by side."""
-    n_parts = len(data.confusion)
-    figure, canvas = new_figure(820 * n_parts if n_parts > 1 else 900, 780)
-    width = 1 / n_parts
+    names = _names(data)
+    names_px = width_px(names, _label_size(len(names)))
+    left, bottom = 50 + names_px, 45 + (60 if _are_level(names) else 0.75 * names_px)
+    panel, height = left + PANEL_PX + 30, bottom + 560 + 115
+    width = panel * len(data.confusion)
+    figure, canvas = new_figure(int(width), int(height))
     for i, (part, counts_kk) in enumerate(data.confusion.items()):
-        axes = figure.add_axes((i * width + 0.17 * width, 0.13, 0.78 * width, 0.72))
-        _draw_panel(axes, counts_kk, _names(data))
+        axes = figure.add_axes(((i * panel + left) / width, bottom / height, PANEL_PX / width, 560 / height))
+        _draw_panel(axes, counts_kk, names)
         n, n_right = counts_kk.sum(), np.trace(counts_kk)
         axes.set_title(
             f"Confusion matrix, {PART_NAMES.get(part, part)}", loc="left", fontsize=15, pad=30, weight="bold"
@@ -50,8 +55,8 @@ def _draw_panel(axes: Axes, counts_kk: Array, names: list[str]) -> None:
                 column, row, "0" if faint else text, ha="center", va="center", fontsize=size, linespacing=1.4,
                 color="#999999" if faint else shown,
             )  # fmt: skip
-    label_size = 12 if k <= 10 else max(6, 14 - k // 4)
-    fits = k * max(len(line) for name in names for line in name.split("\n")) <= 70
+    label_size = _label_size(k)
+    fits = _are_level(names)
     axes.set_xticks(range(k), names, fontsize=label_size, rotation=0 if fits else 45, ha="center" if fits else "right")
     axes.set_yticks(range(k), names, fontsize=label_size)
     axes.set_xlabel("predicted class", fontsize=12)
@@ -63,7 +68,17 @@ def _draw_panel(axes: Axes, counts_kk: Array, names: list[str]) -> None:
     axes.tick_params(which="minor", length=0)
 
 
+def _are_level(names: list[str]) -> bool:
+    """Whether the names under the columns have room beside one another."""
+    return len(names) * max(len(line) for name in names for line in name.split("\n")) <= 70
+
+
+def _label_size(k: int) -> int:
+    return 12 if k <= 10 else max(6, 14 - k // 4)
+
+
 def _names(data: PlotData) -> list[str]:
-    if len(data.class_names) == 2:
-        return [data.class_label(index).replace(" (", "\n(") for index in (0, 1)]
-    return [textwrap.shorten(name, 18, placeholder="…") for name in data.class_names]
+    if len(data.class_names) > 2:
+        return short_names(data.class_names, 18)
+    short = replace(data, class_names=short_names(data.class_names, 30))
+    return ["\n(".join(short.class_label(index).rsplit(" (", 1)) for index in (0, 1)]

@@ -17,7 +17,8 @@ LOG_RATIO = 30.0
 def draw_loss(data: PlotData) -> bytes:
     figure, canvas = new_figure(900, 700)
     axes = figure.add_axes((0.105, 0.1, 0.865, 0.79))
-    _draw_curves(axes, data, "loss", "log loss (mean per row, nats)", "Loss")
+    label = "log loss (mean per row, nats)" if data.class_names else "loss (half the mean deviance of a row)"
+    _draw_curves(axes, data, "loss", label, "Loss")
     values = [v for prefix, *_ in PARTS for v in data.history.get(f"{prefix}loss") or [] if v is not None]
     if values and min(values) > 0 and max(values) / min(values) > LOG_RATIO:
         axes.set_yscale("log")

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from gradline.plots.labels import short_names
 from gradline.plots.plot_data import Path, PlotData
 from gradline.plots.style import BLUE, GREY, INK, PALETTE, VERMILLION, draw, new_figure, plain_axes
 
@@ -34,10 +35,11 @@ def draw_path(data: PlotData) -> bytes:
 def _draw_lines(axes: Axes, path: Path) -> None:
     """The largest coefficients in colours, those that end largest first; the others grey."""
     log_t = np.log10(path.strength_t)
+    labels = short_names([line.label for line in path.lines[: len(PALETTE)]], 20)
     for line in reversed(path.lines[len(PALETTE) :]):
         axes.plot(log_t, line.coefficient_t, color="#b5b5b5", linewidth=0.9)
     for i, line in reversed(list(enumerate(path.lines[: len(PALETTE)]))):
-        axes.plot(log_t, line.coefficient_t, color=PALETTE[i], linewidth=2, label=_short(line.label))
+        axes.plot(log_t, line.coefficient_t, color=PALETTE[i], linewidth=2, label=labels[i])
     axes.axhline(0, color=GREY, linewidth=1)
     axes.set_ylabel("coefficient, on the scale of training", fontsize=12)
     axes.tick_params(labelbottom=False)
@@ -77,7 +79,3 @@ def _subtitle(path: Path) -> str:
         chosen = " (chosen)" if path.choose == name else ""
         said.append(f"{label}{chosen}: loss {loss}, {point['n_nonzero']} of {path.n_features} features")
     return ";  ".join(said)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 22 else name[:21] + "…"

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.colors import ListedColormap
 
+from gradline.plots.labels import short_names, width_px
 from gradline.plots.plot_data import PlotData
 from gradline.plots.style import INK, PALETTE, draw, new_figure, plain_axes
 
@@ -21,16 +22,18 @@ def draw_regions(data: PlotData) -> bytes:
     class_g = (grid_g2 @ data.plane.weights_k2.T + data.plane.intercepts_k).argmax(-1)
     n_classes = len(data.class_names)
     colours = [PALETTE[c % len(PALETTE)] for c in range(n_classes)]
-    figure, canvas = new_figure(960, 700)
-    axes = figure.add_axes((0.085, 0.1, 0.73, 0.79))
+    names = short_names(data.class_names, 28)
+    width = 875 + int(width_px([*names, "misclassified"], 10))
+    figure, canvas = new_figure(width, 700)
+    axes = figure.add_axes((82 / width, 0.1, 700 / width, 0.79))
     plain_axes(axes)
     axes.pcolormesh(
         *sides, class_g, cmap=ListedColormap(colours), vmin=-0.5, vmax=n_classes - 0.5, alpha=0.18, shading="nearest"
     )
-    for c, name in enumerate(data.class_names):
+    for c, name in enumerate(names):
         x_md = data.x_nd[data.y_n == c]
         axes.scatter(
-            x_md[:, 0], x_md[:, 1], s=26, c=colours[c], marker=MARKERS[c % len(MARKERS)], label=name,
+            x_md[:, 0], x_md[:, 1], s=26, c=colours[c], marker=_marker(c), label=name,
             edgecolors="white", linewidths=0.5,
         )  # fmt: skip
     predicted_n = (data.x_nd @ data.plane.weights_k2.T + data.plane.intercepts_k).argmax(1)
@@ -46,3 +49,8 @@ def draw_regions(data: PlotData) -> bytes:
     axes.text(0, 1.025, said, transform=axes.transAxes, fontsize=11.5, color=INK)
     axes.legend(fontsize=10, framealpha=0.95, edgecolor="#cccccc", loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return draw(canvas)
+
+
+def _marker(c: int) -> str:
+    """Another for each class, and for each class of the same colour."""
+    return MARKERS[(c + c // len(PALETTE)) % len(MARKERS)]

@@ -1,17 +1,23 @@
 """Plots that judge scores: ROC, precision-recall, calibration, thresholds, gains."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from gradline.plots.curve_numbers import Scores, calibration, f1
+from gradline.plots.labels import short_names, width_px
 from gradline.plots.plot_data import PlotData
-from gradline.plots.style import BLUE, GREY, INK, PALETTE, VERMILLION, draw, new_figure, plain_axes
+from gradline.plots.style import BLUE, GREY, INK, PALETTE, VERMILLION, Canvas, draw, new_figure, plain_axes
 
 MAX_WITH_INTERVALS = 3
 """More lines than this hide one another's intervals."""
+MAX_INSIDE = 4
+"""More names than this stand beside the lines instead of over them."""
+PANEL_PX = 780
+LEGEND_SIZE = 11
 PART_STYLES = {"train": ("training", BLUE, "-"), "validation": ("validation", VERMILLION, "--")}
 
 
@@ -62,12 +68,13 @@ def draw_gains(data: PlotData) -> bytes:
 
 def draw_calibration(data: PlotData) -> bytes:
     """What came of what was promised, over a histogram of the promises."""
-    figure, canvas = new_figure(900, 820)
-    axes, below = figure.add_axes((0.105, 0.33, 0.865, 0.57)), figure.add_axes((0.105, 0.085, 0.865, 0.18))
-    _frame(axes, data, "Calibration", "", "share of positive rows that came")
+    lines = list(_lines(data))
+    width, figure, canvas = _sized([line.label for line in lines])
+    axes = figure.add_axes((95 / width, 0.33, PANEL_PX / width, 0.57))
+    below = figure.add_axes((95 / width, 0.085, PANEL_PX / width, 0.18))
+    _frame(axes, data, "Calibration", "", "observed share of positive rows")
     axes.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1.5, label="perfect")
     plain_axes(below)
-    lines = list(_lines(data))
     for line in lines:
         bins = calibration(line.scores)
         axes.plot(bins.promised_h, bins.came_h, "o" + line.style, color=line.colour, linewidth=1.6, label=line.label)
@@ -79,7 +86,7 @@ def draw_calibration(data: PlotData) -> bytes:
         below.stairs(counts / counts.sum(), edges, color=line.colour, linewidth=1.6, linestyle=line.style)
     if len(lines) <= MAX_WITH_INTERVALS:
         axes.text(0, 1.025, "bars: 95 % intervals", transform=axes.transAxes, fontsize=11.5, color=INK)
-    axes.legend(fontsize=11, framealpha=0.9, edgecolor="#cccccc", loc="upper left")
+    _legend(axes, len(lines), "upper left")
     below.set_xlim(-0.02, 1.02)
     below.set_xlabel("predicted probability", fontsize=12)
     below.set_ylabel("share of rows", fontsize=12)
@@ -105,10 +112,11 @@ def _draw(
     data: PlotData, title: str, x_label: str, y_label: str, one: Callable[[Axes, Line], str],
     *, diagonal: str | None = None, base_rate: bool = False,
 ) -> bytes:  # fmt: skip
-    figure, canvas = new_figure(900, 820)
-    axes = figure.add_axes((0.1, 0.085, 0.87, 0.82))
+    lines = list(_lines(data))
+    width, figure, canvas = _sized([f"{line.label}, average precision 0.0000" for line in lines])
+    axes = figure.add_axes((95 / width, 0.085, PANEL_PX / width, 0.82))
     _frame(axes, data, title, x_label, y_label)
-    for line in _lines(data):
+    for line in lines:
         first = len(axes.lines)
         label = one(axes, line)
         axes.lines[first].set_label(label)
@@ -118,8 +126,23 @@ def _draw(
         axes.plot([], [], ":", color=GREY, linewidth=1, label="chance: the share of positive rows")
     if diagonal:
         axes.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1.5, label=diagonal)
-    axes.legend(fontsize=11, framealpha=0.9, edgecolor="#cccccc", loc="lower left" if base_rate else "lower right")
+    _legend(axes, len(lines), "lower left" if base_rate else "lower right")
     return draw(canvas)
+
+
+def _sized(labels: list[str]) -> tuple[int, Figure, Canvas]:
+    """A figure for one panel, with room beside it for the names of many lines."""
+    beside = 60 + int(width_px(labels, LEGEND_SIZE)) if len(labels) > MAX_INSIDE else 0
+    return 900 + beside, *new_figure(900 + beside, 820)
+
+
+def _legend(axes: Axes, n_lines: int, corner: Literal["upper left", "lower left", "lower right"]) -> None:
+    if n_lines <= MAX_INSIDE:
+        axes.legend(fontsize=LEGEND_SIZE, framealpha=0.9, edgecolor="#cccccc", loc=corner)
+    else:  # many lines run everywhere inside
+        axes.legend(
+            fontsize=LEGEND_SIZE, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0
+        )
 
 
 def _frame(axes: Axes, data: PlotData, title: str, x_label: str, y_label: str) -> None:
@@ -130,8 +153,12 @@ def _frame(axes: Axes, data: PlotData, title: str, x_label: str, y_label: str) -
     of = f" of {data.title}" if data.title else ""
     axes.set_title(f"{title}{of}", loc="left", fontsize=15, pad=30, weight="bold")
     if len(data.class_names) == 2:
-        said = f"positive class: {data.class_names[1]}"
-        axes.text(1, 1.025, said, transform=axes.transAxes, fontsize=11.5, color=INK, ha="right")
+        said = f"positive class: {short_names(data.class_names, 50)[1]}"
+    else:
+        part, tables = list(data.scores.items())[-1]
+        said = f"each class against the others; {PART_STYLES[part][0]} rows"
+        said += f"; {len(tables)} of {len(data.class_names)} classes" if len(tables) < len(data.class_names) else ""
+    axes.text(1, 1.025, said, transform=axes.transAxes, fontsize=11.5, color=INK, ha="right")
 
 
 def _lines(data: PlotData) -> Iterator[Line]:
@@ -143,7 +170,8 @@ def _lines(data: PlotData) -> Iterator[Line]:
                 if scores.has_both:
                     yield Line(label, colour, style, scores)
         return
+    names = short_names(data.class_names, 28)
     for c, scores in data.scores[list(data.scores)[-1]].items():
         if scores.has_both:
             style = ("-", "--")[c // len(PALETTE) % 2]
-            yield Line(data.class_names[c], PALETTE[c % len(PALETTE)], style, scores)
+            yield Line(names[c], PALETTE[c % len(PALETTE)], style, scores)
