@@ -44,11 +44,20 @@ def insert(connection: Connection, job_id: UUID, attempt: int, last_seq: int, ev
     if not events:
         return
     first = last_seq - len(events) + 1
-    rows = [
-        {"job_id": job_id, "seq": first + i, "kind": e.kind, "attempt": attempt, "once_key": e.once_key, "data": e.data}
-        for i, e in enumerate(events)
-    ]
-    connection.execute(statements.INSERT_EVENTS, rows)
+    connection.execute(
+        statements.INSERT_EVENTS, [row(job_id, first + i, attempt, event) for i, event in enumerate(events)]
+    )
+
+
+def row(job_id: UUID, seq: int, attempt: int, event: NewEvent) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "seq": seq,
+        "kind": event.kind,
+        "attempt": attempt,
+        "once_key": event.once_key,
+        "data": event.data,
+    }
 
 
 def _stored_under_keys(connection: Connection, job_id: UUID, events: Sequence[NewEvent]) -> dict[str, dict[str, Any]]:
@@ -83,6 +92,11 @@ def _nondeterminism(repeated: dict[str, Any], stored: dict[str, Any]) -> NewEven
     message = f"step {repeated.get('step')} was computed again after a resume with another result"
     data = {"code": "nondeterminism", "message": message, "stored": stored, "repeated": repeated}
     return NewEvent(EventKind.WARNING, data)
+
+
+def submitted(job_id: UUID, kind: str) -> dict[str, Any]:
+    """The row of a job's first event."""
+    return row(job_id, 1, 0, NewEvent(EventKind.SUBMITTED, {"kind": kind}))
 
 
 def ended(status: JobStatus, details: dict[str, Any]) -> NewEvent:

@@ -11,10 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Executable, and_, delete, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from gradline.clock import new_id
 from gradline.db import event_log, files, queue_order, statements
+from gradline.db.group_commit import GroupCommit
 from gradline.db.models import JobRow, RunRow
 from gradline.db.queries import JobQueries, find_job, get_job, get_owned_job
 from gradline.db.records import Artifact, Fence, Job, NewEvent, NewJob, SavedCheckpoint
@@ -35,6 +35,7 @@ class JobStore(JobQueries):
     def __init__(self, database: Database, lease_s: float = 30.0) -> None:
         super().__init__(database)
         self._lease_s = lease_s
+        self._submits = GroupCommit(self._insert_jobs)
 
     # --- what a caller asks -------------------------------------------------------------------------------------
 
@@ -45,17 +46,12 @@ class JobStore(JobQueries):
         """
         job_id = new_id()
         try:
-            with self._database.write() as connection:
-                return self._insert_job(connection, job_id, new), True
-        except IntegrityError:
-            if new.idempotency_key is None:
-                raise
-            return self._job_under_key(new), False
+            job = self._submits.write((job_id, new))
         except DependencyDown:
-            found = self.find(job_id)  # the commit may have happened before the connection broke
-            if found is None:
+            job = self.find(job_id)  # the commit may have happened before the connection broke
+            if job is None:
                 raise
-            return found, True
+        return (self._job_under_key(new), False) if job is None else (job, True)
 
     def cancel(self, job_id: UUID, owner: str) -> Job:
         """A queued job is cancelled at once; a running one is flagged. Repeating it changes nothing."""
@@ -280,13 +276,22 @@ class JobStore(JobQueries):
             worker_pid,
         )
 
-    def _insert_job(self, connection: Connection, job_id: UUID, new: NewJob) -> Job:
-        values = {name: getattr(new, name) for name in new.__dataclass_fields__}
-        row = connection.execute(statements.INSERT_JOB, values | {"id": job_id, "status": "queued", "last_seq": 1})
-        job = Job.of(row.mappings().one())
-        event_log.insert(connection, job_id, 0, 1, [NewEvent(EventKind.SUBMITTED, {"kind": job.kind})])
-        connection.execute(statements.INSERT_RUN, {"job_id": job_id})
-        return job
+    def _insert_jobs(self, asked: Sequence[tuple[UUID, NewJob]]) -> list[Job | None]:
+        """Jobs with their first events and runs, in one transaction; None where the idempotency key is taken."""
+        rows = [{**_NEW, **vars(new), "id": job_id} for job_id, new in asked]
+        # Two processes that took the same keys in different orders would wait for each other.
+        rows.sort(key=lambda row: (row["owner"], row["idempotency_key"] or ""))
+        with self._database.write() as connection:
+            inserted = connection.execute(statements.INSERT_JOBS[connection.dialect.name], rows)
+            created_at = {row.id: row.created_at for row in inserted}
+            rows = [row | {"created_at": created_at[row["id"]]} for row in rows if row["id"] in created_at]
+            if rows:
+                connection.execute(
+                    statements.INSERT_EVENTS, [event_log.submitted(row["id"], row["kind"]) for row in rows]
+                )
+                connection.execute(statements.INSERT_RUN, [{"job_id": row["id"]} for row in rows])
+        jobs = {row["id"]: Job(**{**_EMPTY, **row}) for row in rows}
+        return [jobs.get(job_id) for job_id, _ in asked]
 
     def _job_under_key(self, new: NewJob) -> Job:
         query = select(JobRow.__table__).where(_jobs.owner == new.owner, _jobs.idempotency_key == new.idempotency_key)
@@ -318,6 +323,9 @@ class JobStore(JobQueries):
         return status
 
 
+_EMPTY: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
+_NEW: dict[str, Any] = {"status": JobStatus.QUEUED, "attempt": 0, "n_errors": 0, "n_crashes": 0, "last_seq": 1}
+"""What is not asked of a job that is submitted; the rest of its row is empty."""
 _IDLE: dict[str, Any] = {"worker_id": None, "worker_pid": None, "lease_expires_at": None}
 """Nobody holds the job."""
 

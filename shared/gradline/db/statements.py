@@ -27,7 +27,6 @@ def _held(**values: Any) -> Update:
 
 _with_events = {"last_seq": _jobs.c.last_seq + bindparam("n_events")}
 
-INSERT_JOB = insert(_jobs).returning(_jobs)
 INSERT_EVENTS = insert(_events)
 INSERT_RUN = insert(_tables["runs"])
 INSERT_DRAWING = insert(_drawings)
@@ -83,8 +82,14 @@ def _upsert(insert_into: Any, key: list[str], replaced: list[str]) -> Insert:
     return statement
 
 
-_inserts = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_inserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
+INSERT_JOBS = {
+    dialect: insert_into(_jobs)
+    .on_conflict_do_nothing(index_elements=["owner", "idempotency_key"])
+    .returning(_jobs.c.id, _jobs.c.created_at)
+    for dialect, insert_into in _inserts.items()
+}
 PUT_ARTIFACTS = {
     dialect: _upsert(
         insert_into(_artifacts), ["job_id", "name"], ["kind", "step", "media_type", "sha256", "size_bytes", "attempt"]

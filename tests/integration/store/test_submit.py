@@ -64,6 +64,26 @@ def test_eight_threads_with_one_key_make_one_job(job_store: JobStore) -> None:
     assert len(job_store.list_jobs("ada")) == 1
 
 
+def test_submits_at_once_have_each_their_own_job_repeat_or_refusal(job_store: JobStore) -> None:
+    """Ten keys, each asked for twice, and once with another body; the threads make them share transactions."""
+    with ThreadPoolExecutor(15) as pool:
+        sent = [
+            pool.submit(job_store.submit, new_job(name=f"{i % 10}", idempotency_key=f"k{i % 10}")) for i in range(20)
+        ]
+        jobs = [future.result() for future in sent]
+        others = [
+            pool.submit(job_store.submit, new_job(idempotency_key=f"k{i}", request_hash="1" * 64)) for i in range(10)
+        ]
+        fresh = [pool.submit(job_store.submit, new_job(name="fresh")) for _ in range(10)]
+    assert [job.name for job, _ in jobs] == [f"{i % 10}" for i in range(20)]
+    assert sum(is_new for _, is_new in jobs) == 10
+    assert all(isinstance(other.exception(), Conflict) for other in others)
+    assert len({future.result()[0].id for future in fresh}) == 10
+    stored = job_store.list_jobs("ada")
+    assert len(stored) == 20
+    assert all(kinds(job_store, job) == [EventKind.SUBMITTED] for job in stored)
+
+
 @pytest.mark.parametrize("field", ["spec", "labels"])
 def test_a_number_that_is_no_number_is_refused_and_nothing_is_stored(job_store: JobStore, field: str) -> None:
     with pytest.raises((StatementError, ValueError), match="not JSON compliant"):
