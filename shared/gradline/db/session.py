@@ -113,8 +113,9 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+    def begin_transaction(dbapi_connection: Any) -> None:
+        dbapi_connection.execute(begin)
 
+    # Not a listener for "begin": an engine with one asks before and after every statement whether more listen.
+    engine.dialect.do_begin = begin_transaction  # type: ignore[method-assign]
     return engine
