@@ -1,53 +1,68 @@
 """`/v1/jobs`."""
 
 import re
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Annotated, Any
 from uuid import UUID
 
 import anyio
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from gradline.api.bodies import JsonBody
-from gradline.api.deps import OwnerDep, ServicesDep
+from gradline.api.bodies import JsonBody, read_json
+from gradline.api.deps import OwnerDep, Services, ServicesDep, get_owner, get_services
 from gradline.api.errors import Responses, problem_responses
 from gradline.api.jobs import files, service, stream
-from gradline.api.jobs.documented import JOB_BODY, PRIORITY_BODY
+from gradline.api.jobs.documented import IDEMPOTENCY_KEY, JOB_BODY, PREFER, PRIORITY_BODY, SUBMIT_HEADERS
 from gradline.api.jobs.schemas import WAIT_MAX_S, ArtifactList, JobFilter, JobPage, JobView, MetricList
 from gradline.errors import DependencyDown
 from gradline.status import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problem_responses(401, 403, 422, 503))
-IdempotencyKey = Annotated[str | None, Header(description="The same key and body again: the same job")]
+IdempotencyKey = Annotated[str | None, Header(description=IDEMPOTENCY_KEY)]
+Prefer = Annotated[str | None, Header(description=PREFER)]
 _ENDED: Responses = {200: {"model": JobView, "description": "It ended within the time of `Prefer: wait=N`"}}
 _EXHAUSTED: Responses = {204: {"description": "You have seen everything there will ever be; do not reconnect"}}
 log = structlog.get_logger(__name__)
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})")
 
 
-@router.post(
+class PlainRoute(APIRoute):
+    """A route whose function reads the request itself; FastAPI routes to it and documents it.
+
+    Solving dependencies takes FastAPI longer than a submit takes the database.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
+async def submit_job(request: Request) -> Response:
+    """Stored when this answers; a worker takes it as soon as one is free."""
+    services = await get_services(request)
+    owner = await get_owner(request)
+    body = await read_json(request)
+    idempotency_key, prefer = request.headers.get("idempotency-key"), request.headers.get("prefer")
+    job = await anyio.to_thread.run_sync(service.submit, services, owner, body, idempotency_key)
+    return await _answer(services, owner, job, prefer)
+
+
+router.add_api_route(
     "",
+    submit_job,
+    methods=["POST"],
     operation_id="submitJob",
     summary="Submit a job",
     status_code=202,
-    openapi_extra=JOB_BODY,
+    response_model=JobView,
+    openapi_extra=JOB_BODY | SUBMIT_HEADERS,
     responses=problem_responses(400, 409, 413, 415, others=_ENDED),
+    route_class_override=PlainRoute,
 )
-async def submit_job(
-    owner: OwnerDep,
-    body: JsonBody,
-    services: ServicesDep,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Annotated[str | None, Header(description=f"`wait=N`: answer once ended, at most {WAIT_MAX_S} s")] = None,
-) -> JobView:
-    """Stored when this answers; a worker takes it as soon as one is free."""
-    job = await anyio.to_thread.run_sync(service.submit, services, owner, body, idempotency_key)
-    return await _answer(services, owner, job, prefer, response)
 
 
 @router.get("", operation_id="listJobs", summary="List jobs, newest first")
@@ -77,18 +92,18 @@ def cancel_job(job_id: UUID, services: ServicesDep, owner: OwnerDep) -> JobView:
     operation_id="resubmitJob",
     summary="Submit the same again",
     status_code=202,
+    response_model=JobView,
     responses=problem_responses(404, 409, others=_ENDED),
 )
 async def resubmit_job(
     job_id: UUID,
     services: ServicesDep,
     owner: OwnerDep,
-    response: Response,
     idempotency_key: IdempotencyKey = None,
-    prefer: Annotated[str | None, Header(description=f"`wait=N`: answer once ended, at most {WAIT_MAX_S} s")] = None,
-) -> JobView:
+    prefer: Prefer = None,
+) -> Response:
     job = await anyio.to_thread.run_sync(service.resubmit, services, owner, job_id, idempotency_key)
-    return await _answer(services, owner, job, prefer, response)
+    return await _answer(services, owner, job, prefer)
 
 
 @router.patch(
@@ -191,18 +206,16 @@ async def get_artifact(job_id: UUID, name: str, request: Request, services: Serv
     return await anyio.to_thread.run_sync(files.respond, services, request, artifact)
 
 
-async def _answer(services: ServicesDep, owner: str, job: JobView, prefer: str | None, response: Response) -> JobView:
+async def _answer(services: Services, owner: str, job: JobView, prefer: str | None) -> Response:
     """202, or 200 where the caller would rather wait and the job ended in time."""
-    response.headers["Location"] = job.links.self
+    headers = {"Location": job.links.self}
     wait_s = _wait_of(prefer)
-    if wait_s is None:
-        return job
-    response.headers["Preference-Applied"] = f"wait={wait_s}"
-    await stream.wait_until_ended(services.watcher, job.id, wait_s)
-    job = await anyio.to_thread.run_sync(service.get, services, owner, job.id)
-    if job.status in TERMINAL:
-        response.status_code = 200
-    return job
+    if wait_s is not None:
+        headers["Preference-Applied"] = f"wait={wait_s}"
+        await stream.wait_until_ended(services.watcher, job.id, wait_s)
+        job = await anyio.to_thread.run_sync(service.get, services, owner, job.id)
+    has_ended = wait_s is not None and job.status in TERMINAL
+    return Response(job.model_dump_json(), 200 if has_ended else 202, headers, "application/json")
 
 
 def _wait_of(prefer: str | None) -> int | None:
