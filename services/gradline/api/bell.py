@@ -9,6 +9,8 @@ from gradline.lanes import Doorbell
 
 MAX_WAITING = 200
 """No more rings than this are left waiting in a lane: past it every worker is awake, and the conductor tops them up."""
+PAUSE_S = 0.02
+"""Time between two visits to the broker: the first ring goes at once, those of a burst go together."""
 log = structlog.get_logger(__name__)
 
 
@@ -19,7 +21,7 @@ class Bell:
         self._redis_url = redis_url
         self._pending: Counter[str] = Counter()
         self._changed = threading.Condition()
-        self._is_closed = False
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
 
     def start(self) -> None:
@@ -34,7 +36,7 @@ class Bell:
     def close(self, timeout_s: float = 2.0) -> None:
         """Send what is pending, then end; a ring that does not make it is the conductor's."""
         with self._changed:
-            self._is_closed = True
+            self._closed.set()
             self._changed.notify()
         self._thread.join(timeout_s)
 
@@ -43,10 +45,11 @@ class Bell:
         while (pending := self._take()) is not None:
             for lane, count in pending.items():
                 self._send(doorbell, lane, count)
+            self._closed.wait(PAUSE_S)
 
     def _take(self) -> Counter[str] | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._pending or self._is_closed)
+            self._changed.wait_for(lambda: self._pending or self._closed.is_set())
             taken, self._pending = self._pending, Counter()
             return taken or None
 
