@@ -20,8 +20,8 @@ _ROUNDINGS = 100
 """How many roundings of its largest number may add up in a column that is computed from others."""
 _MAX_TOLERANCE = 3e-6
 """What normal equations tell apart too."""
-_STEPS = 2
-"""The solution, and one of refinement."""
+_STEPS = 3
+"""The solution, and two of refinement."""
 
 
 class Solution(NamedTuple):
@@ -40,8 +40,9 @@ def rounding_of(dtype: torch.dtype, far: float) -> float:
     return min(_ROUNDINGS * float(torch.finfo(dtype).eps) * max(far, 1.0), _MAX_TOLERANCE)
 
 
-def solve_least_squares(problem: Problem, theta_1q: Tensor, tolerance: float) -> Solution:
-    """From theta; along directions that the rows do not determine it stays where it is."""
+def solve_least_squares(problem: Problem, tolerance: float) -> Solution:
+    """The solution that is 0 along directions that the rows do not determine."""
+    theta_1q = torch.zeros(1, problem.p, dtype=torch.float64, device=problem.y_nk.device)
     for _ in range(_STEPS):
         theta_1q = theta_1q + _look(problem, theta_1q, tolerance).step_1q
     last = _look(problem, theta_1q, tolerance)
