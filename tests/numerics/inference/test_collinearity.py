@@ -17,8 +17,8 @@ def problem_of(x: object, *, has_intercept: bool = True, dtype: torch.dtype = to
     return make_problem(x_nd, torch.arange(len(x_nd)) % 2, Family.BINOMIAL, has_intercept=has_intercept)
 
 
-def normal(n: int = 100, d: int = 4) -> np.ndarray:
-    return np.random.default_rng(2).normal(size=(n, d))
+def normal(n: int = 100, d: int = 4, seed: int = 2) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, d))
 
 
 def test_inflation_factors_are_those_of_statsmodels():
@@ -58,6 +58,24 @@ def test_many_rows_are_glanced_at_and_what_hides_between_them_is_still_told_righ
     copy[1] += 1.0  # in a row that the glance passes over: no longer a copy
     told = examine_collinearity(problem_of(np.column_stack((x, copy))))
     assert (told.sets, told.rank, told.n_rows) == ([], 4, 100_001)
+
+
+@pytest.mark.parametrize("by_factors", [True, False])
+@pytest.mark.parametrize("far", [0.0, 300.0])
+def test_a_sum_rounded_to_single_precision_is_dependent_if_it_is_known_to_be_so_rounded(by_factors, far):
+    x = (normal() + far).astype(np.float32)
+    x = np.column_stack((x, x[:, 1] + x[:, 2])).astype(float)
+    deviation = x.std(0)
+    given = problem_of((x - x.mean(0)) / deviation), torch.as_tensor(np.abs(x.mean(0)) / deviation)
+    are_single = torch.tensor([False, True, True, False, True])
+    told = examine_collinearity(*given, are_single, by_factors=by_factors)
+    assert [{s.feature, *s.others} for s in told.sets] == [{1, 2, 4}]
+    assert (told.rank, bool(told.vif_d[0].isfinite())) == (4, True)
+    if by_factors:
+        assert examine_collinearity(*given, by_factors=True).sets == []
+    near = x[:, 1] + 1e-4 * normal(seed=3)[:, 0]
+    told = examine_collinearity(problem_of(np.column_stack((x[:, :3], near)) - far), None, are_single[:4])
+    assert told.sets == [], "near, but further than rounding explains"
 
 
 def test_all_levels_beside_an_intercept_are_one_set():

@@ -46,6 +46,8 @@ class Prepared:
     validation: Problem | None
     folds: Folds | None
     """Where there is a cross-validation."""
+    singles: frozenset[str] = frozenset()
+    """Columns whose numbers were given in single precision."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
             standardize=standardize,
             is_penalised=spec.penalty.path is not None or spec.penalty.l1 + spec.penalty.l2 > 0,
         )
-    return Prepared(train.title, train.roles.classes, examples, preprocessing, problem, judged, validation, folds)
+    classes, singles = train.roles.classes, train.numbers.singles
+    return Prepared(train.title, classes, examples, preprocessing, problem, judged, validation, folds, singles)
 
 
 def _with_class_weights(problem: Problem, factor_c: Tensor) -> Problem:

@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+ROWS_SPELLED = 100
+"""Enough to tell the digits of single precision from those of double."""
+
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
@@ -21,6 +24,8 @@ class Numbers:
     """Was subtracted from every value before rounding, so that float32 can hold columns far from 0; float64."""
     booleans: frozenset[str] = frozenset()
     """Columns whose 1 and 0 stand for true and false."""
+    singles: frozenset[str] = frozenset()
+    """Columns whose numbers were in single precision before they came here."""
 
     @property
     def values_nj(self) -> Tensor:
@@ -36,6 +41,15 @@ def numbers_of(names: list[str], values_nj: Tensor) -> Numbers:
     memory = values_nj.new_empty(len(values_nj), len(names) + 1)
     memory[:, :-1] = values_nj
     return Numbers(names, memory, torch.zeros(len(names), dtype=torch.float64))
+
+
+def spelled_singles(numbers: Numbers) -> frozenset[str]:
+    """Columns whose first numbers have as many digits as single precision prints, and are not all whole."""
+    given_rj = numbers.values_nj[:ROWS_SPELLED].double() + numbers.shift_j
+    printed_rj = torch.from_numpy(given_rj.float().numpy().astype(str).astype(float))
+    is_gap_rj = given_rj.isnan()
+    is_single_j = ((given_rj == printed_rj) | is_gap_rj).all(0) & ((given_rj != given_rj.round()) & ~is_gap_rj).any(0)
+    return frozenset(name for name, is_single in zip(numbers.names, is_single_j.tolist(), strict=True) if is_single)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ written to where it will stay.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from gradline.column_roles import Profiled, check_columns, empty_columns, featur
 from gradline.data.gathering import Gathering
 from gradline.data.roles import roles_of
 from gradline.data.room import Room
-from gradline.data.sample import Roles, Sample
+from gradline.data.sample import Numbers, Roles, Sample, spelled_singles
 from gradline.errors import InvalidInput, PermanentError
 from gradline.scoring import spell
 from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
@@ -93,12 +94,18 @@ class Upload:
             Sample(
                 self._file.name,
                 self._features,
-                gathering.numbers(booleans),
+                self._with_singles(gathering.numbers(booleans)),
                 gathering.texts(self._order, spelled),
                 roles.rows(r),
             )
             for gathering, r in zip(gatherings, parts, strict=True)
         ]
+
+    def _with_singles(self, numbers: Numbers) -> Numbers:
+        path = self._store.local_path(self._file.sha256)
+        if self._file.format == "csv":
+            return replace(numbers, singles=spelled_singles(numbers))
+        return numbers if path is None else replace(numbers, singles=single_columns(path, self._file.format))
 
     def _blocks(self, names: list[str]) -> Iterator[pa.RecordBatch]:
         types = {name: self._types[name] for name in names}

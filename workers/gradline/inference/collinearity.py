@@ -22,6 +22,10 @@ _DEPENDENT = 1e-11
 precision rounds at 4e-15 of the variance, so that a copy in that precision is found."""
 
 
+_STORED_ROUNDINGS = 4
+"""How many roundings to single precision may add up in a column that was computed from others before it was stored."""
+_MAX_STORED = 1e-3
+"""What single precision tells apart of any column."""
 _GLANCE_ROWS = 20_000
 _GLANCE_ROWS_A_COLUMN = 50
 _CLEAR = 1e3
@@ -46,18 +50,29 @@ class Collinearity(NamedTuple):
     """Of the standardised columns: the largest over the smallest singular value."""
     n_rows: int
     """Rows that the inflation factors and the condition number come from."""
+    rounding: float = 0.0
+    """How much of a deviation the stored numbers of the columns in `sets` may be off, where that is why they are."""
 
 
-def examine_collinearity(problem: Problem, far_d: Tensor | None = None) -> Collinearity:
+def examine_collinearity(
+    problem: Problem,
+    far_d: Tensor | None = None,
+    is_single_d: Tensor | None = None,
+    *,
+    by_factors: bool = False,
+) -> Collinearity:
     """At a glance where that says enough, else exactly: from all rows, in float64.
 
     Of many rows a glance takes some, evenly spaced: columns that depend on each other do so in any of the rows, so
     where those find nothing there is nothing, and only the inflation factors are estimates.
 
-    `far_d`: given where columns that are nearly dependent still count as independent, for a fit by orthogonal factors;
-    how many of its deviations each column was from zero before it was standardised.
+    `far_d`: how many of its deviations each column was from zero before it was standardised.
+    `is_single_d`: whether its numbers were rounded to single precision then, so that a sum is one but for that.
+    `by_factors`: columns that are nearly dependent still count as independent, for a fit by orthogonal factors.
     """
-    return _at_a_glance(_some_rows(problem)) or _exactly(problem, far_d)
+    far_d = problem.share_nb.new_zeros(problem.d, dtype=torch.float64) if far_d is None else far_d
+    is_single_d = torch.zeros_like(far_d, dtype=torch.bool) if is_single_d is None else is_single_d
+    return _at_a_glance(_some_rows(problem)) or _exactly(problem, far_d, is_single_d, by_factors=by_factors)
 
 
 def _some_rows(problem: Problem) -> Problem:
@@ -83,28 +98,34 @@ def _at_a_glance(problem: Problem) -> Collinearity | None:
     return Collinearity([], [], d, vif_d, _condition(correlation_dd), problem.n) if is_clear else None
 
 
-def _exactly(problem: Problem, far_d: Tensor | None) -> Collinearity:
+def _exactly(problem: Problem, far_d: Tensor, is_single_d: Tensor, *, by_factors: bool) -> Collinearity:
     correlation_dd, is_constant_d, reach_d = _correlations(problem)
+    far_d = far_d + reach_d
     varying = (~is_constant_d).nonzero().squeeze(1)
     reduced_ss = correlation_dd[varying][:, varying]
     vif_d = torch.full_like(is_constant_d, torch.nan, dtype=torch.float64)
     constant = is_constant_d.nonzero().squeeze(1).tolist()
     if len(varying) == 0:
         return Collinearity(constant, [], 0, vif_d, 1.0, problem.n)
+    rounding_s = (is_single_d * far_d)[varying] * _STORED_ROUNDINGS * torch.finfo(torch.float32).eps
+    rounding_s = rounding_s.clamp(max=_MAX_STORED)
+    least = max(_DEPENDENT, float(rounding_s.max()) ** 2)
     factor_ss, fault = torch.linalg.cholesky_ex(reduced_ss)
     if int(fault) == 0:
         vif_d[varying] = torch.cholesky_inverse(factor_ss).diagonal()
-    if far_d is not None and not float(vif_d[varying].max()) < _CLEAR:
+    if by_factors and not float(vif_d[varying].max()) < _CLEAR:
         unit_ss = _unit_root(problem, varying)
         value_s = torch.linalg.svdvals(unit_ss)
-        far = float((reach_d + far_d)[varying].max())
-        if float(value_s[-1]) > rounding_of(problem.y_nk.dtype, far) * float(value_s[0]):
+        tolerance = rounding_of(problem.y_nk.dtype, float(far_d[varying].max()))
+        if float(value_s[-1]) > tolerance * float(value_s[0]):
             vif_d[varying] = torch.linalg.inv(unit_ss).square().sum(1)
-            return Collinearity(constant, [], len(varying), vif_d, float(value_s[0] / value_s[-1]), problem.n)
-    if int(fault) == 0 and float(vif_d[varying].max()) < 0.1 / _DEPENDENT:
+            if not float(vif_d[varying].max()) * float(rounding_s.max()) ** 2 > 1:
+                return Collinearity(constant, [], len(varying), vif_d, float(value_s[0] / value_s[-1]), problem.n)
+    if int(fault) == 0 and float(vif_d[varying].max()) < 0.1 / least:
         return Collinearity(constant, [], len(varying), vif_d, _condition(reduced_ss), problem.n)
-    kept, left_over = _pivot(reduced_ss)
-    sets = _dependent_sets(reduced_ss, kept, left_over)
+    kept, left_over = _pivot(reduced_ss, least)
+    sets = _dependent_sets(reduced_ss, kept, left_over, rounding_s)
+    kept = sorted(set(range(len(varying))) - {group.feature for group in sets})
     vif_d[varying] = torch.inf
     inverse_ss = torch.linalg.inv(reduced_ss[kept][:, kept])
     in_sets = {i for group in sets for i in (group.feature, *group.others)}
@@ -113,7 +134,8 @@ def _exactly(problem: Problem, far_d: Tensor | None) -> Collinearity:
             vif_d[varying[column]] = inverse_ss[position, position]
     own = varying.tolist()
     named = [DependentSet(own[group.feature], [own[i] for i in group.others]) for group in sets]
-    return Collinearity(constant, named, len(kept), vif_d, torch.inf, problem.n)
+    rounding = max((float(rounding_s[i]) for i in in_sets), default=0.0)
+    return Collinearity(constant, named, len(kept), vif_d, torch.inf, problem.n, rounding)
 
 
 def _unit_root(problem: Problem, varying: Tensor) -> Tensor:
@@ -147,14 +169,14 @@ def _condition(correlation_ss: Tensor) -> float:
     return float((value_s[-1] / value_s[0].clamp(min=1e-300)).sqrt())
 
 
-def _pivot(correlation_ss: Tensor) -> tuple[list[int], list[int]]:
+def _pivot(correlation_ss: Tensor, least: float) -> tuple[list[int], list[int]]:
     """Columns in the order of pivoting, and those that it leaves over."""
     left_s = correlation_ss.diagonal().clone()
     rows: list[Tensor] = []
     kept: list[int] = []
     while len(kept) < len(left_s):
         most = float(left_s.max())
-        if most <= _DEPENDENT:
+        if most <= least:
             break
         # Earlier columns first among equals, so that the later copy is the one called dependent.
         pivot = int((left_s > most * (1 - 1e-9)).nonzero()[0])
@@ -167,9 +189,18 @@ def _pivot(correlation_ss: Tensor) -> tuple[list[int], list[int]]:
     return kept, sorted(set(range(len(left_s))) - set(kept))
 
 
-def _dependent_sets(correlation_ss: Tensor, kept: list[int], left_over: list[int]) -> list[DependentSet]:
-    weights = torch.linalg.solve(correlation_ss[kept][:, kept], correlation_ss[kept][:, left_over])
-    return [
-        DependentSet(column, sorted(kept[i] for i in (weights[:, c].abs() > 1e-5).nonzero().squeeze(1).tolist()))
-        for c, column in enumerate(left_over)
-    ]
+def _dependent_sets(
+    correlation_ss: Tensor, kept: list[int], left_over: list[int], rounding_s: Tensor
+) -> list[DependentSet]:
+    """Of columns left over, those that are as near to the others as rounding of these very columns explains."""
+    sets = []
+    for column in left_over:
+        weight_s = torch.linalg.solve(correlation_ss[kept][:, kept], correlation_ss[kept, column])
+        left = float(1 - correlation_ss[column, kept] @ weight_s)
+        explained = float(rounding_s[column] ** 2 + (weight_s * rounding_s[kept]).square().sum())
+        if left > max(_DEPENDENT, explained):
+            kept = [*kept, column]
+            continue
+        others = [kept[i] for i in (weight_s.abs() > 1e-5).nonzero().squeeze(1).tolist()]
+        sets.append(DependentSet(column, sorted(others)))
+    return sets

@@ -39,17 +39,21 @@ class Inverse(NamedTuple):
         return (functional_mq @ self.null_qz).norm(dim=1) <= 1e-7 * functional_mq.norm(dim=1)
 
 
-def inverse_of(information_qq: Tensor) -> Inverse:
-    """By Cholesky where the matrix is regular, else by eigenvalues, both on the unit diagonal."""
+def inverse_of(information_qq: Tensor, rounding: float = 0.0) -> Inverse:
+    """By Cholesky where the matrix is regular, else by eigenvalues, both on the unit diagonal.
+
+    `rounding`: how much of its length a column may be off, which leaves a direction undetermined that it would settle.
+    """
+    singular = max(_SINGULAR, rounding**2 / len(information_qq))
     scale_q = information_qq.diagonal().clamp(min=0.0).sqrt()
     scale_q = torch.where(scale_q > 0, scale_q, 1.0)
     unit_qq = information_qq / scale_q / scale_q.unsqueeze(1)
     factor_qq, fault = torch.linalg.cholesky_ex(unit_qq)
-    if int(fault) == 0 and float(factor_qq.diagonal().min()) ** 2 > 100 * _SINGULAR:
+    if int(fault) == 0 and float(factor_qq.diagonal().min()) ** 2 > 100 * singular:
         inverse_qq = torch.cholesky_inverse(factor_qq)
         return Inverse(inverse_qq / scale_q / scale_q.unsqueeze(1), information_qq.new_zeros(len(scale_q), 0))
     value_q, vector_qq = torch.linalg.eigh(unit_qq)
-    is_null_q = value_q <= _SINGULAR * len(value_q)
+    is_null_q = value_q <= singular * len(value_q)
     kept_qs = vector_qq[:, ~is_null_q] / scale_q.unsqueeze(1)
     null_qz = torch.linalg.qr(vector_qq[:, is_null_q] / scale_q.unsqueeze(1))[0]
     return Inverse((kept_qs / value_q[~is_null_q]) @ kept_qs.T, null_qz)

@@ -74,6 +74,8 @@ class Examination(NamedTuple):
     infinite_m: Tensor | None
     """For each reported parameter the sign in which it is infinite, 0 where it is finite."""
     collinearity: dict[str, Any] | None
+    rounding: float = 0.0
+    """How far rounding, before the columns were given, may have moved those that are named as dependent."""
     inverse: Inverse | None = None
     """Of the information, where it is known better than from the evaluation."""
     gap: Gap | None = None
@@ -103,19 +105,20 @@ def examine(
         if outcome == Outcome.SEPARATED and spec.on_separation != "warn":
             _refuse_to_mend(spec, reason, ctx)
         return untouched._replace(withheld=reason)
-    far_d = _far(prepared) if _suits_factors(spec, prepared.train, objective, outcome) else None
-    found = examine_collinearity(prepared.train, far_d)
+    far_d, by_factors = _far(prepared), _suits_factors(spec, prepared.train, objective, outcome)
+    found = examine_collinearity(prepared.train, far_d, _are_single(prepared), by_factors=by_factors)
     collinearity = _told(found, prepared, ctx)
     if is_penalised(objective):
         likelihood = Likelihood(prepared.train)
         examined = untouched._replace(likelihood=likelihood, withheld=PENALISED, collinearity=collinearity)
         return _polish_ridge(examined, likelihood) if is_ended else examined
-    if far_d is not None and found.condition_number >= ILL_CONDITIONED:
+    if by_factors and found.condition_number >= ILL_CONDITIONED:
         far_d[found.constant] = 0.0
-        polished = _polish_by_factors(spec, untouched, prepared.train, float(far_d.max()))
+        tolerance = max(rounding_of(prepared.train.y_nk.dtype, float(far_d.max())), found.rounding)
+        polished = _polish_by_factors(spec, untouched, prepared.train, tolerance)
     else:
         polished = _polish(spec, untouched, prepared.train, factor)
-    examined = polished._replace(collinearity=collinearity)
+    examined = polished._replace(collinearity=collinearity, rounding=found.rounding)
     return _diagnose(spec, prepared, examined, ctx)
 
 
@@ -195,12 +198,13 @@ def _suits_factors(spec: LogisticRegressionSpec, problem: Problem, objective: Ob
     return outcome in ENDED and problem.n > problem.p and problem.n * problem.p**2 <= SMALL_COST
 
 
-def _polish_by_factors(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, far: float) -> Examination:
+def _polish_by_factors(
+    spec: LogisticRegressionSpec, fit: Examination, problem: Problem, tolerance: float
+) -> Examination:
     likelihood = Likelihood(problem)
-    start_1q = free_parameters(problem, fit.theta_bkp[0]).unsqueeze(0)
-    solved = solve_least_squares(problem, start_1q, rounding_of(problem.y_nk.dtype, far))
+    solved = solve_least_squares(problem, tolerance)
     n, here = likelihood.n_weighed, likelihood.evaluate(solved.theta_1q)
-    floor_b = torch.finfo(torch.float64).eps * likelihood.value(torch.zeros_like(start_1q)) / n
+    floor_b = torch.finfo(torch.float64).eps * likelihood.value(torch.zeros_like(solved.theta_1q)) / n
     gap = gap_of(NEWTON, here.value_b / n, torch.full_like(floor_b, solved.gain / n), floor_b)
     is_converged = fit.outcome == Outcome.CONVERGED or float(gap.relative_b) <= spec.stop.tolerance
     return fit._replace(
@@ -346,6 +350,13 @@ def _far(prepared: Prepared) -> Tensor:
     """How far each column is from zero, in deviations, where it was standardised."""
     preprocessing = prepared.preprocessing
     return (preprocessing.centre_d / preprocessing.scale_d).abs().to(prepared.train.y_nk.device)
+
+
+def _are_single(prepared: Prepared) -> Tensor:
+    """Which features are columns that were given in single precision."""
+    names = zip(prepared.preprocessing.feature_names, prepared.preprocessing.feature_kinds, strict=True)
+    are_single = [kind == "numeric" and name in prepared.singles for name, kind in names]
+    return torch.tensor(are_single, device=prepared.train.y_nk.device)
 
 
 def _told(found: Collinearity, prepared: Prepared, ctx: AttemptContext) -> dict[str, Any]:

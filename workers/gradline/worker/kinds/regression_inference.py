@@ -60,7 +60,7 @@ def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ct
     if withheld is not None or fit.evaluation is None:
         block = {"withheld": withheld, **_whole(spec, fit, theta_q, len(theta_q)), **_drawn(spec, replicates)}
         return told._replace(block=block)
-    inverse = fit.inverse or inverse_of(fit.evaluation.information_bqq[0])
+    inverse = fit.inverse or inverse_of(fit.evaluation.information_bqq[0], fit.rounding)
     n_determined = fit.likelihood.q - inverse.null_qz.shape[1]
     if prepared.train.family == Family.GAUSSIAN and fit.likelihood.n_weighed <= n_determined:
         block = {"withheld": SATURATED, **_whole(spec, fit, theta_q, n_determined), **_drawn(spec, replicates)}
