@@ -4,16 +4,20 @@ import json
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx.reference import ReferenceEvaluator
 from sqlalchemy import create_engine, text
 
 from gradline.export import checking, exporting
 from gradline.export.checking import Disagreement, check_sql, onnx_inputs
 from gradline.export.onnx_model import write_onnx
 from gradline.export.sql import write_sql
+from gradline.relay.served import ServedModel
 from gradline.scoring import FORMAT, VERSION, RowsRefused, Scorecard
 
 FAMILIES = ["binomial", "multinomial", "gaussian", "log-linear", "poisson"]
@@ -257,6 +261,25 @@ def test_every_format_is_written_and_checked_on_odd_rows_too() -> None:
     assert report["n_rows_checked"] == len(ROWS) + 2  # everything missing, levels unseen
     assert max(report[name]["max_difference"] for name in files if name != "exports.json") < 1e-12
     assert b'"use_pickle": true' not in files["model.pt2"]
+
+
+@pytest.mark.parametrize("sent", [" Kiel", "Kiel ", "  Kiel  ", "\tKiel", "Kiel\n", "Kiel\u00a0", " ", " New  York"])
+def test_text_that_is_not_trimmed_is_trimmed_or_answered_with_nan_but_never_another_level(sent: str) -> None:
+    card = Scorecard.parse(with_examples(MODEL, ROWS))
+    rows = [{"t": spelled, "x": 0.5, "o": 1.0} for spelled in (sent.strip() or None, sent)]
+    plain, same = predicted(card, rows)
+    assert plain.tolist() == same.tolist()
+    frame = pd.DataFrame(rows)
+    assert ServedModel(card).predict(frame).iloc[0].tolist() == ServedModel(card).predict(frame).iloc[1].tolist()
+    if sent.strip(" ") == sent.strip():
+        assert check_sql(Scorecard.parse(with_examples(MODEL, rows)), write_sql(card)) < 1e-12
+    data = write_onnx(card)
+    fed = {name: v.copy() for name, v in onnx_inputs(card, rows).items()}
+    fed["t"][1, 0] = sent
+    for runtime in (ReferenceEvaluator(onnx.load_from_string(data)), onnxruntime.InferenceSession(data)):
+        said = runtime.run(["probabilities"], fed)[0]
+        np.testing.assert_allclose(said[0], plain, rtol=1e-9)
+        assert np.isnan(said[1]).all()
 
 
 def test_a_scorecard_that_is_not_what_training_said_is_not_exported() -> None:

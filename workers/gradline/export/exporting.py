@@ -53,7 +53,9 @@ class _Made(NamedTuple):
 
 def _sql(card: Scorecard) -> _Made:
     text = write_sql(card)
-    takes = "a table with the raw columns, NULL where a value is missing"
+    takes = (
+        "a table with the raw columns, NULL where a value is missing; spaces around text are trimmed, and only spaces"
+    )
     return _Made(text.encode(), "application/sql", takes, checking.check_sql(card, text))
 
 
@@ -61,7 +63,10 @@ def _onnx(card: Scorecard) -> _Made:
     from gradline.export.onnx_model import write_onnx  # noqa: PLC0415  each format loads what it needs, and only that
 
     data = write_onnx(card)
-    takes = "raw columns [rows, 1]: double with NaN, or string with the empty one, where a value is missing"
+    takes = (
+        "raw columns [rows, 1]: double with NaN, or string with the empty one, where a value is missing; a row whose "
+        "text is not trimmed gives NaN"
+    )
     return _Made(data, "application/octet-stream", takes, checking.check_onnx(card, data))
 
 

@@ -1,8 +1,9 @@
 """The scorecard as an ONNX graph of the raw columns: one input a column, [rows, 1], double or string.
 
-A missing number is NaN and a missing text the empty string; text is to be trimmed, and numbers that are levels are
-spelled as the scorecard spells them; booleans are 1 and 0. A row that the model refuses gives NaN everywhere. Outputs:
-`probabilities` [rows, classes] and `class_index` [rows], or `prediction` [rows].
+A missing number is NaN and a missing text the empty string; text is to be trimmed, which ONNX has no operator for, and
+numbers that are levels are spelled as the scorecard spells them; booleans are 1 and 0. A row that the model refuses, or
+whose text is not trimmed, gives NaN everywhere. Outputs: `probabilities` [rows, classes] and `class_index` [rows], or
+`prediction` [rows].
 """
 
 import math
@@ -15,10 +16,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from gradline.scoring import Scorecard, Table, TextInput
 
-OPSET = 17
+OPSET = 20
 ML_OPSET = 3
 IR_VERSION = 9
-"""Old enough for the runtimes of several years."""
+"""Of 2023: old enough for the runtimes of several years."""
+SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""What trimming takes away; spelled out, since not all engines of regular expressions mean the same by white space."""
+TRIMMED = f"([^{SPACE}]((?s:.)*[^{SPACE}])?)?"
 
 
 def write_onnx(card: Scorecard) -> bytes:
@@ -74,6 +78,7 @@ def _predictor(graph: _Graph, card: Scorecard) -> str:
         parts.append(graph.add("MatMul", joined, graph.constant(card.weights_jk)))
     parts += [_table_term(graph, table, atoms, codes) for table in card.tables]
     parts += [_refusal(graph, i, c) for i, c in zip(card.texts, codes, strict=True) if None in (i.missing, i.unseen)]
+    parts += [_untrimmed(graph, text) for text in card.texts]
     if card.offset is not None:
         parts.append(card.offset.column)
     return graph.total(parts)
@@ -128,6 +133,12 @@ def _refusal(graph: _Graph, text: TextInput, code: str) -> str:
     nan_at_end = np.zeros((len(text.levels) + 1, 1))
     nan_at_end[-1] = np.nan
     return graph.add("Gather", graph.constant(nan_at_end), code, axis=0)
+
+
+def _untrimmed(graph: _Graph, text: TextInput) -> str:
+    """[rows, 1]: NaN where text is not trimmed, else 0."""
+    is_trimmed = graph.add("RegexFullMatch", text.column, pattern=TRIMMED)
+    return graph.add("Where", is_trimmed, graph.constant([[0.0]]), graph.constant([[math.nan]]))
 
 
 def _respond(graph: _Graph, card: Scorecard, z: str) -> list[Any]:

@@ -1,8 +1,10 @@
 """The scorecard as SQL: a SELECT over a table with the model's columns that adds the prediction.
 
-Portable: CASE, COALESCE, CAST and EXP only (SQLite has EXP where it was built with its mathematical functions, as it
-is by default since 3.35). Exponents are held within ±700, past which PostgreSQL reports an overflow instead of 0 or
-infinity. A row that the model refuses (a missing value or unseen level without a stand-in) is predicted as NULL.
+Portable: CASE, COALESCE, NULLIF, TRIM, CAST and EXP only (SQLite has EXP where it was built with its mathematical
+functions, as it is by default since 3.35). Exponents are held within ±700, past which PostgreSQL reports an overflow
+instead of 0 or infinity. A row that the model refuses (a missing value or unseen level without a stand-in) is predicted
+as NULL.
+Of white space around text only spaces are trimmed, as by TRIM in every dialect; tabs and the like make another level.
 """
 
 import math
