@@ -46,7 +46,7 @@ class FusedPass:
         """z where the last Hessian is from, if that was followed."""
 
     def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
-        """None where the Hessian of wide rows is wanted or was the last: one product of matrices is faster."""
+        """None where a Hessian of wide rows is wanted or followed: one product of matrices is faster."""
         kernel, p = self._kernel, self._p
         wants_hessian = want == Want.HESSIAN
         if not self._is_narrow and (wants_hessian or follow_drift):
@@ -72,13 +72,11 @@ class FusedPass:
             torch.tensor([most], dtype=torch.float64) if drift == kernel.MEASURE_DRIFT else None,
         )
 
-    def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor | None:
-        """x' diag(weights) x direction; None for narrow rows, which it would take one by one."""
-        if self._is_narrow:
-            return None
+    def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor:
+        """x' diag(weights) x direction."""
         out_p = torch.empty(self._p, dtype=torch.float64)
         self._kernel.curvature_product(self._x_nd, _flat(weights), _flat(direction_bkp.double()), out_p.numpy())
-        return out_p.view(1, 1, -1)
+        return out_p.view_as(direction_bkp)
 
 
 def fused_pass_of(problem: Problem) -> FusedPass | None:

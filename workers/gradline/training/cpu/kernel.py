@@ -1,9 +1,9 @@
 """The kernels of `fused`, compiled by numba when this is first imported on a machine, and kept in a cache after.
 
 Features stay in the dtype in which they are stored; all else is float64, but for the products of the Hessian. What is
-computed of some rows is computed while their features are in the cache, in loops that compilers turn into vector code:
-narrow rows are turned into columns of a tile first, wide ones are taken as they lie. Sums may be reordered by the
-compiler, always in the same way on the same kind of processor. Nothing assumes finite numbers.
+computed of some rows is computed while their features are in the cache, in loops that compilers turn into vector code.
+For a Hessian, rows are turned into columns of a tile first; else they are taken as they lie. Sums may be reordered by
+the compiler, always in the same way on the same kind of processor. Nothing assumes finite numbers.
 
 Shapes: n rows, m rows of a block, d features, p = d + 1 where the column of ones is implied and d else.
 """
@@ -18,17 +18,27 @@ from numpy.typing import NDArray
 
 BINOMIAL, GAUSSIAN, POISSON = 0, 1, 2
 NARROW = 64
-"""Features up to which columns of a tile are faster, and the Hessian comes from the same read."""
+"""Features up to which the Hessian comes from the same read."""
 TILE_ROWS = 256
 TILE_STRIDE = TILE_ROWS + 16
 """Of a power of two, the columns of a tile would compete for the same lines of the cache."""
-WIDE_BLOCK_BYTES = 2**17
+BLOCK_BYTES = 2**17
 WITHOUT_DRIFT, KEEP_PREDICTOR, MEASURE_DRIFT = 0, 1, 2
 
+LN2, LOG2_E = math.log(2), math.log2(math.e)
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 """Their sum is log(2), and small integers times the first are exact (Cody and Waite 1980)."""
+SHIFT = 1.5 * 2.0**52
+"""Added to a number, rounds it to an integer, which then stands in the last bits."""
 
 Array = NDArray[Any]
+FOR_A_PASS = (
+    "Tuple((f8, f8))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], X[::1], f8[::1], f8[:,::1])"
+)
+    "Tuple((f8, f8))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], X[::1], f8[::1], f8[:,::1])"
+)
+FOR_A_PRODUCT = "void(X[:,::1], X[::1], f8[::1], f8[::1])"
+"""Signatures; X is the dtype of the features."""
 _compiled = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, nogil=True, error_model="numpy")
 _inner = _compiled()
 """For what is compiled as a part of what calls it."""
@@ -37,15 +47,18 @@ _in_order = njit(fastmath={"contract"}, nogil=True, error_model="numpy")
 
 
 @_in_order
-def _exp(x_m: Array, out_m: Array, bits_2m: Array) -> None:
-    """out = exp(x): 2^k times the Taylor polynomial of the rest, which is at most log(2) / 2."""
-    m, power_2m = len(x_m), bits_2m.view(np.float64)
-    for i in range(m):
-        x = min(max(x_m[i], -745.2), 710.0)
-        k = math.floor(x * math.log2(math.e) + 0.5)
+def _exp(x_m: Array, out_m: Array, room_m: Array) -> None:
+    """out = exp(x): 2^k times the Taylor polynomial of the rest, which is at most log(2) / 2.
+
+    What is below the least normal number is that number; what is above the largest one, infinity.
+    """
+    bits_m, out_bits_m = room_m.view(np.int64), out_m.view(np.int64)
+    for i in range(len(x_m)):
+        x = min(max(x_m[i], -708.0), 709.0)
+        room_m[i] = x * LOG2_E + SHIFT  # k is in its last digits
+        k = room_m[i] - SHIFT
         r = (x - k * LN2_HIGH) - k * LN2_LOW
-        s = 1.0 / 6227020800.0
-        s = s * r + 1.0 / 479001600.0
+        s = 1.0 / 479001600.0
         s = s * r + 1.0 / 39916800.0
         s = s * r + 1.0 / 3628800.0
         s = s * r + 1.0 / 362880.0
@@ -58,25 +71,20 @@ def _exp(x_m: Array, out_m: Array, bits_2m: Array) -> None:
         s = s * r + 0.5
         s = s * r + 1.0
         out_m[i] = s * r + 1.0
-        half = np.int32(k) >> 1
-        bits_2m[i] = np.int64(half + 1023) << 52
-        bits_2m[m + i] = np.int64(np.int32(k) - half + 1023) << 52
-    for i in range(m):
-        out_m[i] = out_m[i] * power_2m[i] * power_2m[m + i]  # twice a half power: their product may be subnormal
+    for i in range(len(x_m)):
+        out_bits_m[i] += bits_m[i] << 52  # the exponent
+    for i in range(len(x_m)):
+        if x_m[i] > 709.0:
+            out_m[i] = np.inf
 
 
-@_inner
+@_in_order
 def _log1p(e: float) -> float:
-    """log(1 + e) for e from 0 to 1 as 2 atanh(e / (2 + e)), by its power series."""
-    root = e / (2.0 + e)
+    """log(1 + e) for e from 0 to 1 as 2 atanh(root), by its power series; of (1 + e) / 2 where that is nearer to 1."""
+    is_large = e > 0.41421356237309503
+    root = (e - 1.0) / (e + 3.0) if is_large else e / (e + 2.0)
     q = root * root
-    s = 1.0 / 33.0
-    s = s * q + 1.0 / 31.0
-    s = s * q + 1.0 / 29.0
-    s = s * q + 1.0 / 27.0
-    s = s * q + 1.0 / 25.0
-    s = s * q + 1.0 / 23.0
-    s = s * q + 1.0 / 21.0
+    s = 1.0 / 21.0
     s = s * q + 1.0 / 19.0
     s = s * q + 1.0 / 17.0
     s = s * q + 1.0 / 15.0
@@ -86,11 +94,11 @@ def _log1p(e: float) -> float:
     s = s * q + 1.0 / 7.0
     s = s * q + 1.0 / 5.0
     s = s * q + 1.0 / 3.0
-    return 2.0 * root * (s * q + 1.0)
+    return (LN2 if is_large else 0.0) + 2.0 * root * (s * q + 1.0)
 
 
 @_inner
-def _respond(family: int, z_m: Array, y_m: Array, loss_m: Array, r_m: Array, c_m: Array, bits_2m: Array) -> None:
+def _respond(family: int, z_m: Array, y_m: Array, loss_m: Array, r_m: Array, c_m: Array, room_m: Array) -> None:
     """Loss, residual and curvature of each row by the formulas of `family`, but poisson's term of the target alone."""
     m = len(z_m)
     if family == GAUSSIAN:
@@ -99,14 +107,14 @@ def _respond(family: int, z_m: Array, y_m: Array, loss_m: Array, r_m: Array, c_m
             loss_m[i] = r_m[i] * r_m[i] / 2.0
             c_m[i] = 1.0
     elif family == POISSON:
-        _exp(z_m, c_m, bits_2m)
+        _exp(z_m, c_m, room_m)
         for i in range(m):
             r_m[i] = c_m[i] - y_m[i]
             loss_m[i] = c_m[i] - z_m[i] * y_m[i]
     else:
         for i in range(m):
             loss_m[i] = -abs(z_m[i])
-        _exp(loss_m, c_m, bits_2m)
+        _exp(loss_m, c_m, room_m)
         for i in range(m):
             e = c_m[i]
             larger = 1.0 / (1.0 + e)
@@ -117,7 +125,7 @@ def _respond(family: int, z_m: Array, y_m: Array, loss_m: Array, r_m: Array, c_m
             c_m[i] = e * larger * larger
 
 
-# --- narrow rows, as columns of a tile
+# --- rows as columns of a tile
 
 
 @_inner
@@ -180,7 +188,7 @@ def _gram_tile(tile_dm: Array, c_m: Array, curved_dm: Array, out_qq: Array) -> N
             out_qq[j + 1, k + 3] += vf
 
 
-# --- wide rows
+# --- rows as they lie
 
 
 @_inner
@@ -223,9 +231,7 @@ def _collect_rows(x_md: Array, r_m: Array, out_p: Array) -> None:
 
 @_inner
 def _rows_at_once(d: int, itemsize: int) -> int:
-    if d <= NARROW:
-        return TILE_ROWS
-    return max(4, min(TILE_ROWS, WIDE_BLOCK_BYTES // (d * itemsize) // 4 * 4))
+    return max(4, min(TILE_ROWS, BLOCK_BYTES // (d * itemsize) // 4 * 4))
 
 
 @_inner
@@ -251,13 +257,7 @@ def _finish_hessian(gram_qq: Array, edge_p: Array, d: int, even_share: float, he
             hessian_pp[k, j] = entry
 
 
-@_compiled(
-    [
-        "Tuple((f8, f8))(f4[:,::1], f4[::1], f4[::1], f8[::1], f8, f8[::1], i8, i8, f4[::1], f4[::1], f8[::1], f8[:,::1])",
-        "Tuple((f8, f8))(f8[:,::1], f8[::1], f8[::1], f8[::1], f8, f8[::1], i8, i8, f8[::1], f8[::1], f8[::1], f8[:,::1])",
-    ],
-    cache=True,
-)
+@_compiled([FOR_A_PASS.replace("X", dtype) for dtype in ("f4", "f8")], cache=True)
 def fused_pass(
     x_nd: Array, y_n: Array, offset_n: Array, share_n: Array, even_share: float, theta_p: Array,
     family: int, drift: int, curved_at_n: Array, curvature_n: Array, gradient_p: Array, hessian_pp: Array,
@@ -268,28 +268,27 @@ def fused_pass(
     predictor is kept in `curved_at` or compared with it, as `drift` says. A Hessian is had of narrow rows only.
     """
     (n, d), p, wants_hessian = x_nd.shape, len(theta_p), len(hessian_pp) > 0
-    is_narrow, n_block = d <= NARROW, _rows_at_once(d, x_nd.itemsize)
-    tile_dm = np.empty((d if is_narrow else 0, TILE_STRIDE), x_nd.dtype)
-    curved_dm = np.empty((d if wants_hessian else 0, TILE_STRIDE), x_nd.dtype)
-    gram_qq, edge_p = np.zeros((d + 4, d + 4) if wants_hessian else (0, 0)), np.zeros(p)
-    room_4m, bits_2m = np.empty((4, n_block)), np.empty(2 * n_block, np.int64)
+    n_block, d_tile = _rows_at_once(d, x_nd.itemsize), d if wants_hessian else 0
+    tile_dm, curved_dm = np.empty((d_tile, TILE_STRIDE), x_nd.dtype), np.empty((d_tile, TILE_STRIDE), x_nd.dtype)
+    gram_qq, edge_p = np.zeros((d_tile + 4, d_tile + 4)), np.zeros(p)
+    room_5m = np.empty((5, n_block))
     total, most = 0.0, 0.0
     gradient_p[:] = 0.0
     for start in range(0, n, n_block):
         m = min(n_block, n - start)
         rows = slice(start, start + m)
-        x_md, z_m, loss_m, r_m, c_m = x_nd[rows], room_4m[0, :m], room_4m[1, :m], room_4m[2, :m], room_4m[3, :m]
+        x_md, z_m, loss_m, r_m, c_m = x_nd[rows], room_5m[0, :m], room_5m[1, :m], room_5m[2, :m], room_5m[3, :m]
         z_m[:] = theta_p[d] if p > d else 0.0
         if len(offset_n):
             z_m += offset_n[rows]
-        if is_narrow:
+        if wants_hessian:
             _fill_tile(x_md, tile_dm)
             _predict_tile(tile_dm, theta_p, z_m)
         else:
             _predict_rows(x_md, theta_p, z_m)
         if drift != WITHOUT_DRIFT:
             most = max(most, _follow(drift, z_m, curved_at_n[rows]))
-        _respond(family, z_m, y_n[rows], loss_m, r_m, c_m, bits_2m[: 2 * m])
+        _respond(family, z_m, y_n[rows], loss_m, r_m, c_m, room_5m[4, :m])
         if len(share_n):
             loss_m *= share_n[rows]
             r_m *= share_n[rows]
@@ -297,7 +296,7 @@ def fused_pass(
         total += loss_m.sum()
         if len(curvature_n):
             curvature_n[rows] = c_m * even_share
-        if is_narrow:
+        if wants_hessian:
             _collect_tile(tile_dm, r_m, gradient_p)
         else:
             _collect_rows(x_md, r_m, gradient_p)
@@ -313,7 +312,7 @@ def fused_pass(
     return total * even_share, most
 
 
-@_compiled(["void(f4[:,::1], f4[::1], f8[::1], f8[::1])", "void(f8[:,::1], f8[::1], f8[::1], f8[::1])"], cache=True)
+@_compiled([FOR_A_PRODUCT.replace("X", dtype) for dtype in ("f4", "f8")], cache=True)
 def curvature_product(x_nd: Array, curvature_n: Array, direction_p: Array, out_p: Array) -> None:
     """out = x' diag(curvature) x direction, the column of ones implied where the direction has an entry more."""
     (n, d), p = x_nd.shape, len(direction_p)
