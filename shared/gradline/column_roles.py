@@ -1,7 +1,7 @@
 """Whether the columns of an uploaded table can play the roles that a spec gives them."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -32,7 +32,11 @@ class Profiled(Protocol):
     def columns(self) -> Any: ...
 
 
-def check_columns(spec: LogisticRegressionSpec, table: Profiled) -> None:
+RowOf = Callable[[str, float], int | None]
+"""The first data row, from 1, in which a column has a value; None: not looked for."""
+
+
+def check_columns(spec: LogisticRegressionSpec, table: Profiled, row_of: RowOf = lambda _name, _value: None) -> None:
     """Raises InvalidInput with every fault that no split mends; the data are a `Dataset`."""
     data = spec.data
     assert isinstance(data, Dataset)  # noqa: S101  the caller looked
@@ -41,7 +45,7 @@ def check_columns(spec: LogisticRegressionSpec, table: Profiled) -> None:
     faults = [*_unknown(data, by_name, spec.preprocess.interactions, names)]
     faults += _empty_faults(data, by_name)
     if data.target in by_name and not _is_empty(by_name[data.target]):
-        faults += _target_faults(spec, data, by_name)
+        faults += _target_faults(spec, data, by_name, row_of)
     for role, name in data.roles.items():
         if name in by_name and role != "target" and not _is_empty(by_name[name]):
             faults += _role_faults(role, by_name[name])
@@ -101,7 +105,7 @@ def _unknown(
     for i, pair in enumerate(pairs):
         for name in pair:
             if name not in features:
-                reason = f"is no feature; the features are: {', '.join(features)}"
+                reason = f"{name!r} is no feature; the features are: {', '.join(map(repr, features))}"
                 yield InputFault(f"spec.preprocess.interactions[{i}]", name, reason)
 
 
@@ -111,30 +115,46 @@ def _named(data: Dataset) -> dict[str, str]:
     return named | {f"types.{name}": name for name in data.types}
 
 
-def _target_faults(spec: LogisticRegressionSpec, data: Dataset, by_name: Mapping[str, Column]) -> list[InputFault]:
+def _target_faults(
+    spec: LogisticRegressionSpec, data: Dataset, by_name: Mapping[str, Column], row_of: RowOf
+) -> list[InputFault]:
     field, column = "spec.data.target", by_name[data.target]
     if column["n_missing"]:
-        return [InputFault(field, data.target, f"has no value in {column['n_missing']} of its rows; leave them out")]
+        reason = f"has no value in {column['n_missing']} of its rows; upload the data without these rows"
+        return [InputFault(field, data.target, reason)]
     if spec.model.is_numeric:
         weights = by_name.get(data.weights) if data.weights else {"min": 1}
-        return [InputFault(field, data.target, reason) for reason in _number_faults(spec.model.family, column, weights)]
+        reasons = _number_faults(spec.model.family, column, weights, row_of)
+        return [InputFault(field, data.target, reason) for reason in reasons]
     n_classes = _n_distinct(column)
     if n_classes < 2:
         return [InputFault(field, data.target, f"has one class only: {column['levels'][0]!r}")]
     if n_classes > MAX_CLASSES or (column["type"] == "number" and "levels" not in column):
         mend = f"; {_NAME_A_FAMILY}" if column["type"] in _NUMBERS else ""
         return [InputFault(field, data.target, f"has {_told(n_classes)} distinct values, too many to be classes{mend}")]
+    if spec.model.family == "auto" and (odd := _measured(column)) is not None:
+        reason = f"holds {n_classes} different numbers, {odd} among them; {_NAME_A_FAMILY}, or to multinomial if "
+        return [InputFault(field, data.target, reason + "each of them is a class")]
     return [*_class_faults(spec, data, column)]
 
 
-def _number_faults(family: str, column: Column, weights: Column | None) -> Iterator[str]:
+def _measured(column: Column) -> float | None:
+    """A value with a fraction, of a column with more values than two classes need: it counts or names nothing."""
+    if column["type"] != "number" or _n_distinct(column) <= 2:
+        return None
+    return next((level for level in column["levels"] if not float(level).is_integer()), None)
+
+
+def _number_faults(family: str, column: Column, weights: Column | None, row_of: RowOf) -> Iterator[str]:
     """What a target of numbers lacks. The rows of weight 0 may hold what the family cannot take."""
     if column["type"] not in _NUMBERS:
         yield f"the family {family} needs numbers; it holds {column['type']}"
     elif family == "poisson" and column["min"] == column["max"] == 0:
         yield ALL_ZERO
     elif family in ABOVE_ZERO and weights and weights.get("min", 0) > 0 and is_refused(column["min"], family):
-        yield f"is {column['min']} at its lowest; the family {family} {ABOVE_ZERO[family]}"
+        row = row_of(column["name"], column["min"])
+        where = "" if row is None else f", in data row {row}"
+        yield f"is {column['min']} at its lowest{where}; the family {family} {ABOVE_ZERO[family]}"
 
 
 def is_refused(value: Any, family: str) -> Any:
@@ -210,7 +230,7 @@ def _feature_faults(column: Column, missing: str) -> list[InputFault]:
     field, name = "spec.data.features", column["name"]
     if missing == "error" and column["n_missing"]:
         mend = "set spec.preprocess.missing to mean, median, most_frequent or indicator"
-        return [InputFault(field, name, f"has no value in {column['n_missing']} of its rows; {mend}")]
+        return [InputFault(field, name, f"column {name!r} has no value in {column['n_missing']} of its rows; {mend}")]
     return []
 
 

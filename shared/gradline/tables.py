@@ -89,16 +89,23 @@ def _type_name(type_: pa.DataType) -> str:
 
 
 def _check_finite(source: Source, format: Format, name: str, tally: TypedTally) -> None:  # noqa: A002
-    """Raises InvalidInput with the first row that is infinite, which is looked for only where there is one."""
+    """Raises InvalidInput with a row that is infinite, which is looked for only where there is one."""
     if tally.low is None or (math.isfinite(tally.low) and math.isfinite(tally.high)):
         return
+    low_or_high = tally.low if not math.isfinite(tally.low) else tally.high
+    row = first_row(source, format, name, low_or_high)
+    raise fault(f"column {name!r} is infinite in data row {row}", name, str(low_or_high))
+
+
+def first_row(source: Source, format: Format, name: str, value: float) -> int | None:  # noqa: A002  the API's word
+    """The first row, from 1, in which a column of numbers has this value."""
     start = 0
     for block in _one_column(source, format, name):
-        at = pc.index(pc.is_inf(block.column(0)), True).as_py()
+        at = pc.index(pc.cast(block.column(0), pa.float64(), safe=False), float(value)).as_py()
         if at >= 0:
-            value = str(block.column(0)[at].as_py())
-            raise fault(f"column {name!r} is infinite in data row {start + at + 1}", name, value)
+            return start + int(at) + 1
         start += block.num_rows
+    return None
 
 
 def _one_column(source: Source, format: Format, name: str) -> Iterator[pa.RecordBatch]:  # noqa: A002

@@ -165,13 +165,20 @@ async def _refused(request: Request, error: Refused) -> Response:
     return problem(request, error.status, error.code, error.detail, headers=error.headers)
 
 
+_PARAMETER_WORDS = {
+    "extra_forbidden": "there is no such parameter",
+    "uuid_parsing": "must be an id as the API gives it: 01234567-89ab-cdef-0123-456789abcdef",
+}
+"""What pydantic says of a parameter in words of its own making."""
+
+
 async def _request_validation(request: Request, error: RequestValidationError) -> Response:
     """Parameters of path, query and headers; bodies are checked by ourselves."""
     faults = [
         InputFault(
             _parameter(e["loc"]),
             e.get("input") if e["type"] != "missing" else None,
-            e["msg"].removeprefix("Value error, "),
+            _PARAMETER_WORDS.get(e["type"], e["msg"].removeprefix("Value error, ")),
         )
         for e in error.errors()
     ]

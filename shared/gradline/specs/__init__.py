@@ -45,6 +45,8 @@ def _fault(error: Any, path: str) -> InputFault:
             return InputFault(f"{path}.{tagged}", None, "Field required")
         case "extra_forbidden":
             return InputFault(path, _shown(error), "there is no such field")
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return InputFault(path or "body", _shown(error), "must be an object: {field: value, …}")
         case "value_error" if isinstance(misfit := error["ctx"]["error"], Misfit):
             return InputFault(f"{path}.{misfit.field}", misfit.value, str(misfit))
         case _:

@@ -73,7 +73,15 @@ def test_a_cursor_of_a_list_with_other_filters_is_refused(api: Api) -> None:
     ],
 )
 def test_a_bad_or_unknown_parameter_is_named(api: Api, query: dict[str, str], field: str) -> None:
-    assert list(fields(api.client.get("/v1/jobs", params=query))) == [field]
+    answer = api.client.get("/v1/jobs", params=query)
+    assert list(fields(answer)) == [field]
+    assert "permitted" not in answer.text
+
+
+def test_an_id_that_is_none_is_refused_in_words(api: Api) -> None:
+    answer = api.client.get("/v1/jobs/xyz")
+    assert fields(answer) == {"job_id": "xyz"}
+    assert "must be an id as the API gives it" in answer.json()["detail"]
 
 
 def test_a_running_job_shows_its_progress(api: Api) -> None:

@@ -95,7 +95,7 @@ def test_every_unknown_column_is_named_with_the_columns_there_are():
         (
             {"target": "survived", "features": ["age"], "missing": "error"},
             "spec.data.features",
-            "has no value in 1 of its rows",
+            "column 'age' has no value in 1 of its rows",
         ),
     ],
 )
@@ -110,6 +110,20 @@ def test_a_target_of_many_numbers_is_no_class():
         InvalidInput, match=r"60 distinct values, .* set model.family to gaussian, log-linear or poisson"
     ):
         check(table)
+
+
+def test_a_few_numbers_with_fractions_are_no_classes_unless_the_family_says_so():
+    table = profiled("\n".join(["a,y", *(f"{i},{i % 3 + 0.5}" for i in range(60))]).encode())
+    with pytest.raises(InvalidInput, match=r"3 different numbers, 0\.5 among them; .* or to multinomial"):
+        check(table)
+    check(table, family="multinomial")
+    check(profiled(b"a,y\n1,1.0\n2,2.0\n3,3.0\n"))
+
+
+def test_the_row_of_a_target_that_a_family_cannot_take_is_named_where_it_is_known():
+    spec = spec_of({"target": "n", "features": ["a"]}, model={"family": "log-linear"})
+    with pytest.raises(InvalidInput, match="is -1 at its lowest, in data row 7; the family log-linear"):
+        check_columns(spec, COUNTS, lambda _name, _value: 7)
 
 
 def test_weights_must_not_be_negative():

@@ -41,6 +41,8 @@ def parsed(**spec: Any) -> LogisticRegressionSpec:
         ({"model": {"family": "poisson", "class_weights": "balanced"}}, "spec.model.class_weights", "has none"),
         ({"solver": {"name": "sgd", "nesterov": True}}, "spec.solver.nesterov", "momentum above 0"),
         ({"preprocess": {"interactions": [["a"]]}}, "spec.preprocess.interactions[0]", "at least 2 items"),
+        ({"solver": "lbfgs"}, "spec.solver", "must be an object"),
+        ({"stop": ["max_steps"]}, "spec.stop", "must be an object"),
         ({"penalty": {"l1": 1.0, "path": {}}}, "spec.penalty.l1", "`path` chooses the penalty"),
         ({"report": {"register_as": "team/churn"}}, "spec.report.register_as", "letters, digits, blanks and _ . -"),
         ({"report": {"register_as": "churn.."}}, "spec.report.register_as", "ending with no dot or blank"),

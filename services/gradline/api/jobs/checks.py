@@ -1,5 +1,8 @@
 """What a spec names must be there when it is submitted: data sets with columns that fit, and models."""
 
+from functools import partial
+from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 from gradline.api.deps import Services
@@ -9,6 +12,10 @@ from gradline.errors import Conflict, InputFault, InvalidInput, NotFound
 from gradline.specs.base import Spec
 from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.specs.prediction import PredictionSpec
+from gradline.tables import Format, first_row
+
+SEARCHED_BYTES = 64 << 20
+"""Of a file in which the row is looked for that a fault is about."""
 
 
 def check_references(services: Services, owner: str, spec: Spec) -> None:
@@ -16,7 +23,16 @@ def check_references(services: Services, owner: str, spec: Spec) -> None:
     if isinstance(spec, PredictionSpec):
         _check_prediction(services, owner, spec)
     elif isinstance(spec, LogisticRegressionSpec) and isinstance(spec.data, Dataset):
-        check_columns(spec, _dataset(services, owner, spec.data.dataset_id))
+        dataset = _dataset(services, owner, spec.data.dataset_id)
+        check_columns(spec, dataset, partial(_row_of, services, dataset))
+
+
+def _row_of(services: Services, dataset: StoredDataset, column: str, value: float) -> int | None:
+    """Looked for in files that are read in no time: the request waits for it."""
+    path = services.store.local_path(dataset.sha256)
+    if path is None or dataset.size_bytes > SEARCHED_BYTES or not Path(path).exists():
+        return None
+    return first_row(path, cast("Format", dataset.format), column, value)
 
 
 def _dataset(services: Services, owner: str, dataset_id: str) -> StoredDataset:
