@@ -83,3 +83,12 @@ def test_few_rows_are_fitted_in_float64(tmp_path: Any):
 def test_whole_numbers_of_a_csv_are_fitted_in_float32(tmp_path: Any):
     rows = "".join(f"{i % 17},{(i * 7) % 11},{int((i * i) % 23 > i % 17)}\n" for i in range(N))
     assert fitted(tmp_path, f"a,b,y\n{rows}".encode(), "csv")["dtype"] == "float32"
+
+
+def test_a_column_that_rises_through_the_file_is_standardised_by_all_rows(tmp_path: Any):
+    rows = table()
+    rows = rows.append_column("rising", pa.array([1e4 + (i / 1e3) ** 2 for i in range(N)], pa.float32()))
+    single, double = fitted(tmp_path, parquet(rows)), fitted(tmp_path, parquet(rows), dtype="float64")
+    assert (single["dtype"], double["dtype"]) == ("float32", "float64")
+    for one, two in zip(single["coefficients"], double["coefficients"], strict=True):
+        assert abs(one["estimate"] - two["estimate"]) < 1e-5 * two["std_error"], one

@@ -47,6 +47,15 @@ def test_what_fits_stays_in_memory(tmp_path: Any):
     assert not (tmp_path / "incoming").exists()
 
 
+def test_large_matrices_in_memory_are_no_file_and_can_be_written(tmp_path: Any):
+    with Room(None, ArtifactStore(f"file://{tmp_path}")) as room:
+        x = room.empty(4 * MIB, 3, torch.float32)
+        before = resident_file_bytes()
+        x.fill_(2)
+        assert x.sum(dtype=torch.float64) == 24 * MIB
+        assert resident_file_bytes() < before + 16 * MIB
+
+
 def test_a_full_disk_is_told_with_the_bytes_that_are_wanted(tmp_path: Any):
     with (
         Room(MIB, ArtifactStore(f"file://{tmp_path}")) as room,

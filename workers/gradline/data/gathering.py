@@ -16,6 +16,8 @@ from gradline.data.sample import Numbers, TextColumn
 
 Rows = NDArray[np.intp] | None
 """Rows of a block; None: all of it."""
+ROWS_AT_ONCE = 16_384
+"""Few enough for their columns to stay in the processor's cache until they are turned into rows."""
 
 
 class Gathering:
@@ -27,6 +29,9 @@ class Gathering:
         self._names = numbers
         self._memory = memory
         self._shift_j = np.zeros(len(numbers))
+        self._sum_2j = np.zeros((2, len(numbers))) if is_shifted else None
+        self._beside_pr = torch.empty(len(numbers) + 1, min(n, ROWS_AT_ONCE), dtype=memory.dtype)
+        self._beside_pr[-1] = 1
         self._codes = {name: np.empty(n, np.int32) for name in texts}
         self._levels: dict[str, dict[str, int]] = {name: {} for name in texts}
         self._is_shifted = is_shifted
@@ -38,13 +43,24 @@ class Gathering:
         columns = [_chosen(as_numbers(block.column(name)), rows) for name in self._names]
         if self._is_shifted and start == 0 and n:
             self._shift_j = np.array([_middle(column) for column in columns])
-        _write(self._memory[start:stop], columns, self._shift_j)
+        self._write(self._memory[start:stop], columns)
         for name, codes in self._codes.items():
             codes[start:stop] = _chosen(_encoded(block.column(name), self._levels[name]), rows)
         self._n_filled = stop
 
+    def _write(self, memory: torch.Tensor, columns: list[NDArray[Any]]) -> None:
+        """[b, j + 1], the last column filled with ones: some rows of all columns side by side first, then turned."""
+        for start in range(0, len(memory), ROWS_AT_ONCE):
+            beside_pr = self._beside_pr[:, : len(memory) - start]
+            for j, (values_r, column) in enumerate(zip(beside_pr.numpy(), columns, strict=False)):
+                _place(column[start : start + ROWS_AT_ONCE], self._shift_j[j], values_r)
+                if self._sum_2j is not None:
+                    self._sum_2j[:, j] += values_r.sum(), values_r @ values_r
+            memory[start : start + ROWS_AT_ONCE].copy_(beside_pr.T)
+
     def numbers(self, booleans: frozenset[str]) -> Numbers:
-        return Numbers(self._names, self._memory, torch.from_numpy(self._shift_j), booleans)
+        sum_2j = None if self._sum_2j is None else torch.from_numpy(self._sum_2j)
+        return Numbers(self._names, self._memory, torch.from_numpy(self._shift_j), booleans, sum_2j)
 
     def texts(self, order: Callable[[str], Callable[[str], Any]], spelled: frozenset[str]) -> dict[str, TextColumn]:
         """`order` gives a column's key by which its levels are sorted; `spelled` columns were no text."""
@@ -88,17 +104,14 @@ def _middle(column: NDArray[Any]) -> float:
     return float(middle) if np.isfinite(middle) else 0.0
 
 
-def _write(memory: torch.Tensor, columns: list[NDArray[Any]], shift_j: NDArray[np.float64]) -> None:
-    """[b, j + 1], the last column filled with ones: columns side by side first, then turned at once.
-
-    The subtraction is done before rounding to the memory's precision.
-    """
-    beside_pb = torch.empty(len(columns) + 1, len(memory), dtype=memory.dtype)
-    beside_pb[-1] = 1
-    has_shift = shift_j.any()
-    for values_b, column, shift in zip(beside_pb.numpy(), columns, shift_j, strict=False):
-        values_b[:] = column - shift if has_shift else column
-    memory.copy_(beside_pb.T)
+def _place(column: NDArray[Any], shift: float, values: NDArray[Any]) -> None:
+    """values = column - shift, rounded once to their precision."""
+    if shift == 0:
+        values[:] = column
+    elif column.dtype == values.dtype:
+        np.subtract(column, column.dtype.type(shift), out=values)
+    else:
+        values[:] = column - np.float64(shift)
 
 
 def _encoded(column: pa.Array, levels: dict[str, int]) -> NDArray[np.int32]:

@@ -61,7 +61,6 @@ def _filled_in_place(memory: Tensor, pieces: list[Piece]) -> Tensor:
     for j in fillable:
         if has_nan_p[j]:
             memory[:, j].nan_to_num_(pieces[j].fill)
-    memory[:, -1] = 1
     return memory
 
 

@@ -14,7 +14,7 @@ from gradline.data.learning import Warn, learn_parts, shares
 from gradline.data.matrix import dense_matrix, is_better_sparse, sparse_matrix
 from gradline.data.room import Room
 from gradline.data.sample import Sample
-from gradline.data.scaling import moments, scale_in_place
+from gradline.data.scaling import moments, moments_of_sums, scale_in_place
 from gradline.errors import PermanentError
 from gradline.specs.logistic_regression import Preprocess
 
@@ -93,7 +93,7 @@ def fit_preprocessing(
     shift_d = _shift_d(pieces, is_sparse=is_sparse)
     centre_d, scale_d = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.float64)
     if standardize:
-        found = moments(x_np, len(names), shares(sample))
+        found = _known_moments(sample, x_np) or moments(x_np, len(names), shares(sample))
         mean_d, deviation_d = (value_d.to(x_np.dtype).double() for value_d in found)  # what is done is what is told
         if not bool(deviation_d.isfinite().all()):
             name = names[int((~deviation_d.isfinite()).nonzero()[0])]
@@ -103,6 +103,14 @@ def fit_preprocessing(
         centre_d = mean_d + shift_d if has_intercept and not is_sparse else centre_d
         scale_in_place(x_np, centre_d - shift_d, scale_d)
     return Preprocessing(parts, centre_d, scale_d, has_intercept, is_sparse), x_np
+
+
+def _known_moments(sample: Sample, x_np: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Where the numbers were summed as they were read, and are the features as they stand."""
+    sum_2j = sample.numbers.sum_2j
+    if sum_2j is None or x_np is not sample.numbers.memory or sample.roles.weight_n is not None:
+        return None
+    return moments_of_sums(sum_2j, sample.n, x_np.dtype) if bool(sum_2j.isfinite().all()) else None
 
 
 def _pieces(parts: list[Part], sample: Sample) -> list[Piece]:

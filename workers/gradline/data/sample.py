@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ROWS_SPELLED = 100
+ROWS_SPELLED = 20
 """Enough to tell the digits of single precision from those of double."""
 
 
@@ -19,11 +19,13 @@ class Numbers:
 
     names: list[str]
     memory: Tensor
-    """[n, j + 1]: the values, and a last column left free, so that this memory can become the matrix that is fitted."""
+    """[n, j + 1]: the values and a last column of ones, so that this memory can become the matrix that is fitted."""
     shift_j: Tensor
     """Was subtracted from every value before rounding, so that float32 can hold columns far from 0; float64."""
     booleans: frozenset[str] = frozenset()
     """Columns whose 1 and 0 stand for true and false."""
+    sum_2j: Tensor | None = None
+    """Sums of the values, less the shift, and of their squares, float64; None where nobody has summed them."""
     singles: frozenset[str] = frozenset()
     """Columns whose numbers were in single precision before they came here."""
 
@@ -33,12 +35,12 @@ class Numbers:
         return self.memory[:, :-1]
 
     def rows(self, index_r: Tensor) -> "Numbers":
-        return replace(self, memory=self.memory[index_r])
+        return replace(self, memory=self.memory[index_r], sum_2j=None)
 
 
 def numbers_of(names: list[str], values_nj: Tensor) -> Numbers:
     """Numbers with memory of their own."""
-    memory = values_nj.new_empty(len(values_nj), len(names) + 1)
+    memory = values_nj.new_ones(len(values_nj), len(names) + 1)
     memory[:, :-1] = values_nj
     return Numbers(names, memory, torch.zeros(len(names), dtype=torch.float64))
 

@@ -27,8 +27,18 @@ def moments(x_np: Tensor, d: int, share_n: Tensor) -> tuple[Tensor, Tensor]:
         square_d += weight_r @ x_rd.square_()
     shift_d, square_d = sum_d / len(x_np), square_d / len(x_np)
     mean_d = first_d.double() + shift_d
+    return mean_d, _deviation(mean_d, square_d, shift_d, x_np.dtype)
+
+
+def moments_of_sums(sum_2d: Tensor, n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The same from sums over n rows of features of a dtype, none far from 0, and of their squares."""
+    mean_d, square_d = sum_2d / n
+    return mean_d, _deviation(mean_d, square_d, mean_d, dtype)
+
+
+def _deviation(mean_d: Tensor, square_d: Tensor, shift_d: Tensor, dtype: torch.dtype) -> Tensor:
     deviation_d = (square_d - shift_d.square()).clamp_(min=0).sqrt()
-    return mean_d, torch.where(is_constant(deviation_d, mean_d, x_np.dtype), 0.0, deviation_d)
+    return torch.where(is_constant(deviation_d, mean_d, dtype), 0.0, deviation_d)
 
 
 def is_constant(deviation_d: Tensor, mean_d: Tensor, dtype: torch.dtype) -> Tensor:
