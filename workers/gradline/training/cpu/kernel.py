@@ -35,8 +35,6 @@ Array = NDArray[Any]
 FOR_A_PASS = (
     "Tuple((f8, f8))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], X[::1], f8[::1], f8[:,::1])"
 )
-    "Tuple((f8, f8))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], X[::1], f8[::1], f8[:,::1])"
-)
 FOR_A_PRODUCT = "void(X[:,::1], X[::1], f8[::1], f8[::1])"
 """Signatures; X is the dtype of the features."""
 _compiled = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, nogil=True, error_model="numpy")
