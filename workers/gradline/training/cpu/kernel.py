@@ -32,10 +32,10 @@ SHIFT = 1.5 * 2.0**52
 """Added to a number, rounds it to an integer, which then stands in the last bits."""
 
 Array = NDArray[Any]
-FOR_A_PASS = (
+FOR_DERIVATIVES = (
     "Tuple((f8, f8))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], X[::1], f8[::1], f8[:,::1])"
 )
-FOR_A_PRODUCT = "void(X[:,::1], X[::1], f8[::1], f8[::1])"
+FOR_PRODUCTS = "void(X[:,::1], X[::1], f8[::1], f8[::1])"
 """Signatures; X is the dtype of the features."""
 _compiled = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, nogil=True, error_model="numpy")
 _inner = _compiled()
@@ -255,7 +255,7 @@ def _finish_hessian(gram_qq: Array, edge_p: Array, d: int, even_share: float, he
             hessian_pp[k, j] = entry
 
 
-@_compiled([FOR_A_PASS.replace("X", dtype) for dtype in ("f4", "f8")], cache=True)
+@_compiled([FOR_DERIVATIVES.replace("X", dtype) for dtype in ("f4", "f8")], cache=True)
 def fused_pass(
     x_nd: Array, y_n: Array, offset_n: Array, share_n: Array, even_share: float, theta_p: Array,
     family: int, drift: int, curved_at_n: Array, curvature_n: Array, gradient_p: Array, hessian_pp: Array,
@@ -310,7 +310,7 @@ def fused_pass(
     return total * even_share, most
 
 
-@_compiled([FOR_A_PRODUCT.replace("X", dtype) for dtype in ("f4", "f8")], cache=True)
+@_compiled([FOR_PRODUCTS.replace("X", dtype) for dtype in ("f4", "f8")], cache=True)
 def curvature_product(x_nd: Array, curvature_n: Array, direction_p: Array, out_p: Array) -> None:
     """out = x' diag(curvature) x direction, the column of ones implied where the direction has an entry more."""
     (n, d), p = x_nd.shape, len(direction_p)
