@@ -11,6 +11,7 @@ from gradline.cli.terminal import ago, clean, console, duration, number, print_t
 
 N_COEFFICIENTS_SHOWN = 30
 INTERCEPT = "(intercept)"
+INFINITE = {"inf": "infinite", "-inf": "−infinite", "undetermined": "undetermined"}
 METRICS = {
     "accuracy": "accuracy",
     "log_loss": "log loss",
@@ -52,6 +53,8 @@ def _print_fit(result: dict[str, Any]) -> None:
     out = console()
     if result.get("outcome"):
         out.print(Text(_ending(result)))
+    if said := _certified(result):
+        out.print(Text(said))
     if result.get("advice"):
         out.print(Text(clean(result["advice"]), style="yellow"))
     if result.get("metrics"):
@@ -60,7 +63,7 @@ def _print_fit(result: dict[str, Any]) -> None:
     if result.get("coefficients"):
         out.print()
         print_table(out, _coefficient_table(result))
-        if said := _positive_class(result):
+        for said in _notes(result):
             out.print(Text(said))
         hidden = len(result["coefficients"]) - N_COEFFICIENTS_SHOWN
         if hidden > 0:
@@ -102,6 +105,16 @@ def _ending(result: dict[str, Any]) -> str:
     return f"{outcome[:1].upper()}{outcome[1:]}{at}{objective}{device}"
 
 
+def _certified(result: dict[str, Any]) -> str:
+    certificate = result.get("certificate") or {}
+    if certificate.get("relative_gap") is None:
+        return ""
+    method = clean(certificate.get("method") or "").replace("_", " ")
+    return (
+        f"The objective is within a relative {number(certificate['relative_gap'], 2)} of its minimum, by the {method}"
+    )
+
+
 def _metrics_table(metrics: dict[str, dict[str, Any]]) -> Table:
     parts = {part: values for part, values in metrics.items() if values}
     names = list(dict.fromkeys([*METRICS, *(name for values in parts.values() for name in values)]))
@@ -123,21 +136,28 @@ def _coefficient_table(result: dict[str, Any]) -> Table:
     names = list(dict.fromkeys(line["class"] for line in lines if line.get("class") is not None))
     if names and not any(line.get("std_error") is not None for line in lines):
         return _table_by_class(lines, names)
-    return _table_with_errors(lines)
+    confidence = (result.get("inference") or {}).get("confidence") or 0.95
+    return _table_with_errors(lines, f"{100 * confidence:.4g} % interval")
+
+
+def _estimate(line: dict[str, Any]) -> str:
+    """An infinite one by its name: where the fit stopped on its way there means nothing."""
+    infinite = line.get("infinite")
+    return number(line["estimate"]) if infinite is None else INFINITE.get(infinite, clean(infinite))
 
 
 def _table_by_class(lines: list[dict[str, Any]], names: list[Any]) -> Table:
     """A row per feature, a column per class."""
-    estimates = {(line["feature"], line.get("class")): line["estimate"] for line in lines}
+    estimates = {(line["feature"], line.get("class")): _estimate(line) for line in lines}
     features = list(dict.fromkeys(line["feature"] for line in lines))
-    rows = [(feature, *(number(estimates.get((feature, name))) for name in names)) for feature in features]
+    rows = [(feature, *(estimates.get((feature, name), number(None)) for name in names)) for feature in features]
     return table(("feature", *(str(name) for name in names)), rows, numeric=range(1, len(names) + 1))
 
 
-def _table_with_errors(lines: list[dict[str, Any]]) -> Table:
-    optional = {"class": "class", "std_error": "std. error", "z": "z", "p_value": "p", "ci_low": "95 % interval"}
+def _table_with_errors(lines: list[dict[str, Any]], interval: str) -> Table:
+    optional = {"class": "class", "std_error": "std. error", "z": "z", "p_value": "p", "ci_low": interval}
     shown = {name: title for name, title in optional.items() if any(line.get(name) is not None for line in lines)}
-    rows = [(line["feature"], number(line["estimate"]), *(_cell(line, name) for name in shown)) for line in lines]
+    rows = [(line["feature"], _estimate(line), *(_cell(line, name) for name in shown)) for line in lines]
     return table(("feature", "estimate", *shown.values()), rows, numeric=range(1, len(shown) + 2))
 
 
@@ -147,6 +167,18 @@ def _cell(line: dict[str, Any], name: str) -> str:
     return number(line.get(name), 4)
 
 
-def _positive_class(result: dict[str, Any]) -> str:
+def _notes(result: dict[str, Any]) -> Iterable[str]:
+    """What the coefficients are to be read with."""
     positive = (result.get("classes") or {}).get("positive")
-    return "" if positive in (None, 1) else f"Class 1 is {clean(positive)!r}."
+    if positive not in (None, 1):
+        yield f"Class 1 is {clean(positive)!r}."
+    decision = result.get("decision") or {}
+    if chosen_for := decision.get("chosen_for"):
+        target = f" of at least {number(chosen_for['at_least'])}" if chosen_for.get("at_least") is not None else ""
+        metric = clean(chosen_for["metric"])
+        yield f"Class 1 is predicted from {number(decision['threshold'])} on, chosen for a {metric}{target}."
+    if path := result.get("path"):
+        choice = clean(path["choose"]).replace("_", " ")
+        yield f"The penalty's strength is {number(path['strength'])}, chosen by {path['folds']} folds ({choice})."
+    if withheld := (result.get("inference") or {}).get("withheld"):
+        yield f"No standard errors: {clean(withheld)}."

@@ -35,9 +35,11 @@ class JobView:
 
     @classmethod
     def of(cls, job: dict[str, Any]) -> Self:
-        progress = job.get("progress") or {}
-        title = job.get("name") or job["kind"]
-        return cls(job["id"], title, job["status"], progress.get("step"), progress.get("total_steps"))
+        view = cls(job["id"], job.get("name") or job["kind"])
+        if job["status"] == JobStatus.RUNNING:  # the past of one that has ended comes again, from its beginning
+            progress = job.get("progress") or {}
+            view.status, view.step, view.total_steps = job["status"], progress.get("step"), progress.get("total_steps")
+        return view
 
     @property
     def has_ended(self) -> bool:

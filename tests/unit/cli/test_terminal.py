@@ -93,3 +93,42 @@ def test_without_a_terminal_a_job_is_a_line_now_and_at_its_end(capsys: pytest.Ca
     view.step, view.status, view.loss = 40, "succeeded", 0.25
     display.update(view)
     assert capsys.readouterr().err.splitlines() == ["fit: step 0/100  loss 0.7", "fit: step 40  loss 0.25"]
+
+
+def test_an_infinite_estimate_is_called_so_and_the_fit_says_how_good_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    result = {
+        "outcome": "separated",
+        "steps": 3,
+        "certificate": {"relative_gap": 2.5e-9, "method": "duality_gap"},
+        "coefficients": [
+            {"feature": "a", "estimate": 18.3, "infinite": "inf"},
+            {"feature": "b", "estimate": -9.1, "infinite": "-inf"},
+            {"feature": "c", "estimate": 0.5},
+        ],
+        "intercepts": [{"estimate": 1.0}],
+        "inference": {"withheld": "the rows can be separated", "confidence": 0.95},
+    }
+    print_result(result)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "The objective is within a relative 2.5e-09 of its minimum, by the duality gap"
+    assert [line.split() for line in lines[4:7]] == [["a", "infinite"], ["b", "−infinite"], ["c", "0.5"]]
+    assert lines[-1] == "No standard errors: the rows can be separated."
+
+
+def test_intervals_are_headed_by_the_confidence_that_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    line = {"feature": "a", "estimate": 1.0, "std_error": 0.1, "ci_low": 0.7, "ci_high": 1.3}
+    print_result({"coefficients": [line], "inference": {"confidence": 0.995}})
+    assert "99.5 % interval" in capsys.readouterr().out
+
+
+def test_what_was_chosen_for_the_fit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    result = {
+        "coefficients": [{"feature": "a", "estimate": 1.0}],
+        "decision": {"threshold": 0.25, "chosen_for": {"metric": "recall", "at_least": 0.9}},
+        "path": {"strength": 0.125, "folds": 5, "choose": "one_standard_error"},
+    }
+    print_result(result)
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "Class 1 is predicted from 0.25 on, chosen for a recall of at least 0.9.",
+        "The penalty's strength is 0.125, chosen by 5 folds (one standard error).",
+    ]

@@ -64,3 +64,10 @@ def test_its_end_says_why_and_how_long_the_last_attempt_took(view: JobView) -> N
 def test_a_failure_shows_its_code(view: JobView) -> None:
     told = view.apply(event("ended", status="failed", error={"code": "worker_lost", "message": "three died"}))
     assert told == "failed: worker lost"
+
+
+def test_one_that_has_ended_begins_anew_since_its_past_comes_again() -> None:
+    job = {"id": "1", "kind": "autograd", "name": "n", "progress": {"step": 7, "total_steps": 7}}
+    ended, running = (JobView.of(job | {"status": status}) for status in ("succeeded", "running"))
+    assert (ended.has_ended, ended.step) == (False, None)
+    assert (running.status, running.step, running.total_steps) == ("running", 7, 7)
