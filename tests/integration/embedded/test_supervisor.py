@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gradline.embedded.child import Program
+from gradline.embedded.stack import BESIDE
 from gradline.embedded.supervisor import Supervisor
 from gradline.errors import DependencyDown
 from tests.integration.embedded.processes import PARENT, SLEEPER, STUBBORN, alive_in_sessions, is_alive, python_program
@@ -120,6 +122,15 @@ def test_in_a_hurry_nothing_is_waited_for(start: Start, tmp_path: Path) -> None:
     stopping.join(10.0)
     assert not stopping.is_alive()
     assert not is_alive(pid)
+
+
+def test_a_program_beside_training_leaves_it_the_processor_though_each_has_a_session_of_its_own(start: Start) -> None:
+    busy = f"import os\nos.sched_setaffinity(0, {{{max(os.sched_getaffinity(0))}}})\nwhile True: pass"
+    supervisor = start(python_program("beside", busy, niceness=BESIDE), python_program("training", busy))
+    wait_until(lambda: len(supervisor.pids()) == 2)
+    training, beside = (psutil.Process(supervisor.pids()[name]) for name in ("training", "beside"))
+    wait_until(lambda: training.cpu_times().user > 1.0, 60)
+    assert beside.cpu_times().user < 0.5
 
 
 def test_waiting_for_what_cannot_start_ends_with_its_log(start: Start) -> None:
