@@ -1,6 +1,7 @@
 """What the runner of the kind tells, saves and warns of, besides the numbers."""
 
 import json
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -61,6 +62,19 @@ def test_without_plots_nothing_is_saved_for_them():
     result, attempt = train(**NOTES | {"report": {"plots": []}})
     assert "plot_data.json" not in attempt.files
     assert drawings(regression_spec(**NOTES, report={"plots": []}), result) == []
+
+
+def test_a_frame_of_newton_shows_the_weights_and_the_gradient_that_its_loss_is_of():
+    result, attempt = train(data={"source": "blobs"}, penalty={"l2": 0.1}, report={"plots": ["gradient_norm"]})
+    data = json.loads(attempt.files["plot_data.json"])
+    first, last = data["frames"][0], data["frames"][-1]
+    assert (first["weights"], first["bias"], first["loss"]) == ([0.0, 0.0], 0.0, pytest.approx(math.log(2)))
+    assert last["weights"] == pytest.approx([c["estimate"] for c in result["coefficients"]], rel=1e-6)
+    norms = data["history"]["gradient_norm"]
+    x_n3 = torch.tensor([[*x, 1.0] for x in data["points"]["x"]], dtype=torch.float64)
+    gradient_3 = (x_n3 * (0.5 - torch.tensor(data["points"]["y"]).unsqueeze(1))).mean(0)
+    assert norms[0] == pytest.approx(gradient_3.abs().max().item())
+    assert norms[-1] < 1e-6 * norms[-3]
 
 
 def test_standardised_frames_and_weights_are_on_the_columns_own_scale():

@@ -32,6 +32,8 @@ class StopRules:
 class Report(NamedTuple):
     train: Fitness
     validation: Fitness | None
+    theta_bkp: Tensor
+    """The parameters that it is of; the solver changes its own in place."""
 
 
 class Step(NamedTuple):
@@ -92,7 +94,7 @@ class Fit:
 
     def _evaluate(self) -> Report:
         validation = None if self._validation is None else self._validation.fitness(self.theta_bkp)
-        return Report(self._objective.fitness(self.theta_bkp), validation)
+        return Report(self._objective.fitness(self.theta_bkp), validation, self.theta_bkp.clone())
 
     def _judge(self, report: Report) -> Outcome | None:
         if not bool(torch.isfinite(report.train.loss_b + report.train.penalty_b).all()):

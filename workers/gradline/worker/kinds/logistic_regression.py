@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradline.data.prepare import Sources, prepare
 from gradline.data.room import Room
@@ -110,24 +111,25 @@ class _RegressionAttempt:
 
     def _report(self, step: Step) -> None:
         assert step.report is not None  # noqa: S101  the caller looked
-        train, validation = step.report
+        train, validation, theta_bkp = step.report
+        if self._spec.is_first_order:  # as in the notes' loop: the loss before the update, the weights after it
+            theta_bkp = self._fit.theta_bkp
         values = _values(train)
         if "objective" in self._history.columns:
             values["objective"] = values["loss"] + train.penalty_b.item()
         if validation is not None:
             values |= {f"validation_{name}": value for name, value in _values(validation).items()}
         if "gradient_norm" in self._history.columns:
-            values["gradient_norm"] = self._objective.stationarity(self._fit.theta_bkp).item()
-        weights = self._weights_on_own_scale()
+            values["gradient_norm"] = self._objective.stationarity(theta_bkp).item()
+        weights = self._weights_on_own_scale(theta_bkp)
         is_point = len(self._history) % self._point_stride == 0 or self._fit.outcome is not None
         self._history.add(step.number, values, weights)
         if is_point:
             self._ctx.metric(step.number, finite_all(values), **self._shown_weights)
         self._ctx.progress(step.number + 1, self._total_steps(), self._eta_s())
 
-    def _weights_on_own_scale(self) -> list[float]:
-        """Coefficients and intercept after the newest update, where there are few enough to tell."""
-        theta_bkp = self._fit.theta_bkp
+    def _weights_on_own_scale(self, theta_bkp: Tensor) -> list[float]:
+        """Coefficients and intercept, where there are few enough to tell."""
         if theta_bkp.shape[1] > 1 or theta_bkp.shape[2] > MAX_SHOWN_WEIGHTS:
             return []
         w_kd, c_k = self._prepared.preprocessing.on_own_scale(theta_bkp[0].cpu())
