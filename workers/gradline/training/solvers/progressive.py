@@ -36,7 +36,7 @@ class ProgressiveNewton(LazyNewton):
             return
         origin_bkp = self.theta_bkp.clone()
         self.theta_bkp.copy_(sample.newton.theta_bkp)
-        if not bool((self.look().value_b <= sample.first_value_b).all()):
+        if not bool((self.look().value_b <= sample.newton.first_value()).all()):
             self.theta_bkp.copy_(origin_bkp)
             self._forget()
 

@@ -62,7 +62,7 @@ class SampledLbfgs(Lbfgs):
         """Whether all rows find the sample's minimum better than the start, as far as the sample knows that one."""
         self._move_to(sample.newton.theta_bkp)
         self._look()
-        return bool(self._value <= sample.first_value_b)
+        return bool(self._value <= sample.newton.first_value())
 
     def _move_to(self, theta_bkp: Tensor) -> None:
         self.theta_bkp.copy_(theta_bkp)
