@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.evaluation.ranking import EXACT_ROWS, Ranking, pr_auc, rank, roc_auc
+from gradline.evaluation.ranking import EXACT_ROWS, Ranking, added_up, pr_auc, rank, roc_auc
 
 N_BINS = 10
 """Of equal width, for the expected calibration error."""
@@ -102,8 +102,7 @@ def _added(total: Sums, part: Sums) -> Sums:
 
 def confusion(predicted_n: Tensor, class_n: Tensor, weight_nr: Tensor, n_classes: int) -> Tensor:
     """Weights added up, [r, true class, predicted class]."""
-    cells_er = weight_nr.new_zeros(n_classes**2, weight_nr.shape[1])
-    cells_er.index_add_(0, class_n * n_classes + predicted_n, weight_nr)
+    cells_er = added_up(class_n * n_classes + predicted_n, weight_nr, n_classes**2)
     return cells_er.T.reshape(-1, n_classes, n_classes)
 
 
@@ -133,8 +132,7 @@ def calibration_errors(probability_nc: Tensor, predicted_n: Tensor, class_n: Ten
         promised_n = probability_nc.gather(1, predicted_n.unsqueeze(1)).squeeze(1)
         came_n = (predicted_n == class_n).double()
     bin_n = (promised_n * N_BINS).long().clamp_(max=N_BINS - 1)
-    error_hr = share_nr.new_zeros(N_BINS, share_nr.shape[1])
-    return error_hr.index_add_(0, bin_n, share_nr * (came_n - promised_n).unsqueeze(1))
+    return added_up(bin_n, share_nr * (came_n - promised_n).unsqueeze(1), N_BINS)
 
 
 def _share(part: Tensor, whole: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class Judgement:
         """Probabilities of all classes, or the predicted number."""
         z_nk = self.z_nk.double()
         if self.family == Family.BINOMIAL:
-            return torch.cat((torch.sigmoid(-z_nk), torch.sigmoid(z_nk)), 1)
+            return torch.cat((-z_nk.T, z_nk.T)).sigmoid_().T
         if self.family == Family.MULTINOMIAL:
             return torch.log_softmax(z_nk, 1).exp()
         return z_nk.exp() if self.family == Family.POISSON or self.is_log else z_nk
@@ -59,7 +59,7 @@ class Judgement:
         """-log of the probability of the own class, or the unit deviance."""
         z_nk = self.z_nk.double()
         if self.family == Family.BINOMIAL:
-            return -logsigmoid(z_nk[:, 0] * (2 * self.target_n - 1))
+            return -logsigmoid(z_nk[:, 0] * (2 * self.y_nk[:, 0] - 1))
         if self.family == Family.MULTINOMIAL:
             return -torch.log_softmax(z_nk, 1).gather(1, self.target_n.unsqueeze(1)).squeeze(1)
         y_n, z_n = self.y_nk[:, 0].double(), z_nk[:, 0]

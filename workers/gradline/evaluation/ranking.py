@@ -28,10 +28,17 @@ def rank(probability_n: Tensor, is_positive_n: Tensor, weight_nr: Tensor, *, is_
     else:
         scores, place_n = torch.unique(-probability_n, return_inverse=True)
         n_scores = len(scores)
-    positive_nr = weight_nr * is_positive_n.unsqueeze(1)
-    sums = weight_nr.new_zeros(n_scores, weight_nr.shape[1])
-    positive_sr = sums.index_add(0, place_n, positive_nr)
-    return Ranking(positive_sr, sums.index_add_(0, place_n, weight_nr - positive_nr))
+    sums_s2r = added_up(place_n * 2 + is_positive_n, weight_nr, 2 * n_scores).view(n_scores, 2, -1)
+    return Ranking(sums_s2r[:, 1], sums_s2r[:, 0])
+
+
+def added_up(place_n: Tensor, value_nr: Tensor, n_places: int) -> Tensor:
+    """The values of each place, [s, r] for s places. A single column goes a way of its own, four times as fast."""
+    sums_sr = value_nr.new_zeros(n_places, value_nr.shape[1])
+    if value_nr.shape[1] == 1:
+        sums_sr[:, 0].scatter_add_(0, place_n, value_nr[:, 0])
+        return sums_sr
+    return sums_sr.index_add_(0, place_n, value_nr)
 
 
 def roc_auc(ranking: Ranking) -> Tensor:
