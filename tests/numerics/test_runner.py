@@ -157,7 +157,7 @@ def test_a_loss_that_rose_is_told():
 
 
 def test_advice_is_given_for_every_outcome_that_needs_one():
-    need_none = {Outcome.CONVERGED, Outcome.TARGET_REACHED, Outcome.STEP_LIMIT, Outcome.EARLY_STOPPED}
+    need_none = {Outcome.CONVERGED, Outcome.TARGET_REACHED, Outcome.EARLY_STOPPED}
     assert set(regression_result.ADVICE) == set(Outcome) - need_none
 
 

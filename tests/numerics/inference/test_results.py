@@ -256,6 +256,7 @@ def test_a_level_seen_with_one_class_is_named_and_its_coefficient_called_infinit
     assert "infinite" not in told["age"]
     assert result["outcome"] == "separated"
     assert "'city=Oz'" in attempt.warnings["separable"]
+    assert result["advice"].startswith("the rows are separated by 'city=Oz', so coefficients grow without end: set ")
     json.dumps(result, allow_nan=False)
 
 

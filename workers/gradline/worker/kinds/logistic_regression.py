@@ -206,9 +206,7 @@ class _RegressionAttempt:
         self._fit.theta_bkp.copy_(fit.theta_bkp)
         self._objective = fit.objective
         evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)
-        result = self._result(
-            Ending(fit.outcome, fit.gap or gap, fit.mend, (fit.separation or {}).get("kind")), evaluation
-        )
+        result = self._result(Ending(fit.outcome, fit.gap or gap, fit.mend, fit.separation), evaluation)
         tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit, self._ctx))
         self._warn(fit.outcome, result)
         self._save_artifacts(result, evaluation)
@@ -220,7 +218,7 @@ class _RegressionAttempt:
         return {
             "outcome": ending.outcome.value,
             "steps": self._fit.n_steps - 1,
-            "advice": results.ADVICE.get(ending.outcome),
+            "advice": results.advice_of(ending.outcome, ending.separation),
             "objective": results.objective_of(self._objective, theta_bkp),
             "metrics": evaluation.metrics(),
             "decision": evaluation.decision(),

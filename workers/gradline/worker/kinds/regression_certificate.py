@@ -20,8 +20,12 @@ class Ending(NamedTuple):
     """What the solver knew at its end."""
     mend: str | None
     """What was fitted anew since, if anything."""
-    separation: str | None
-    """What kind of separation the doctor found, `none` included; None where nothing was found out."""
+    separation: dict[str, Any] | None
+    """What the doctor found, that there is none included; None where nothing was looked for."""
+
+    @property
+    def kind(self) -> str | None:
+        return None if self.separation is None else str(self.separation["kind"])
 
 
 def gap_at_end(fit: Fit) -> Gap | None:
@@ -71,10 +75,10 @@ def certificate_of(
 def _has_minimum(objective: Objective, ending: Ending, *, is_separable: bool) -> bool | None:
     """Of the objective that was minimised last; None where nothing shows it either way."""
     is_penalised = objective.has_l1 or objective.has_l2 or ending.mend is not None
-    if is_penalised or objective.problem.family == Family.GAUSSIAN or ending.separation == "none":
+    if is_penalised or objective.problem.family == Family.GAUSSIAN or ending.kind == "none":
         return True
     is_separated = is_separable or ending.outcome == Outcome.SEPARATED
-    return False if is_separated or ending.separation in ("complete", "quasi_complete") else None
+    return False if is_separated or ending.kind in ("complete", "quasi_complete") else None
 
 
 def _gap(found: Certificate | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from gradline.worker.context import AttemptContext
 from gradline.worker.kinds.regression_findings import (
     ADVICE,
     collinearity_block,
+    culprits_of,
     levels_of,
     own_scale,
     separation_block,
@@ -296,11 +297,7 @@ SEPARATED = "the rows can be separated, so that estimates are infinite; set on_s
 
 
 def _act_on(spec: LogisticRegressionSpec, told: dict[str, Any], ctx: AttemptContext) -> None:
-    by_itself, together = sorted({s["feature"] for s in told["separators"]}), told["combination"]
-    culprits = f"{' + '.join(map(repr, together[:5]))}" if together else ", ".join(map(repr, by_itself[:5]))
-    n_more = max(len(by_itself), len(together)) - 5
-    more = f" and {n_more} more columns" if n_more > 0 else ""
-    message = f"{told['kind'].replace('_', '-')} separation of {told['n_rows']} rows by {culprits}{more}"
+    message = f"{told['kind'].replace('_', '-')} separation of {told['n_rows']} rows by {culprits_of(told)}"
     if spec.on_separation == "error":
         raise PermanentError(f"{message}: there are no finite estimates; {told['advice']}", code="separated")
     ctx.warn("separable", f"{message}: the estimates named in `separation.infinite` are infinite; {told['advice']}")

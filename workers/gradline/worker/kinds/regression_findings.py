@@ -70,6 +70,14 @@ def separation_block(found: Separation, prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def culprits_of(told: dict[str, Any]) -> str:
+    """The columns or levels of a separation block: each that separates by itself, or those that do together."""
+    by_itself, together = sorted({s["feature"] for s in told.get("separators", [])}), told.get("combination")
+    culprits = " + ".join(map(repr, together[:5])) if together else ", ".join(map(repr, by_itself[:5]))
+    n_more = max(len(by_itself), len(together or [])) - 5
+    return culprits + (f" and {n_more} more columns" if n_more > 0 else "")
+
+
 def reported_parameters(prepared: Prepared) -> list[dict[str, Any]]:
     """What each reported parameter belongs to, in the order of `functionals`."""
     problem, names = prepared.train, prepared.preprocessing.feature_names

@@ -9,8 +9,11 @@ from torch import Tensor
 from gradline.data.prepare import Prepared
 from gradline.training import Objective, Outcome
 from gradline.worker.kinds.history import finite
+from gradline.worker.kinds.regression_findings import culprits_of
 
 ADVICE = {
+    Outcome.STEP_LIMIT: "it took all steps it was given: raise stop.max_steps, or use solver auto, which ends at the "
+    "minimum",
     Outcome.SEPARATED: "a combination of the columns separates the classes, so coefficients grow without end: set "
     "on_separation to firth or ridge, or penalty.l2 above 0",
     Outcome.ILL_CONDITIONED: "some columns are nearly combinations of others: leave out those that `collinearity` "
@@ -19,6 +22,13 @@ ADVICE = {
     Outcome.STALLED: "no step lowers the objective at this precision: standardise the columns or set dtype to float64; "
     "the certificate says how flat it is",
 }
+
+
+def advice_of(outcome: Outcome, separation: dict[str, Any] | None) -> str | None:
+    """What to do about an outcome, with the columns that are to blame where the doctor found them."""
+    if outcome != Outcome.SEPARATED or separation is None or not (culprits := culprits_of(separation)):
+        return ADVICE.get(outcome)
+    return f"the rows are separated by {culprits}, so coefficients grow without end: {separation['advice']}"
 
 
 def objective_of(objective: Objective, theta_bkp: Tensor) -> float | None:
