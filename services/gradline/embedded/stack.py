@@ -25,8 +25,9 @@ from gradline.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 CPU_WORKER = "worker-cpu"
-BESIDE = 15
-"""Niceness of what must not slow training down: the relay, MLflow and the drawing of plots."""
+BESIDE = 5
+"""Niceness of what must not slow training down: the relay, MLflow and the drawing of plots. Three to one against it;
+with more they would take minutes to start on a busy machine."""
 STOP_MARGIN_S = 5.0
 """What a worker gets to end beyond the grace that its own children have."""
 

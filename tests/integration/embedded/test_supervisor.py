@@ -130,7 +130,7 @@ def test_a_program_beside_training_leaves_it_the_processor_though_each_has_a_ses
     wait_until(lambda: len(supervisor.pids()) == 2)
     training, beside = (psutil.Process(supervisor.pids()[name]) for name in ("training", "beside"))
     wait_until(lambda: training.cpu_times().user > 1.0, 60)
-    assert beside.cpu_times().user < 0.5
+    assert beside.cpu_times().user < 0.6  # a third, and what it took to start
 
 
 def test_waiting_for_what_cannot_start_ends_with_its_log(start: Start) -> None:
