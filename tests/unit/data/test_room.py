@@ -41,6 +41,23 @@ def test_pages_beyond_the_bound_are_let_go_and_keep_what_was_written(tmp_path: A
     assert os.listdir(tmp_path / "incoming") == [], "the file has no name to be left behind"
 
 
+def n_mapped(folder: Any) -> int:
+    with open("/proc/self/maps", encoding="utf-8") as file:
+        return sum(str(folder) in line for line in file)
+
+
+def test_what_is_made_in_passing_goes_with_its_tensor(tmp_path: Any):
+    with Room(MIB, ArtifactStore(f"file://{tmp_path}")) as room:
+        kept = room.empty(2 * MIB, 1, torch.float32)
+        for _ in range(3):
+            with room.passing():
+                passing = room.empty(2 * MIB, 1, torch.float32)
+            assert n_mapped(tmp_path) == 2
+            del passing
+        assert n_mapped(tmp_path) == 1
+        assert len(kept) == 2 * MIB
+
+
 def test_what_fits_stays_in_memory(tmp_path: Any):
     with Room(MIB, ArtifactStore(f"file://{tmp_path}")) as room:
         assert room.empty(100, 10, torch.float64).shape == (100, 10)

@@ -5,7 +5,8 @@ take up; else each has features of its own. Those of its held-out rows are there
 Shapes: n rows, d features, b folds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -27,7 +28,7 @@ class Folds:
     """The fold of every training row."""
     is_scaled: bool
     """Whether a penalty is on coefficients of features that each fold has standardised."""
-    features: Callable[[int], Tensor] | None
+    features: Callable[[int], AbstractContextManager[Tensor]] | None
     """x_np of all training rows as a fold makes them; None: folds share them, but for the scale."""
 
 
@@ -54,16 +55,18 @@ def make_folds(
     unseen = "ignore" if policy.unseen == "error" else policy.unseen
     policy = policy.model_copy(update={"unseen": unseen, "sparse": learned.is_sparse})
 
-    def features(fold: int) -> Tensor:
-        return fit_preprocessing(
-            _without(sample, fold_n == fold),
-            policy,
-            room,
-            standardize=standardize,
-            has_intercept=learned.has_intercept,
-            warn=_say_nothing,
-            keeps_sample=True,
-        )[1]
+    @contextmanager
+    def features(fold: int) -> Iterator[Tensor]:
+        with room.passing():
+            yield fit_preprocessing(
+                _without(sample, fold_n == fold),
+                policy,
+                room,
+                standardize=standardize,
+                has_intercept=learned.has_intercept,
+                warn=_say_nothing,
+                keeps_sample=True,
+            )[1]
 
     is_shared = shares_numbers and _share_levels(sample, learned, policy, fold_n, is_penalised=is_penalised)
     return Folds(fold_n, standardize and is_penalised, None if is_shared else features)

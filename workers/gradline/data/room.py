@@ -8,7 +8,8 @@ import mmap
 import os
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -53,6 +54,15 @@ class Room:
             return torch.empty(n, p, dtype=dtype) if n_bytes < HUGE_BYTES else _huge(n_bytes, dtype).view(n, p)
         self._watch()
         return torch.frombuffer(self._map(n_bytes), dtype=dtype).view(n, p)
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """What is mapped meanwhile goes with its tensors, not only once the room is left."""
+        n_before = len(self._mapped)
+        try:
+            yield
+        finally:
+            del self._mapped[n_before:]
 
     def _map(self, n_bytes: int) -> mmap.mmap:
         """The file has no name, so that nothing is left of it whatever becomes of this process."""

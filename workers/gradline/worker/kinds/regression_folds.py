@@ -49,9 +49,10 @@ def members_of(prepared: Prepared, folds: Folds, *, with_whole: bool) -> Iterato
     if with_whole:
         yield Members(train, None, [])
     for fold, index_r in enumerate(held_out):
-        x_np = folds.features(fold).to(train.x_np.device)
-        own = replace(train, x_np=x_np, weight_nb=weight_nb[:, fold : fold + 1])
-        yield Members(own, None, [replace(prepared.judged, x_np=x_np).rows(index_r)])
+        with folds.features(fold) as made_np:
+            x_np = made_np.to(train.x_np.device)
+            own = replace(train, x_np=x_np, weight_nb=weight_nb[:, fold : fold + 1])
+            yield Members(own, None, [replace(prepared.judged, x_np=x_np).rows(index_r)])
 
 
 def _scales(prepared: Prepared, folds: Folds, held_out: list[Problem]) -> Tensor | None:
