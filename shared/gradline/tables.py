@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradline.column_notes import note_of
 from gradline.csv_tables import text_blocks, typed_blocks
 from gradline.parquet_tables import parquet_blocks
 from gradline.table_formats import NO_ROWS, Source, fault
@@ -40,7 +41,8 @@ _BLOCK_BYTES = 8 << 20
 class Profile(NamedTuple):
     n_rows: int
     columns: list[dict[str, Any]]
-    """{name, type, n_missing, n_distinct} a column, {min, max} of numbers, and the sorted `levels` of few values.
+    """{name, type, n_missing, n_distinct} a column, {min, max} of numbers, the sorted `levels` of few values, and a
+    `note` where text looks like something else.
     `n_distinct` is None where there are more than 10,000, or more than memory is set aside for."""
 
 
@@ -58,7 +60,7 @@ def profile(source: Source, format: Format, max_bytes: int | None = None) -> Pro
     counted = {name: tally.counted() for name, tally in tallies.items()}
     for name, tally in counted.items():
         _check_finite(source, format, name, tally)
-    return Profile(n_rows, [_describe(name, tally) for name, tally in counted.items()])
+    return Profile(n_rows, [_describe(name, tally, n_rows) for name, tally in counted.items()])
 
 
 def _tallies(block: pa.RecordBatch, *, is_text: bool) -> dict[str, Tally]:
@@ -69,7 +71,7 @@ def _tallies(block: pa.RecordBatch, *, is_text: bool) -> dict[str, Tally]:
     }
 
 
-def _describe(name: str, tally: TypedTally) -> dict[str, Any]:
+def _describe(name: str, tally: TypedTally, n_rows: int) -> dict[str, Any]:
     n_distinct = tally.n_distinct
     kind = EMPTY if n_distinct == 0 else _type_name(tally.type_)
     entry: dict[str, Any] = {"name": name, "type": kind, "n_missing": tally.n_missing, "n_distinct": n_distinct}
@@ -77,6 +79,8 @@ def _describe(name: str, tally: TypedTally) -> dict[str, Any]:
         entry |= {"min": tally.low, "max": tally.high}
     if n_distinct is not None and n_distinct <= MAX_LEVELS:
         entry["levels"] = tally.levels
+    if kind == "text" and n_distinct is not None and (note := note_of(tally.levels, n_rows - tally.n_missing)):
+        entry["note"] = note
     return entry
 
 

@@ -90,6 +90,9 @@ def show_dataset(dataset: dict[str, Any], output: Output) -> None:
     columns = [(column["name"], column["type"], number(column["n_missing"])) for column in dataset["columns"]]
     print()
     write_table(("column", "type", "missing"), columns, numeric=[2])
+    for column in dataset["columns"]:
+        if column.get("note"):
+            say(f"{column['name']}: {column['note']}")
 
 
 def show_predictions(answer: dict[str, Any], output: Output) -> None:

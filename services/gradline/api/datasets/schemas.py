@@ -42,6 +42,8 @@ class ColumnView(BaseModel):
     min: int | float | None = None
     max: int | float | None = None
     levels: list[Any] | None = None
+    note: str | None = None
+    """Of text that looks like numbers, dates or an identifier: what to do"""
 
 
 class DatasetView(View):
