@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from gradline.table_formats import Source, check_names, fault
+from gradline.table_formats import NO_ROWS, Source, check_names, fault
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NAN", "null", "NULL", "Null")
 """Spellings of a missing value, after trimming."""
@@ -22,6 +22,18 @@ _BLOCK_BYTES = 1 << 20
 """Arrow reads up to 32 blocks ahead. Only where a row is longer than one are they of `MAX_ROW_BYTES`."""
 _STRADDLES = "straddl"
 """What Arrow says of a row that does not end within its block."""
+_NO_BLOCK = "Empty CSV file or block"
+"""What Arrow says where nothing follows a header that no line break ends."""
+_OTHER_FORMATS = (
+    (b'[{"', "JSON", "write a header row, then a row for each object"),
+    (b'{"', "JSON", "write a header row, then a row for each object"),
+    (b"<!doctype", "HTML", "it may be the page that asks for a password"),
+    (b"<html", "HTML", "it may be the page that asks for a password"),
+    (b"pk\x03\x04", "a ZIP archive, as an .xlsx workbook is", "save the sheet as CSV"),
+    (b"\x1f\x8b", "compressed by gzip", "send it unpacked"),
+    (b"par1", "Parquet", "send it with format=parquet"),
+)
+"""Beginning in lower case, name, mend."""
 _DELIMITERS = ",;\t|"
 _HEADER_BYTES = 1 << 20
 
@@ -106,6 +118,7 @@ def _read_header(file: BinaryIO) -> tuple[str, list[str]]:
     first_bytes = file.read(_HEADER_BYTES)
     if not first_bytes.strip(b"\xef\xbb\xbf \t\r\n"):
         raise fault("the file is empty")
+    _refuse_other_formats(first_bytes)
     _refuse_nul(first_bytes.find(b"\0"))
     start = first_bytes.decode("utf-8-sig", errors="replace").lstrip("\r\n")
     rows = [(d, next(csv.reader(io.StringIO(start, newline=""), delimiter=d, strict=False))) for d in _DELIMITERS]
@@ -114,6 +127,13 @@ def _read_header(file: BinaryIO) -> tuple[str, list[str]]:
     if all(_is_number(name) for name in header):
         raise fault(f"the first row must hold the column names, but it holds numbers: {', '.join(header[:5])}")
     return delimiter, header
+
+
+def _refuse_other_formats(first_bytes: bytes) -> None:
+    start = first_bytes.removeprefix(b"\xef\xbb\xbf").lstrip()[:16].lower()
+    for beginning, kind, mend in _OTHER_FORMATS:
+        if start.startswith(beginning):
+            raise fault(f"this is {kind}, not CSV: {mend}")
 
 
 def _is_number(value: str) -> bool:
@@ -231,8 +251,11 @@ def _read(
 def _as_fault(error: pa.ArrowInvalid, watch: _Watch, file: BinaryIO) -> Exception:
     if (row := watch.ragged) is not None:
         reason = f"has {row.actual_columns} values where the header names {row.expected_columns} columns"
+        reason += "; it opens a quote that is never closed" if row.text.count('"') % 2 else ""
         return fault(f"row {row.number} (the header is row 1) {reason}", f"rows[{row.number}]", row.text[:200])
     _check_encoding(file)
+    if _NO_BLOCK in str(error):
+        return fault(NO_ROWS)
     if _STRADDLES in str(error):
         return fault(f"a row is longer than {MAX_ROW_BYTES} bytes, or opens a quote that is never closed")
     return fault(str(error).replace("CSV conversion error to string: ", ""))

@@ -88,6 +88,13 @@ def test_a_late_value_of_another_type_changes_the_column_not_the_reading():
         (b"a,b\n1,inf\n", "b", "column 'b' is infinite in data row 1"),
         (b"a,b\n1,2\n1,1e999\n", "b", "column 'b' is infinite in data row 2"),
         (b'a,b\n1,"x\n2,y\n', "file", "opens a quote that is never closed"),
+        (b'a,b,c\n1,"x,0\n2,x,1\n', "rows[2]", "has 2 values where the header names 3 columns; it opens a quote"),
+        (b"a,b", "file", "no rows"),
+        (b'\xef\xbb\xbf [{"a": 1}]', "file", "this is JSON, not CSV"),
+        (b"<!DOCTYPE html><html></html>\n", "file", "this is HTML"),
+        (b"PK\x03\x04rest\n", "file", "save the sheet as CSV"),
+        (b"\x1f\x8brest\n", "file", "send it unpacked"),
+        (b"PAR1rest\n", "file", "format=parquet"),
         ((",".join(f"c{i}" for i in range(10_001)) + "\n").encode(), "file", "at most 10000"),
     ],
 )
