@@ -21,6 +21,7 @@ from gradline.inference.parameters import all_parameters, n_free_outputs
 from gradline.inference.rows import blocks_of, rows_between
 from gradline.training import Family, Problem
 from gradline.training.derivatives import Want
+from gradline.training.fused import fused_pass_of
 from gradline.training.loss import make_loss
 
 _MAX_PAIRED_COLUMNS = 64
@@ -119,6 +120,10 @@ class Likelihood:
     def gradient(self, theta_1q: Tensor) -> Tensor:
         """dV alone, of one member and one output, in float64 whatever the features."""
         problem, gradient_1p, theta_p1 = self.problem, torch.zeros_like(theta_1q), theta_1q.T
+        fused = fused_pass_of(problem, 1) if self._weight_nb is problem.weight_nb else None
+        found = fused and fused.derivatives(theta_1q.unsqueeze(0), Want.GRADIENT, follow_drift=False)
+        if found:
+            return self.n_weighed * found.gradient_bkp[0]
         for rows in blocks_of(problem, 4 * self.p):
             x_rp = rows_between(problem, rows)
             z_r1 = x_rp @ theta_p1

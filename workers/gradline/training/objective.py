@@ -189,7 +189,7 @@ class Objective:
 
     def stationarity(self, theta_bkp: Tensor) -> Tensor:
         """For each member the largest absolute entry of the smallest subgradient of F: 0 at a minimum."""
-        gradient_bkp = self.gradient(theta_bkp).clone()
+        gradient_bkp = self.derivatives(theta_bkp).gradient_bkp
         if self.has_l1:
             w_bkd, g_bkd = self._weights(theta_bkp), self._weights(gradient_bkp)
             at_zero_bkd = (g_bkd.abs() - self.l1_b1d).clamp_(min=0.0)

@@ -20,7 +20,7 @@ from gradline.worker.kinds import regression_result as results
 from gradline.worker.kinds.checkpoint_format import UnknownCheckpoint, pack, unpack
 from gradline.worker.kinds.environment import environment_of
 from gradline.worker.kinds.history import History, as_json, finite_all, frame_rows, point_stride, report_steps
-from gradline.worker.kinds.regression_certificate import Ending, certificate_of, factor_at_end, gap_at_end
+from gradline.worker.kinds.regression_certificate import Ending, certificate_of, gap_at_end, look_at_end
 from gradline.worker.kinds.regression_device import check_device, place
 from gradline.worker.kinds.regression_doctor import examine
 from gradline.worker.kinds.regression_evaluation import Evaluation
@@ -201,8 +201,8 @@ class _RegressionAttempt:
     def finish(self) -> dict[str, Any]:
         outcome = self._fit.outcome
         assert outcome is not None  # noqa: S101  train() returns once there is one
-        gap, factor = gap_at_end(self._fit), factor_at_end(self._fit)
-        fit = examine(self._spec, self._prepared, self._objective, self._fit.theta_bkp, outcome, factor, self._ctx)
+        gap, look = gap_at_end(self._fit), look_at_end(self._fit)
+        fit = examine(self._spec, self._prepared, self._objective, self._fit.theta_bkp, outcome, look, self._ctx)
         self._fit.theta_bkp.copy_(fit.theta_bkp)
         self._objective = fit.objective
         evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)

@@ -8,7 +8,7 @@ from torch import Tensor
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.training import Certificate, Family, Fit, Newton, Objective, Outcome, Problem, certify, linear_predictor
 from gradline.training.bounds import Gap
-from gradline.training.factor import Factor
+from gradline.training.solvers.newton import Look
 from gradline.worker.kinds.history import finite
 
 
@@ -33,13 +33,13 @@ def gap_at_end(fit: Fit) -> Gap | None:
     return fit.solver.gap() if bool(fit.theta_bkp.isfinite().all()) else None
 
 
-def factor_at_end(fit: Fit) -> Factor | None:
-    """Of a Hessian at or near the parameters, where the solver has one that is regular."""
+def look_at_end(fit: Fit) -> Look | None:
+    """With a Hessian at or near the parameters, where the solver has one that is regular."""
     solver = fit.solver
     if not isinstance(solver, Newton) or not bool(fit.theta_bkp.isfinite().all()):
         return None
-    factor = solver.look().factor
-    return None if bool(factor.is_singular_b.any()) else factor
+    look = solver.look()
+    return None if bool(look.factor.is_singular_b.any()) else look
 
 
 def certificate_of(

@@ -23,7 +23,7 @@ from gradline.inference.separation import examine_separation, have_maximum
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.training import Family, Objective, Outcome, Problem
 from gradline.training.bounds import NEWTON, Gap, gap_of
-from gradline.training.factor import Factor
+from gradline.training.solvers.newton import Look
 from gradline.worker.context import AttemptContext
 from gradline.worker.kinds.regression_findings import (
     ADVICE,
@@ -93,10 +93,10 @@ def examine(
     objective: Objective,
     theta_bkp: Tensor,
     outcome: Outcome,
-    factor: Factor | None,
+    look: Look | None,
     ctx: AttemptContext,
 ) -> Examination:
-    """`factor`: of a regular Hessian near theta, where the solver has one.
+    """`look`: the solver's at theta, where it has a regular Hessian from there or nearby.
 
     Raises PermanentError where classes can be separated and the spec says that this is an error.
     """
@@ -118,7 +118,7 @@ def examine(
         tolerance = max(rounding_of(prepared.train.y_nk.dtype, float(far_d.max())), found.rounding)
         polished = _polish_by_factors(spec, untouched, prepared.train, tolerance)
     else:
-        polished = _polish(spec, untouched, prepared.train, factor)
+        polished = _polish(spec, untouched, prepared.train, look)
     examined = polished._replace(collinearity=collinearity, rounding=found.rounding)
     return _diagnose(spec, prepared, examined, ctx)
 
@@ -149,7 +149,7 @@ def _why_not(spec: LogisticRegressionSpec, problem: Problem, theta_bkp: Tensor, 
 # --- at the optimum
 
 
-def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, factor: Factor | None) -> Examination:
+def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, look: Look | None) -> Examination:
     likelihood = Likelihood(problem)
     theta_1q = free_parameters(problem, fit.theta_bkp[0]).unsqueeze(0)
     if spec.is_first_order or fit.outcome not in ENDED:
@@ -160,8 +160,8 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, fa
         return fit._replace(likelihood=likelihood, is_minimum=False, withheld=_too_far(decrement))
     is_small = problem.n * likelihood.q**2 <= SMALL_COST
     led_to_1q = None
-    if factor is not None and not is_small and problem.k == 1:
-        led_to_1q = theta_1q = _led(likelihood, theta_1q, factor)
+    if look is not None and not is_small and problem.k == 1:
+        led_to_1q = theta_1q = _led(likelihood, theta_1q, look)
     unit = _unit(likelihood, likelihood.evaluate(theta_1q)) if problem.family == Family.GAUSSIAN else 1.0
     least = minimise(likelihood, theta_1q, unit=unit, tolerance=1e-15 if is_small else 1e-6, max_steps=6)
     if not bool(least.is_converged_b):
@@ -173,11 +173,11 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, fa
     return _at(fit, problem, likelihood, least)
 
 
-def _led(likelihood: Likelihood, theta_1q: Tensor, factor: Factor) -> Tensor:
-    """Nearer to the minimum by the Hessian that the solver has: two passes for gradients cost less than its own."""
-    for _ in range(2):
-        theta_1q = theta_1q - factor.solve(likelihood.gradient(theta_1q)) / likelihood.n_weighed
-    return theta_1q
+def _led(likelihood: Likelihood, theta_1q: Tensor, look: Look) -> Tensor:
+    """Nearer to the minimum by the step that the solver would take next, and one more with the same Hessian: a pass for
+    the gradient costs less than one for another."""
+    theta_1q = theta_1q + look.step_bq
+    return theta_1q - look.factor.solve(likelihood.gradient(theta_1q)) / likelihood.n_weighed
 
 
 def _unrounded(likelihood: Likelihood, led_to_1q: Tensor | None, least: Minimum) -> Tensor:
