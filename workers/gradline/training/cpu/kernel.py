@@ -38,6 +38,20 @@ FOR_DERIVATIVES = (
 FOR_PRODUCTS = "void(X[:,::1], X[::1], f8[::1], f8[::1])"
 """Signatures; X is the dtype of the features."""
 _compiled = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, nogil=True, error_model="numpy")
+
+
+def _outer(signatures: list[str]) -> Any:
+    """Compiled at once, or loaded from what an earlier process has kept, where there is a place to keep it."""
+
+    def compiled(function: Any) -> Any:
+        try:
+            return _compiled(signatures, cache=True)(function)
+        except RuntimeError:  # nowhere to write
+            return _compiled(signatures)(function)
+
+    return compiled
+
+
 _inner = _compiled()
 """For what is compiled as a part of what calls it."""
 _in_order = njit(fastmath={"contract"}, nogil=True, error_model="numpy")
@@ -204,9 +218,13 @@ def _predict_rows(x_md: Array, theta_p: Array, z_m: Array) -> None:
             zb += b[j] * factor
             ze += e[j] * factor
             zf += f[j] * factor
-        for row, z in enumerate((za, zb, ze, zf)):
-            if row < rest:
-                z_m[i + row] += z
+        z_m[i] += za
+        if rest > 1:
+            z_m[i + 1] += zb
+        if rest > 2:
+            z_m[i + 2] += ze
+        if rest > 3:
+            z_m[i + 3] += zf
 
 
 @_inner
@@ -233,16 +251,39 @@ def _rows_at_once(d: int, itemsize: int) -> int:
 
 
 @_inner
-def _follow(drift: int, z_m: Array, curved_at_m: Array) -> float:
+def _begin(z_m: Array, intercept: float, offset_n: Array, start: int) -> None:
+    for i in range(len(z_m)):
+        z_m[i] = intercept
+    if len(offset_n):
+        for i in range(len(z_m)):
+            z_m[i] += offset_n[start + i]
+
+
+@_inner
+def _follow(drift: int, z_m: Array, curved_at_n: Array, start: int) -> float:
     """Keep z, or tell how far it is at most from what was kept."""
     most = 0.0
     if drift == KEEP_PREDICTOR:
         for i in range(len(z_m)):
-            curved_at_m[i] = z_m[i]
+            curved_at_n[start + i] = z_m[i]
     elif drift == MEASURE_DRIFT:
         for i in range(len(z_m)):
-            most = max(most, abs(z_m[i] - curved_at_m[i]))
+            most = max(most, abs(z_m[i] - curved_at_n[start + i]))
     return most
+
+
+@_inner
+def _scale(a_m: Array, factor_n: Array, start: int) -> None:
+    for i in range(len(a_m)):
+        a_m[i] *= factor_n[start + i]
+
+
+@_inner
+def _sum(a_m: Array) -> float:
+    total = 0.0
+    for i in range(len(a_m)):
+        total += a_m[i]
+    return total
 
 
 @_inner
@@ -255,7 +296,7 @@ def _finish_hessian(gram_qq: Array, edge_p: Array, d: int, even_share: float, he
             hessian_pp[k, j] = entry
 
 
-@_compiled([FOR_DERIVATIVES.replace("X", dtype) for dtype in ("f4", "f8")], cache=True)
+@_outer([FOR_DERIVATIVES.replace("X", dtype) for dtype in ("f4", "f8")])  # type: ignore[untyped-decorator]
 def fused_pass(
     x_nd: Array, y_n: Array, offset_n: Array, share_n: Array, even_share: float, theta_p: Array,
     family: int, drift: int, curved_at_n: Array, curvature_n: Array, gradient_p: Array, hessian_pp: Array,
@@ -265,64 +306,68 @@ def fused_pass(
     Empty offsets, shares, curvatures and Hessian: there are none, each row has `even_share`, they are not wanted. The
     predictor is kept in `curved_at` or compared with it, as `drift` says. A Hessian is had of narrow rows only.
     """
-    (n, d), p, wants_hessian = x_nd.shape, len(theta_p), len(hessian_pp) > 0
+    n, d = x_nd.shape
+    p, wants_hessian = len(theta_p), len(hessian_pp) > 0
     n_block, d_tile = _rows_at_once(d, x_nd.itemsize), d if wants_hessian else 0
     tile_dm, curved_dm = np.empty((d_tile, TILE_STRIDE), x_nd.dtype), np.empty((d_tile, TILE_STRIDE), x_nd.dtype)
     gram_qq, edge_p = np.zeros((d_tile + 4, d_tile + 4)), np.zeros(p)
     room_5m = np.empty((5, n_block))
-    total, most = 0.0, 0.0
-    gradient_p[:] = 0.0
+    intercept, total, most = float(theta_p[d]) if p > d else 0.0, 0.0, 0.0
+    for j in range(p):
+        gradient_p[j] = 0.0
     for start in range(0, n, n_block):
         m = min(n_block, n - start)
-        rows = slice(start, start + m)
-        x_md, z_m, loss_m, r_m, c_m = x_nd[rows], room_5m[0, :m], room_5m[1, :m], room_5m[2, :m], room_5m[3, :m]
-        z_m[:] = theta_p[d] if p > d else 0.0
-        if len(offset_n):
-            z_m += offset_n[rows]
+        x_md, y_m = x_nd[start : start + m], y_n[start : start + m]
+        z_m, loss_m, r_m, c_m = room_5m[0, :m], room_5m[1, :m], room_5m[2, :m], room_5m[3, :m]
+        _begin(z_m, intercept, offset_n, start)
         if wants_hessian:
             _fill_tile(x_md, tile_dm)
             _predict_tile(tile_dm, theta_p, z_m)
         else:
             _predict_rows(x_md, theta_p, z_m)
         if drift != WITHOUT_DRIFT:
-            most = max(most, _follow(drift, z_m, curved_at_n[rows]))
-        _respond(family, z_m, y_n[rows], loss_m, r_m, c_m, room_5m[4, :m])
+            most = max(most, _follow(drift, z_m, curved_at_n, start))
+        _respond(family, z_m, y_m, loss_m, r_m, c_m, room_5m[4, :m])
         if len(share_n):
-            loss_m *= share_n[rows]
-            r_m *= share_n[rows]
-            c_m *= share_n[rows]
-        total += loss_m.sum()
+            _scale(loss_m, share_n, start)
+            _scale(r_m, share_n, start)
+            _scale(c_m, share_n, start)
+        total += _sum(loss_m)
         if len(curvature_n):
-            curvature_n[rows] = c_m * even_share
+            for i in range(m):
+                curvature_n[start + i] = c_m[i] * even_share
         if wants_hessian:
             _collect_tile(tile_dm, r_m, gradient_p)
+            _gram_tile(tile_dm, c_m, curved_dm, gram_qq)
         else:
             _collect_rows(x_md, r_m, gradient_p)
         if p > d:
-            gradient_p[d] += r_m.sum()
-        if wants_hessian:
-            _gram_tile(tile_dm, c_m, curved_dm, gram_qq)
+            gradient_p[d] += _sum(r_m)
         if wants_hessian and p > d:
             _collect_tile(tile_dm, c_m, edge_p)
-            edge_p[d] += c_m.sum()
-    gradient_p *= even_share
-    _finish_hessian(gram_qq, edge_p[: len(hessian_pp)], d, even_share, hessian_pp)
+            edge_p[d] += _sum(c_m)
+    for j in range(p):
+        gradient_p[j] *= even_share
+    if wants_hessian:
+        _finish_hessian(gram_qq, edge_p, d, even_share, hessian_pp)
     return total * even_share, most
 
 
-@_compiled([FOR_PRODUCTS.replace("X", dtype) for dtype in ("f4", "f8")], cache=True)
+@_outer([FOR_PRODUCTS.replace("X", dtype) for dtype in ("f4", "f8")])  # type: ignore[untyped-decorator]
 def curvature_product(x_nd: Array, curvature_n: Array, direction_p: Array, out_p: Array) -> None:
     """out = x' diag(curvature) x direction, the column of ones implied where the direction has an entry more."""
-    (n, d), p = x_nd.shape, len(direction_p)
+    n, d = x_nd.shape
+    p = len(direction_p)
     n_block = _rows_at_once(d, x_nd.itemsize)
-    room_m = np.empty(n_block)
-    out_p[:] = 0.0
+    room_m, intercept = np.empty(n_block), float(direction_p[d]) if p > d else 0.0
+    for j in range(p):
+        out_p[j] = 0.0
     for start in range(0, n, n_block):
-        rows = slice(start, min(start + n_block, n))
-        x_md, z_m = x_nd[rows], room_m[: min(n_block, n - start)]
-        z_m[:] = direction_p[d] if p > d else 0.0
+        m = min(n_block, n - start)
+        x_md, z_m = x_nd[start : start + m], room_m[:m]
+        _begin(z_m, intercept, room_m[:0], 0)
         _predict_rows(x_md, direction_p, z_m)
-        z_m *= curvature_n[rows]
+        _scale(z_m, curvature_n, start)
         _collect_rows(x_md, z_m, out_p)
         if p > d:
-            out_p[d] += z_m.sum()
+            out_p[d] += _sum(z_m)
