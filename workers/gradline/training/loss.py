@@ -110,30 +110,25 @@ class Loss(ABC):
             return change_nbk.abs_().amax((0, 2)).double()
         return (change_nbk.amax(2) - change_nbk.amin(2)).amax(0).double()
 
+    @abstractmethod
     def curvature(self) -> Tensor:
         """share_n * d2 loss / dz2 of each row as [n, b, k, k]."""
-        return self._curvature().unsqueeze(2).unsqueeze(3) * self._share_nb.unsqueeze(2).unsqueeze(3)
 
+    @abstractmethod
     def hessian(self) -> Tensor:
         """d2L / dtheta2 as [b, q, q] in float64."""
-        if self._n_members == 1 and self._even_share is not None:
-            hessian_qq = self._products.gram(self._curvature())
-            return hessian_qq.mul_(self._even_share).unsqueeze(0)
-        weight_nb = self.curvature_weights()
-        return torch.stack([self._products.gram(weight_nb[:, b : b + 1]) for b in range(self._n_members)])
 
+    @abstractmethod
     def curvature_weights(self) -> Tensor:
         """What `curvature_product` needs to know of z."""
-        return self._curvature().mul_(self._share_nb)
 
+    @abstractmethod
     def intercept_curvature(self) -> Tensor:
         """The intercepts' part of the Hessian, [b, k, k] in float64; z stays."""
-        return self.curvature_weights().sum(0, dtype=torch.float64).view(-1, 1, 1)
 
+    @abstractmethod
     def mean_curvature(self, weights: Any) -> Tensor:
         """The diagonal of `intercept_curvature`, [b, k] in float64."""
-        total_b1: Tensor = weights.sum(0, dtype=torch.float64).view(-1, 1)
-        return total_b1
 
     def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor:
         """d2L / dtheta2 times a direction, [b, k, p], in memory that the next call overwrites. Uses up z."""
@@ -147,9 +142,9 @@ class Loss(ABC):
         self._products.collect(self._z_nm, self._gradient_mp)
         return self._gradient_bkp
 
+    @abstractmethod
     def _curve(self, weights: Tensor) -> None:
         """Multiply z, which holds x times a direction, by the curvature of each row."""
-        self._z_nm.mul_(weights)
 
     def _weigh(self) -> None:
         """Multiply z by the shares of the rows: the same for all of a member's outputs."""
@@ -170,16 +165,43 @@ class Loss(ABC):
     def _to_residual(self) -> None:
         """Turn z into d loss / d z, mean minus target."""
 
+
+class OneOutputLoss(Loss):
+    """The curvature of a row is one number."""
+
     @abstractmethod
     def _curvature(self) -> Tensor:
-        """d2 loss / dz2 of each row as [n, b], for one output; z stays."""
+        """d2 loss / dz2 of each row as [n, b]; z stays."""
+
+    def curvature(self) -> Tensor:
+        return self._curvature().unsqueeze(2).unsqueeze(3) * self._share_nb.unsqueeze(2).unsqueeze(3)
+
+    def hessian(self) -> Tensor:
+        if self._n_members == 1 and self._even_share is not None:
+            hessian_qq = self._products.gram(self._curvature())
+            return hessian_qq.mul_(self._even_share).unsqueeze(0)
+        weight_nb = self.curvature_weights()
+        return torch.stack([self._products.gram(weight_nb[:, b : b + 1]) for b in range(self._n_members)])
+
+    def curvature_weights(self) -> Tensor:
+        return self._curvature().mul_(self._share_nb)
+
+    def intercept_curvature(self) -> Tensor:
+        return self.curvature_weights().sum(0, dtype=torch.float64).view(-1, 1, 1)
+
+    def mean_curvature(self, weights: Any) -> Tensor:
+        total_b1: Tensor = weights.sum(0, dtype=torch.float64).view(-1, 1)
+        return total_b1
+
+    def _curve(self, weights: Tensor) -> None:
+        self._z_nm.mul_(weights)
 
 
 NEGLIGIBLE = 40.0
 """Of z: log(1 + exp(z)) is z from here on, in float64."""
 
 
-class BinomialLoss(Loss):
+class BinomialLoss(OneOutputLoss):
     def __init__(self, problem: Problem, n_members: int) -> None:
         super().__init__(problem, n_members)
         self._wrong_n1 = 1 - problem.y_nk * 2
@@ -213,9 +235,6 @@ class MultinomialLoss(Loss):
         mean_nbk = torch.softmax(self._z_nbk, 2)
         second_nbkk = torch.diag_embed(mean_nbk) - mean_nbk.unsqueeze(3) * mean_nbk.unsqueeze(2)
         return second_nbkk * self._share_nb.unsqueeze(2).unsqueeze(3)
-
-    def _curvature(self) -> Tensor:
-        raise NotImplementedError("the outputs of multinomial bend each other")
 
     def hessian(self) -> Tensor:
         """Blocks i, j of classes: x' diag(share mean_i (1{i = j} - mean_j)) x."""
@@ -263,7 +282,7 @@ def _add_softmax_products(hessian_qq: Tensor, x_rp: Tensor, mean_rk: Tensor, sha
         hessian_qq[block, block] += weighted_rp.T @ x_rp
 
 
-class GaussianLoss(Loss):
+class GaussianLoss(OneOutputLoss):
     def _losses(self) -> Tensor:
         return (self._z_nm - self._problem.y_nk).square() / 2
 
@@ -274,7 +293,7 @@ class GaussianLoss(Loss):
         return torch.ones_like(self._z_nm)
 
 
-class PoissonLoss(Loss):
+class PoissonLoss(OneOutputLoss):
     def __init__(self, problem: Problem, n_members: int) -> None:
         super().__init__(problem, n_members)
         self._saturated_n1 = torch.xlogy(problem.y_nk, problem.y_nk) - problem.y_nk
