@@ -18,9 +18,14 @@ from gradline.training import (
     ProgressiveNewton,
     ProximalNewton,
     SampledLbfgs,
+    SubspaceNewton,
     choose,
     make_problem,
 )
+from gradline.training.derivatives import Want
+from gradline.training.rows import Rows
+from gradline.training.solvers.preconditioner import Preconditioner
+from gradline.training.solvers.subspace import Subspace
 from tests.numerics.problems import FAMILIES, least_value, random_problem, solve, value, zeros
 
 RELATIVE = 1e-6
@@ -97,7 +102,7 @@ def test_elastic_net_coefficients_are_those_of_scikit_learn():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("make", [Newton, NewtonCg, ProximalNewton])
+@pytest.mark.parametrize("make", [Newton, NewtonCg, ProximalNewton, SubspaceNewton])
 def test_members_end_where_each_would_alone(make, family):
     problem = random_problem(family, 13)
     folds_nb = torch.stack([(torch.arange(problem.n) % 3 != b).double() for b in range(3)], 1)
@@ -115,6 +120,7 @@ SAMPLED = {
     "progressive": lambda objective, theta_bkp: ProgressiveNewton(objective, theta_bkp, n_rows=120),
     "sampled": lambda objective, theta_bkp: SampledLbfgs(objective, theta_bkp, n_rows=120, memory=3),
     "newton-cg": NewtonCg,
+    "subspace": SubspaceNewton,
     "proximal": lambda objective, theta_bkp: ProximalNewton(objective, theta_bkp, n_rows=120),
 }
 
@@ -241,7 +247,7 @@ def test_sparse_features_give_the_minimum_of_dense_ones(family, has_intercept):
     target_n = dense.class_n if family.is_classification else dense.y_nk[:, 0]
     k = dense.k if family == Family.MULTINOMIAL else 2
     problems = [make_problem(x, target_n, family, k, has_intercept=has_intercept) for x in (x_nd, x_nd.to_sparse_csr())]
-    for make in (Newton, NewtonCg):
+    for make in (Newton, NewtonCg, SubspaceNewton):
         thetas = []
         for problem in problems:
             objective = Objective(problem, l2=0.01)
@@ -252,7 +258,93 @@ def test_sparse_features_give_the_minimum_of_dense_ones(family, has_intercept):
     assert choose(Objective(problems[1]), thetas[0]).name == "newton"
 
 
+# --- within a subspace
+
+
+def wide_problem(n=1200, d=300, family=Family.BINOMIAL, k=2):
+    """Columns that lean on their neighbours."""
+    generator = torch.Generator().manual_seed(6)
+    x_nd = torch.randn(n, d, generator=generator, dtype=torch.float64)
+    for j in range(1, d):
+        x_nd[:, j] = 0.8 * x_nd[:, j - 1] + 0.6 * x_nd[:, j]
+    z_nk = x_nd @ torch.randn(d, k, generator=generator, dtype=torch.float64) / d**0.5
+    noise_nk = torch.rand(n, k, generator=generator, dtype=torch.float64).log().neg().log().neg()
+    return make_problem(x_nd, (z_nk + noise_nk).argmax(1), family, k)
+
+
+def passes_of(make, objective):
+    solver = make(objective, zeros(objective))
+    assert solve(solver)
+    return solver.n_passes
+
+
+def test_a_search_within_a_subspace_saves_a_third_of_the_passes():
+    for strength in (0.01, 1.0, 100.0):
+        problem = wide_problem()
+        objective = Objective(problem, l2=1 / (strength * problem.n))
+        assert passes_of(SubspaceNewton, objective) <= passes_of(NewtonCg, objective) * 2 / 3
+
+
+@pytest.mark.parametrize("family", [Family.BINOMIAL, Family.MULTINOMIAL, Family.POISSON])
+def test_a_subspace_ends_at_the_minimum_of_its_directions_and_intercepts(family):
+    problem = random_problem(family, 27, is_weighted=True)
+    objective, rows = Objective(problem, l2=0.01), Rows(problem)
+    generator = torch.Generator().manual_seed(0)
+    d_bsq = torch.randn(1, 2, problem.k * problem.p, generator=generator, dtype=torch.float64)
+    z_bsnk = torch.stack([rows.predict(d_bsq[:, s].view(1, problem.k, -1)) for s in range(2)], 1)
+    theta_bkp = zeros(objective)
+    theta_bkp, z_bnk = Subspace(objective, rows, theta_bkp, rows.predict(theta_bkp), d_bsq, z_bsnk).minimise()
+    torch.testing.assert_close(rows.predict(theta_bkp), z_bnk)
+    gradient_bkp = objective.derivatives(theta_bkp).gradient_bkp
+    slope_bs = (d_bsq @ gradient_bkp.view(1, -1, 1)).squeeze(2)
+    first_bs = (d_bsq @ objective.derivatives(zeros(objective)).gradient_bkp.view(1, -1, 1)).squeeze(2)
+    assert (slope_bs.abs() <= 0.05 * first_bs.abs().amax()).all()
+    assert gradient_bkp[:, :, -1].abs().amax() <= 1e-14
+
+
+def test_rounded_predictors_are_computed_anew_before_a_fit_counts_as_converged():
+    objective = Objective(wide_problem(300, 40), l2=1e-3)
+    solver = SubspaceNewton(objective, zeros(objective))
+    while not solver.is_converged(1e-3):
+        solver.step()
+    state = solver.state()
+    state.tensors["predictor"] += 0.1 * torch.randn(300, 1, generator=torch.Generator().manual_seed(0)).double()
+    astray = SubspaceNewton(objective, solver.theta_bkp)
+    astray.load(state)
+    assert solve(astray, 1e-6)
+    least = least_value(objective)
+    assert (value(objective, astray.theta_bkp) - least) / least <= astray.gap().relative_b.item() <= 1e-6
+
+
+def test_a_subspace_needs_an_l2_penalty_in_every_member():
+    problem = random_problem(Family.BINOMIAL, 0)
+    for objective in (Objective(problem), Objective(problem, l1=0.1, l2=0.1)):
+        with pytest.raises(ValueError, match="needs an l2 penalty"):
+            SubspaceNewton(objective, zeros(objective))
+
+
+def test_wide_fits_of_one_output_with_an_l2_penalty_search_within_subspaces():
+    problem = wide_problem(200, 2200)
+    assert isinstance(choose(Objective(problem, l2=0.1), zeros(Objective(problem))).solver, SubspaceNewton)
+    assert isinstance(choose(Objective(problem), zeros(Objective(problem))).solver, NewtonCg)
+    mid = wide_problem(6000, 1000)
+    assert isinstance(choose(Objective(mid, l2=0.1), zeros(Objective(mid))).solver, SubspaceNewton)
+    rough = mid.to(torch.float32)
+    assert choose(Objective(rough, l2=0.1), zeros(Objective(rough))).name == "newton"
+
+
 # --- what conjugate gradients divide by
+
+
+def test_what_classes_have_in_common_bends_by_the_penalty_alone():
+    problem = wide_problem(400, 20, Family.MULTINOMIAL, 4)
+    objective = Objective(problem, l2=1e-3)
+    found = objective.derivatives(zeros(objective) + 0.1, Want.PRODUCTS)
+    common_bkp = torch.randn(1, 1, 21, generator=torch.Generator().manual_seed(0), dtype=torch.float64).expand(1, 4, 21)
+    preconditioner = Preconditioner(objective, torch.full((1,), 0.2, dtype=torch.float64))
+    solved_bkp = preconditioner.solve(common_bkp.clone(), objective.mean_curvature(found.weights))
+    bent_bkp = objective.hessian_product(found.weights, solved_bkp)
+    torch.testing.assert_close(bent_bkp[:, :, :-1], common_bkp[:, :, :-1])
 
 
 def passes_taken(x_nd, class_n):

@@ -13,7 +13,7 @@ A torch library: it imports nothing else of ours, and does no I/O, logging or ti
 
 from gradline.training.batches import Batches
 from gradline.training.certificate import Certificate, Reference, certify
-from gradline.training.choice import Choice, choose, newton_for, proximal_newton_for
+from gradline.training.choice import Choice, choose, newton_cg_for, newton_for, proximal_newton_for
 from gradline.training.family import Family
 from gradline.training.iteration import Fit, Report, Step, StopRules
 from gradline.training.model import drawn_parameters, linear_predictor, probabilities, zero_parameters
@@ -33,6 +33,7 @@ from gradline.training.solvers import (
     Sgd,
     Solver,
     State,
+    SubspaceNewton,
 )
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "State",
     "Step",
     "StopRules",
+    "SubspaceNewton",
     "certify",
     "choose",
     "cosine_schedule",
@@ -68,6 +70,7 @@ __all__ = [
     "exponential_schedule",
     "linear_predictor",
     "make_problem",
+    "newton_cg_for",
     "newton_for",
     "probabilities",
     "proximal_newton_for",

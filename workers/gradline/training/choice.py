@@ -6,11 +6,22 @@ them. n rows, q = k * p parameters.
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from gradline.training.family import Family
 from gradline.training.objective import Objective
 from gradline.training.problem import Problem
-from gradline.training.solvers import Fista, Newton, NewtonCg, ProgressiveNewton, ProximalNewton, SampledLbfgs, Solver
+from gradline.training.solvers import (
+    Fista,
+    Newton,
+    NewtonCg,
+    ProgressiveNewton,
+    ProximalNewton,
+    SampledLbfgs,
+    Solver,
+    SubspaceNewton,
+)
 
 MAX_FACTOR_PARAMETERS = 2000
 """Factors of more take longer than many passes over the rows."""
@@ -18,6 +29,8 @@ MAX_HESSIAN_PARAMETERS = 128
 """Up to here a Hessian of all rows costs no more than a few passes over them."""
 MAX_POLISHED_COST = 2e8
 """n q^2 up to which a Newton step takes milliseconds, so that small fits go on to the last digits."""
+MAX_PENALISED_COST = 4e9
+"""n q^2 up to which Newton's method takes no longer than passes alone do with an l2 penalty."""
 MAX_NEWTON_COST = 2e10
 """n q^2 up to which a few Hessians of all rows take a second or so."""
 ROWS_PER_PARAMETER = 20
@@ -43,10 +56,13 @@ def choose(objective: Objective, theta_bkp: Tensor) -> Choice:
     if q > MAX_FACTOR_PARAMETERS or (problem.is_sparse and q > MAX_HESSIAN_PARAMETERS):
         why = "of sparse features " if problem.is_sparse else ""
         reason = f"{size} {why}are too many for a Hessian: conjugate gradients need only products with it."
-        return Choice("newton-cg", reason, NewtonCg(objective, theta_bkp))
+        return Choice("newton-cg", reason, newton_cg_for(objective, theta_bkp))
     if _suits_sample_as_hessian(problem, q) and len(theta_bkp) == 1:
         reason = f"{size}: the Hessian of a sample of the rows makes few passes over all of them enough."
         return Choice("lbfgs", reason, SampledLbfgs(objective, theta_bkp, n_rows=sample_size(problem, q)))
+    if _is_dear_for_newton(problem, q) and _suits_subspaces(objective, q):
+        reason = f"{size} and an l2 penalty: conjugate gradients take less time than Hessians."
+        return Choice("newton-cg", reason, newton_cg_for(objective, theta_bkp))
     solver = newton_for(objective, theta_bkp)
     how = ", started on a sample of the rows" if isinstance(solver, ProgressiveNewton) else ""
     return Choice("newton", f"{size}: a Hessian is cheap, and Newton's steps{how} are the fewest.", solver)
@@ -67,6 +83,24 @@ def proximal_newton_for(objective: Objective, theta_bkp: Tensor) -> ProximalNewt
     is_large = problem.n >= LEAST_RATIO * n_rows and not problem.is_sparse
     is_polished = problem.n * q * q <= MAX_POLISHED_COST
     return ProximalNewton(objective, theta_bkp, is_polished=is_polished, n_rows=n_rows if is_large else None)
+
+
+def _is_dear_for_newton(problem: Problem, q: int) -> bool:
+    """Least squares take one Hessian; and a Hessian bounds the gap where gradients in float32 are too rough to."""
+    is_costly = problem.n * q * q > MAX_PENALISED_COST
+    return is_costly and problem.family != Family.GAUSSIAN and problem.y_nk.dtype == torch.float64
+
+
+def newton_cg_for(objective: Objective, theta_bkp: Tensor) -> NewtonCg | SubspaceNewton:
+    """Truncated Newton in the form that suits penalty, outputs and size."""
+    suits = _suits_subspaces(objective, theta_bkp[0].numel())
+    return SubspaceNewton(objective, theta_bkp) if suits else NewtonCg(objective, theta_bkp)
+
+
+def _suits_subspaces(objective: Objective, q: int) -> bool:
+    """With several outputs or few parameters, searches take longer than the passes that they save."""
+    has_l2 = not objective.has_l1 and bool((objective.l2_b > 0).all())
+    return has_l2 and objective.problem.k == 1 and q > MAX_HESSIAN_PARAMETERS
 
 
 def newton_for(objective: Objective, theta_bkp: Tensor) -> Newton:

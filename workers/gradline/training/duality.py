@@ -7,8 +7,7 @@ for any a whose sum over the rows, weighted by the shares, is 0 for each output 
 of u is beyond l1. The conjugates are
 
     penalty*(u) = sum (|u| - l1)_+^2 / (2 l2), or 0 within l1 and infinite beyond where l2 is 0
-    loss*(a), q = y + a:  binomial q log q + (1 - q) log(1 - q);  multinomial sum q log q;  gaussian a^2 / 2 + a y;
-                          poisson q log q - q - y log y + y
+    loss*(a)    of each row: see `rowwise`
 
 Rockafellar 1970, section 31; for the lasso's dual point El Ghaoui, Viallon and Rabbani 2012.
 Shapes: b members, n rows, k outputs, d features.
@@ -17,11 +16,12 @@ Shapes: b members, n rows, k outputs, d features.
 import torch
 from torch import Tensor
 
-from gradline.training.factor import factorise, fix_gauge
+from gradline.training.factor import factorise
 from gradline.training.family import Family
 from gradline.training.model import linear_predictor
 from gradline.training.objective import Objective
 from gradline.training.problem import Problem
+from gradline.training.rowwise import conjugates, intercept_curvature, means
 
 MAX_INTERCEPT_STEPS = 30
 LONGEST_MOVE = 2.0
@@ -41,7 +41,7 @@ def fenchel_bound(objective: Objective, theta_bkp: Tensor, value_b: Tensor) -> T
     is_bounded_b = objective.l2_b > 0
     shrink_b = torch.where(is_bounded_b, 1.0, (l1_b1d / u_bkd.abs()).amin((1, 2)).clamp(max=1.0))
     shrunk_nbk = residual_nbk * shrink_b.view(1, -1, 1)
-    dual_b = -(share_nb1 * _conjugate(problem.family, shrunk_nbk, y_n1k)).sum((0, 2))
+    dual_b = -(share_nb1 * conjugates(problem.family, shrunk_nbk, y_n1k)).sum((0, 2))
     if problem.offset_n1 is not None:
         dual_b += (share_nb1 * shrunk_nbk * problem.offset_n1.double().unsqueeze(2)).sum((0, 2))
     excess_bkd = (u_bkd.abs() - l1_b1d).clamp(min=0.0).square()
@@ -49,31 +49,10 @@ def fenchel_bound(objective: Objective, theta_bkp: Tensor, value_b: Tensor) -> T
     return (value_b - dual_b).clamp(min=0.0).masked_fill(~is_bounded_b & (objective.l1_b == 0), torch.inf)
 
 
-def _mean(family: Family, z_nbk: Tensor) -> Tensor:
-    if family == Family.BINOMIAL:
-        return torch.sigmoid(z_nbk)
-    if family == Family.MULTINOMIAL:
-        return torch.softmax(z_nbk, 2)
-    return z_nbk if family == Family.GAUSSIAN else z_nbk.exp()
-
-
-def _curvature(family: Family, mean_nbk: Tensor, share_nb1: Tensor) -> Tensor:
-    """The intercepts' part of the Hessian, [b, k, k]."""
-    if family == Family.MULTINOMIAL:
-        weighted_nbk = share_nb1 * mean_nbk
-        outer_bkk = torch.einsum("nbi,nbj->bij", weighted_nbk, mean_nbk)
-        hessian_bkk = torch.diag_embed(weighted_nbk.sum(0)) - outer_bkk
-        return fix_gauge(hessian_bkk, torch.ones_like(hessian_bkk[:, 0, :1]))
-    variance_nbk = mean_nbk * (1 - mean_nbk) if family == Family.BINOMIAL else mean_nbk
-    if family == Family.GAUSSIAN:
-        variance_nbk = torch.ones_like(mean_nbk)
-    return (share_nb1 * variance_nbk).sum(0).unsqueeze(2)
-
-
 def _with_settled_intercepts(problem: Problem, theta_bkp: Tensor, share_nb1: Tensor) -> tuple[Tensor, Tensor]:
     """Theta with intercepts at their minimum for the coefficients as they are, and the means there."""
     z_nbk = linear_predictor(problem, theta_bkp).double().view(problem.n, *theta_bkp.shape[:2])
-    mean_nbk = _mean(problem.family, z_nbk)
+    mean_nbk = means(problem.family, z_nbk)
     if not problem.has_intercept:
         return theta_bkp, mean_nbk
     theta_bkp, y_n1k = theta_bkp.clone(), problem.y_nk.double().unsqueeze(1)
@@ -81,23 +60,11 @@ def _with_settled_intercepts(problem: Problem, theta_bkp: Tensor, share_nb1: Ten
         gradient_bk = (share_nb1 * (mean_nbk - y_n1k)).sum(0)
         if bool((gradient_bk.abs() <= torch.finfo(torch.float64).eps).all()):
             break
-        move_bk = -factorise(_curvature(problem.family, mean_nbk, share_nb1)).solve(gradient_bk)
+        mean_bnk, share_bn1 = mean_nbk.transpose(0, 1), share_nb1.transpose(0, 1)
+        move_bk = -factorise(intercept_curvature(problem.family, mean_bnk, share_bn1)).solve(gradient_bk)
         if problem.family != Family.GAUSSIAN:
             move_bk = move_bk.clamp(-LONGEST_MOVE, LONGEST_MOVE)
         theta_bkp[:, :, -1] += move_bk
         z_nbk = z_nbk + move_bk
-        mean_nbk = _mean(problem.family, z_nbk)
+        mean_nbk = means(problem.family, z_nbk)
     return theta_bkp, mean_nbk
-
-
-def _conjugate(family: Family, a_nbk: Tensor, y_n1k: Tensor) -> Tensor:
-    """loss*, of each row and output."""
-    if family == Family.GAUSSIAN:
-        return a_nbk.square() / 2 + a_nbk * y_n1k
-    q_nbk = (y_n1k + a_nbk).clamp(min=0.0)
-    if family == Family.MULTINOMIAL:
-        return torch.xlogy(q_nbk, q_nbk)
-    if family == Family.BINOMIAL:
-        rest_nbk = (1 - q_nbk).clamp(min=0.0)
-        return torch.xlogy(q_nbk, q_nbk) + torch.xlogy(rest_nbk, rest_nbk)
-    return torch.xlogy(q_nbk, q_nbk) - q_nbk - torch.xlogy(y_n1k, y_n1k) + y_n1k

@@ -9,6 +9,7 @@ from gradline.training.solvers.newton_cg import NewtonCg
 from gradline.training.solvers.progressive import ProgressiveNewton
 from gradline.training.solvers.proximal_newton import ProximalNewton
 from gradline.training.solvers.sampled_lbfgs import SampledLbfgs
+from gradline.training.solvers.subspace_newton import SubspaceNewton
 
 __all__ = [
     "Adam",
@@ -22,4 +23,5 @@ __all__ = [
     "Sgd",
     "Solver",
     "State",
+    "SubspaceNewton",
 ]

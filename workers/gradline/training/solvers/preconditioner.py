@@ -38,14 +38,27 @@ class Preconditioner:
         variance_d = torch.maximum(centred_d, LEAST_VARIANCE * square_p[:d])
         self._variance_d = torch.where(variance_d > 0, variance_d, 1.0)
         self._l2_b11 = objective.l2_b.double().view(-1, 1, 1)
+        l2_b1p = objective.l2_bq.view(-1, problem.k, problem.p)[:, :1]
+        self._over_l2_b1p = torch.where(l2_b1p > 0, 1 / l2_b1p, 0.0)
         self._inverse_bsmm: Tensor | None = None
         if not problem.is_sparse:
             ridge_bd = (self._l2_b11 / (_positive(curvature_b).view(-1, 1, 1) * self._variance_d)).squeeze(1)
             self._inverse_bsmm = _inverse_blocks(_correlations(problem), ridge_bd)
 
     def solve(self, r_bkp: Tensor, curvature_bk: Tensor) -> Tensor:
-        """Where the rows' mean curvature is as given."""
+        """Where the rows' mean curvature is as given.
+
+        What classes have in common bends by l2 alone, since softmax does not see it: that part is exact.
+        """
         curvature_bk1 = _positive(curvature_bk).unsqueeze(2)
+        if r_bkp.shape[1] == 1:
+            return self._solve_outputs(r_bkp, curvature_bk1)
+        common_b1p = r_bkp.mean(1, keepdim=True)
+        solved_bkp = self._solve_outputs(r_bkp - common_b1p, curvature_bk1)
+        solved_bkp -= solved_bkp.mean(1, keepdim=True)
+        return solved_bkp + common_b1p * self._over_l2_b1p
+
+    def _solve_outputs(self, r_bkp: Tensor, curvature_bk1: Tensor) -> Tensor:
         if self._mean_d is None:
             return self._solve_features(r_bkp, curvature_bk1)
         w_bkd = self._solve_features(r_bkp[:, :, :-1] - r_bkp[:, :, -1:] * self._mean_d, curvature_bk1)

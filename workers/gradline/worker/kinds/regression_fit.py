@@ -19,7 +19,6 @@ from gradline.training import (
     Fista,
     Fit,
     Lbfgs,
-    NewtonCg,
     Objective,
     Problem,
     Schedule,
@@ -30,6 +29,7 @@ from gradline.training import (
     cosine_schedule,
     drawn_parameters,
     exponential_schedule,
+    newton_cg_for,
     newton_for,
     proximal_newton_for,
     step_schedule,
@@ -111,7 +111,7 @@ def _choice(spec: LogisticRegressionSpec, objective: Objective, theta_bkp: Tenso
     if solver.name == "newton":
         return Choice("newton", NAMED, newton_for(objective, theta_bkp))
     if solver.name == "newton-cg":
-        return Choice("newton-cg", NAMED, NewtonCg(objective, theta_bkp))
+        return Choice("newton-cg", NAMED, newton_cg_for(objective, theta_bkp))
     if solver.name == "proximal-newton":
         return Choice("proximal-newton", NAMED, proximal_newton_for(objective, theta_bkp))
     if solver.name == "fista":
