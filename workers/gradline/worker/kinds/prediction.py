@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from gradline.worker.context import AttemptContext
 
 BATCH_ROWS = 65_536
 MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
+_WRITERS: dict[str, Any] = {"parquet": pyarrow.parquet.ParquetWriter, "csv": pyarrow.csv.CSVWriter}
+"""Rows are written as they are predicted, so that only the file itself stays in memory."""
 
 
 def run(spec: Spec, ctx: AttemptContext) -> dict[str, Any]:
@@ -25,16 +28,20 @@ def run(spec: Spec, ctx: AttemptContext) -> dict[str, Any]:
     assert isinstance(spec, PredictionSpec)  # noqa: S101  the registry pairs kinds and specs
     card = Scorecard.parse(ctx.get_model(spec.model_job_id))
     table = _read(spec, ctx)
-    batches, counts = [], Counter[Any]()
-    for start in range(0, table.num_rows, BATCH_ROWS):
-        rows = table.slice(start, BATCH_ROWS)
-        batches.append(_predict(card, rows, spec.keep, start))
-        if card.has_classes:
-            counts.update(batches[-1].column("prediction").to_pylist())
-        ctx.progress(start + rows.num_rows, table.num_rows)
-        ctx.raise_if_stopped()
+    file, counts = io.BytesIO(), Counter[Any]()
+    with ExitStack() as written:
+        writer = None
+        for start in range(0, table.num_rows, BATCH_ROWS):
+            rows = table.slice(start, BATCH_ROWS)
+            said = _predict(card, rows, spec.keep, start)
+            writer = writer or written.enter_context(_WRITERS[spec.format](file, said.schema))
+            writer.write_table(said)
+            if card.has_classes:
+                counts.update(said.column("prediction").to_pylist())
+            ctx.progress(start + rows.num_rows, table.num_rows)
+            ctx.raise_if_stopped()
     name = f"predictions.{spec.format}"
-    ctx.save_artifact(name, _write(pa.concat_tables(batches), spec.format), MEDIA_TYPES[spec.format], "table")
+    ctx.save_artifact(name, file.getvalue(), MEDIA_TYPES[spec.format], "table")
     return {
         "outcome": "predicted",
         "n_rows": table.num_rows,
@@ -81,12 +88,3 @@ def _predict(card: Scorecard, rows: pa.Table, keep: list[str], first_row: int) -
     classes = card.document["classes"]
     columns["prediction"] = pa.array(classes).take(pa.array(card.decide(z_nk)))
     return pa.table(columns | {f"probability of {name}": response[:, c] for c, name in enumerate(classes)})
-
-
-def _write(table: pa.Table, file_format: str) -> bytes:
-    file = io.BytesIO()
-    if file_format == "csv":
-        pyarrow.csv.write_csv(table, file)
-    else:
-        pyarrow.parquet.write_table(table, file)
-    return file.getvalue()
