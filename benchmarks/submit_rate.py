@@ -2,7 +2,7 @@
 
 `python benchmarks/submit_rate.py` prints a table. The load comes from one process over kept-alive connections, so both
 share the machine's cores; the job is the notes' example, and nothing trains. `cpu ms`, the API's processor time a job,
-says most on a machine that other work keeps busy.
+says most on a machine that other work keeps busy; `client` is the sender's own.
 """
 
 import argparse
@@ -37,17 +37,33 @@ class Load:
     latencies_s: list[float]
     cpu_s: float
     """Processor time of the API meanwhile."""
+    client_s: float
+    """Processor time of the sender."""
 
     def row(self) -> str:
         cuts = statistics.quantiles(self.latencies_s, n=100, method="inclusive")
         rate = len(self.latencies_s) / self.seconds
         p50, p95, p99, top = (1e3 * s for s in (cuts[49], cuts[94], cuts[98], max(self.latencies_s)))
-        cpu = 1e3 * self.cpu_s / len(self.latencies_s)
         times = "".join(f"{value:>9.1f}" for value in (p50, p95, p99, top))
-        return f"{self.name:<28}{len(self.latencies_s):>8}{rate:>11.1f}{times}{cpu:>9.2f}"
+        cpus = "".join(f"{1e3 * seconds / len(self.latencies_s):>9.2f}" for seconds in (self.cpu_s, self.client_s))
+        return f"{self.name:<28}{len(self.latencies_s):>8}{rate:>11.1f}{times}{cpus}"
 
 
-HEADER = f"{'load':<28}{'jobs':>8}{'jobs/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'max ms':>9}{'cpu ms':>9}"
+COLUMNS = ("p50 ms", "p95 ms", "p99 ms", "max ms", "cpu ms", "client")
+HEADER = f"{'load':<28}{'jobs':>8}{'jobs/s':>11}" + "".join(f"{name:>9}" for name in COLUMNS)
+
+
+class Meter:
+    """Wall and processor time since it was made."""
+
+    def __init__(self, api_pid: int) -> None:
+        self._api_pid = api_pid
+        self.began = time.perf_counter()
+        self._api_began_s, self._client_began_s = cpu_seconds(api_pid), time.process_time()
+
+    def read(self, name: str, latencies_s: list[float]) -> Load:
+        seconds, api_s = time.perf_counter() - self.began, cpu_seconds(self._api_pid) - self._api_began_s
+        return Load(name, seconds, latencies_s, api_s, time.process_time() - self._client_began_s)
 
 
 class Connection:
@@ -76,17 +92,15 @@ class Connection:
 async def closed_loop(pid: int, connections: list[Connection], seconds: float) -> Load:
     """Each connection sends its next submit when the last is answered: what the API can take."""
     latencies: list[float] = []
-    began, cpu = time.perf_counter(), cpu_seconds(pid)
+    meter = Meter(pid)
 
     async def send(connection: Connection) -> None:
-        while (sent := time.perf_counter()) < began + seconds:
+        while (sent := time.perf_counter()) < meter.began + seconds:
             await connection.submit()
             latencies.append(time.perf_counter() - sent)
 
     await asyncio.gather(*(send(connection) for connection in connections))
-    return Load(
-        f"{len(connections)} senders, as fast as can", time.perf_counter() - began, latencies, cpu_seconds(pid) - cpu
-    )
+    return meter.read(f"{len(connections)} senders, as fast as can", latencies)
 
 
 async def open_loop(pid: int, connections: list[Connection], rate: float, seconds: float) -> Load:
@@ -95,7 +109,7 @@ async def open_loop(pid: int, connections: list[Connection], rate: float, second
     free: asyncio.Queue[Connection] = asyncio.Queue()
     for connection in connections:
         free.put_nowait(connection)
-    began, cpu = time.perf_counter(), cpu_seconds(pid)
+    meter = Meter(pid)
 
     async def send(due: float) -> None:
         connection = await free.get()
@@ -105,10 +119,10 @@ async def open_loop(pid: int, connections: list[Connection], rate: float, second
 
     async with asyncio.TaskGroup() as tasks:
         for i in range(int(rate * seconds)):
-            due = began + i / rate
+            due = meter.began + i / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             tasks.create_task(send(due))
-    return Load(f"{rate:g} a second", time.perf_counter() - began, latencies, cpu_seconds(pid) - cpu)
+    return meter.read(f"{rate:g} a second", latencies)
 
 
 async def measure(pid: int, port: int, seconds: float) -> None:
@@ -119,6 +133,7 @@ async def measure(pid: int, port: int, seconds: float) -> None:
         await connection.open()
     for i in range(WARM_UP):
         await connections[i % 32].submit()
+    print(f"{os.getloadavg()[0]:.1f} programs wanted {os.cpu_count()} cores in the last minute")
     print(HEADER)
     for n in (1, 8, 32):
         print((await closed_loop(pid, connections[:n], seconds)).row(), flush=True)
