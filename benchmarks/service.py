@@ -4,15 +4,20 @@ Every figure is a ratio or a difference against something measured in the same r
 """
 
 import argparse
+import math
+import os
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +39,8 @@ NOTES: dict[str, Any] = {
     "report": {"every": 20, "plots": []},
     "seed": 10,
 }
+TRACKED = NOTES | {"data": {"source": "blobs", "samples_per_class": 20_000}, "stop": {"max_steps": 5_000}}
+"""Two seconds of training with 250 points."""
 BARE_SCRIPT = """
 import time, torch
 torch.set_num_threads(1)
@@ -78,11 +85,16 @@ print(time.perf_counter() - t)
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", type=int, default=300, help="jobs for the throughput figure")
+    parser.add_argument("--tracking-s", type=float, default=200, help="seconds of trainings for the cost of tracking")
+    parser.add_argument("--only", choices=["latency", "tracking", "throughput"], help="one of the three figures")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gradline-benchmark-") as home, stack_in(Path(home)) as stack:
-        measure_latency(stack)
-        measure_tracking(stack)
-        measure_throughput(stack, arguments.jobs)
+        if arguments.only in (None, "latency"):
+            measure_latency(stack)
+        if arguments.only in (None, "tracking"):
+            measure_tracking(stack, arguments.tracking_s)
+        if arguments.only in (None, "throughput"):
+            measure_throughput(stack, arguments.jobs)
 
 
 @contextmanager
@@ -152,8 +164,7 @@ def drain(stack: Stack, spec: dict[str, Any], n_jobs: int) -> float:
     settings = Settings(home=stack.home)
     jobs = JobStore(Database(settings.database))
     parsed = parse_spec("logistic-regression", spec).model_dump(mode="json")
-    worker = psutil.Process(stack.pids()["worker-cpu"])
-    family = [worker, *worker.children(recursive=True)]
+    family = family_of(stack, "worker-cpu")
     signal_all(family, signal.SIGSTOP)
     submitted = [jobs.submit(NewJob("local", "logistic-regression", parsed, "cpu", "-"))[0].id for _ in range(n_jobs)]
     bell = Doorbell(f"unix://{next(stack.home.rglob('*.sock'))}")
@@ -167,34 +178,103 @@ def drain(stack: Stack, spec: dict[str, Any], n_jobs: int) -> float:
     return (last - first).total_seconds()
 
 
-def measure_tracking(stack: Stack) -> None:
-    """The same training with the relay at work and with it stopped, in turn; each begins with nothing left to carry."""
-    spec = NOTES | {"data": {"source": "blobs", "samples_per_class": 20_000}, "stop": {"max_steps": 20_000}}
-    relay = [psutil.Process(stack.pids()[name]) for name in ("relay", "mlflow")]
-    times: dict[bool, list[float]] = {True: [], False: []}
-    for turn in range(6):
-        is_on = turn % 2 == 0
-        if not is_on:
-            signal_all(relay, signal.SIGSTOP)
-        job = submit_and_wait(stack, spec)
-        signal_all(relay, signal.SIGCONT)
-        times[is_on].append(training_s(job))
-        wait_until_carried(stack)
-    on_s, off_s = statistics.median(times[True]), statistics.median(times[False])
+def measure_tracking(stack: Stack, seconds: float) -> None:
+    """The same training with relay and MLflow at work and with both stopped, in pairs whose order alternates."""
+    pairs: list[dict[bool, Training]] = []
+    loads, until = [os.getloadavg()[0]], time.monotonic() + seconds
+    while time.monotonic() < until:
+        pairs.append(tracked_pair(stack, is_on_first=len(pairs) % 2 == 0))
+    loads.append(os.getloadavg()[0])
+
+    def median(field: str, *, is_on: bool) -> str:
+        return f"{statistics.median(getattr(pair[is_on], field) for pair in pairs):.3f} s"
+
+    def cost(field: str) -> str:
+        return in_percent([getattr(pair[True], field) / getattr(pair[False], field) for pair in pairs])
+
     table(
-        "cost of tracking: 40,000 rows, 20,000 steps",
+        f"cost of tracking: {len(pairs)} pairs of trainings (40,000 rows, {TRACKED['stop']['max_steps']} steps), relay "
+        f"and MLflow at work and stopped; load {loads[0]:.1f} before, {loads[1]:.1f} after",
         [
-            ("relay stopped (median of 3)", f"{off_s:.3f} s"),
-            ("relay at work (median of 3)", f"{on_s:.3f} s"),
-            ("cost (aim: under 2 %)", f"{(on_s / off_s - 1) * 100:+.1f} %"),
+            ("a training while both are stopped, wall time", median("wall_s", is_on=False)),
+            ("processor time of its thread", median("processor_s", is_on=False)),
+            ("wait of its thread for a processor", median("queued_s", is_on=False)),
+            ("the same wait while both are at work", median("queued_s", is_on=True)),
+            ("processor time of relay and MLflow meanwhile", median("tracking_s", is_on=True)),
+            ("cost in wall time (aim: under 2 %)", cost("wall_s")),
+            ("cost in processor time of the thread", cost("processor_s")),
         ],
     )
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training took, as the store and the kernel saw it, in seconds."""
+
+    wall_s: float
+    processor_s: float
+    """The training thread on a processor."""
+    queued_s: float
+    """The training thread ready to run and without one."""
+    tracking_s: float
+    """Processor time of the relay and MLflow meanwhile."""
+
+
+def tracked_pair(stack: Stack, *, is_on_first: bool) -> dict[bool, Training]:
+    """Each training begins with nothing left to carry."""
+    return {is_on: tracked(stack, is_on=is_on) for is_on in (is_on_first, not is_on_first)}
+
+
+def tracked(stack: Stack, *, is_on: bool) -> Training:
+    tracking = [process for name in ("relay", "mlflow") for process in family_of(stack, name)]
+    thread = Path(f"/proc/{training_pid(stack)}/schedstat")  # of the main thread, which trains
+    if not is_on:
+        stop_all(stack, tracking)
+    before, used_before = thread.read_text().split(), used_s(tracking)
+    job = submit_and_wait(stack, TRACKED)
+    after, used_after = thread.read_text().split(), used_s(tracking)
+    signal_all(tracking, signal.SIGCONT)
+    wait_until_carried(stack)
+    processor_s, queued_s = ((int(new) - int(old)) / 1e9 for new, old in zip(after[:2], before[:2], strict=True))
+    return Training(training_s(job), processor_s, queued_s, used_after - used_before)
+
+
+def stop_all(stack: Stack, processes: list[psutil.Process]) -> None:
+    """None of them falls asleep with the only pen of SQLite in its hand."""
+    database = Database(Settings(home=stack.home).database)
+    with database.write():
+        signal_all(processes, signal.SIGSTOP)
+    database.close()
+
+
+def in_percent(ratios: list[float]) -> str:
+    """Median of the pairs over one, with its 95 % interval: the order statistics of the sign test."""
+    n, ordered = len(ratios), sorted(ratios)
+    below = list(accumulate(math.comb(n, k) / 2**n for k in range(n)))  # P(at most k of n signs)
+    k = max(bisect_left(below, 0.025), 1)  # P(fewer than k) is at most 2.5 %
+    median, low, high = ((ratio - 1) * 100 for ratio in (statistics.median(ordered), ordered[k - 1], ordered[n - k]))
+    return f"{median:+.1f} % ({low:+.1f} to {high:+.1f})"
 
 
 def wait_until_carried(stack: Stack) -> None:
     with httpx2.Client(base_url=stack.url, trust_env=False, timeout=120) as client:
         while not all(job["mlflow"]["synced"] for job in client.get("/v1/jobs?limit=100").json()["items"]):
             time.sleep(0.2)
+
+
+def family_of(stack: Stack, program: str) -> list[psutil.Process]:
+    first = psutil.Process(stack.pids()[program])
+    return [first, *first.children(recursive=True)]
+
+
+def training_pid(stack: Stack) -> int:
+    """The one child that trains."""
+    (child,) = (p for p in family_of(stack, "worker-cpu") if "spawn_main" in " ".join(p.cmdline()))
+    return int(child.pid)
+
+
+def used_s(processes: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def training_s(job: dict[str, Any]) -> float:
