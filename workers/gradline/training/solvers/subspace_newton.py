@@ -28,7 +28,7 @@ from gradline.training.solvers.base import State
 from gradline.training.solvers.preconditioner import Preconditioner
 from gradline.training.solvers.subspace import EPS, Subspace, is_rounding
 
-MEMORY = 4
+MEMORY = 8
 """Last steps, and last residuals."""
 MAX_IDLE_STEPS = 20
 """Steps in a row that neither lower F by more than its rounding nor the best bound by a tenth."""
