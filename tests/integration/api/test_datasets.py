@@ -151,7 +151,11 @@ NEGATIVE = PLAIN + b"-1,code,0\n"
 @pytest.mark.parametrize(
     ("spec", "refused", "reason"),
     [
-        ({"data": {"target": "a"}, "model": {"family": "poisson"}}, {"spec.data.target": "a"}, "is -1 at its lowest, in data row 5;"),
+        (
+            {"data": {"target": "a"}, "model": {"family": "poisson"}},
+            {"spec.data.target": "a"},
+            "is -1 at its lowest, in data row 5;",
+        ),
         ({"data": {"target": "y"}, "split": {"folds": 6}}, {"spec.split.folds": 6}, "6 folds of 5 rows"),
         (
             {"data": {"target": "y", "types": {"b": "numeric"}}},
