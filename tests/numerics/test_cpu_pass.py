@@ -152,7 +152,8 @@ def test_losses_of_any_size_are_true_to_the_last_digits(z: float, target: int) -
 def test_means_of_counts_go_from_0_to_infinity(z: float) -> None:
     problem = make_problem(torch.tensor([[z]], dtype=torch.float64), torch.tensor([0.0]), Family.POISSON)
     found = given(problem, torch.tensor([[[1.0, 0.0]]], dtype=torch.float64))
-    assert float(found.value_b) == pytest.approx(float(torch.tensor(z, dtype=torch.float64).exp()), rel=1e-15, abs=1e-307)
+    exact = float(torch.tensor(z, dtype=torch.float64).exp())
+    assert float(found.value_b) == pytest.approx(exact, rel=1e-15, abs=1e-307)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -179,7 +180,8 @@ def test_fits_of_many_rows_use_it_and_end_where_the_products_end(monkeypatch: py
 
 
 def fitted(problem: Problem) -> Tensor:
-    solver = ProgressiveNewton(Objective(problem, l2=1e-4), torch.zeros(1, 1, problem.p, dtype=torch.float64), n_rows=5_000)
+    start_bkp = torch.zeros(1, 1, problem.p, dtype=torch.float64)
+    solver = ProgressiveNewton(Objective(problem, l2=1e-4), start_bkp, n_rows=5_000)
     while not solver.is_converged(1e-8):
         solver.step()
         assert solver.ending is None
