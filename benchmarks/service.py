@@ -39,8 +39,8 @@ NOTES: dict[str, Any] = {
     "report": {"every": 20, "plots": []},
     "seed": 10,
 }
-TRACKED = NOTES | {"data": {"source": "blobs", "samples_per_class": 20_000}, "stop": {"max_steps": 5_000}}
-"""Two seconds of training with 250 points."""
+TRACKED = NOTES | {"data": {"source": "blobs", "samples_per_class": 20_000}}
+"""A second or two in 5,000 steps, with 250 points."""
 BARE_SCRIPT = """
 import time, torch
 torch.set_num_threads(1)
@@ -86,13 +86,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", type=int, default=300, help="jobs for the throughput figure")
     parser.add_argument("--tracking-s", type=float, default=200, help="seconds of trainings for the cost of tracking")
+    parser.add_argument("--tracking-steps", type=int, default=5_000, help="of each of these trainings")
     parser.add_argument("--only", choices=["latency", "tracking", "throughput"], help="one of the three figures")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gradline-benchmark-") as home, stack_in(Path(home)) as stack:
         if arguments.only in (None, "latency"):
             measure_latency(stack)
         if arguments.only in (None, "tracking"):
-            measure_tracking(stack, arguments.tracking_s)
+            measure_tracking(stack, arguments.tracking_s, arguments.tracking_steps)
         if arguments.only in (None, "throughput"):
             measure_throughput(stack, arguments.jobs)
 
@@ -178,12 +179,13 @@ def drain(stack: Stack, spec: dict[str, Any], n_jobs: int) -> float:
     return (last - first).total_seconds()
 
 
-def measure_tracking(stack: Stack, seconds: float) -> None:
+def measure_tracking(stack: Stack, seconds: float, n_steps: int) -> None:
     """The same training with relay and MLflow at work and with both stopped, in pairs whose order alternates."""
     pairs: list[dict[bool, Training]] = []
+    spec = TRACKED | {"stop": {"max_steps": n_steps}}
     loads, until = [os.getloadavg()[0]], time.monotonic() + seconds
     while time.monotonic() < until:
-        pairs.append(tracked_pair(stack, is_on_first=len(pairs) % 2 == 0))
+        pairs.append(tracked_pair(stack, spec, is_on_first=len(pairs) % 2 == 0))
     loads.append(os.getloadavg()[0])
 
     def median(field: str, *, is_on: bool) -> str:
@@ -193,7 +195,7 @@ def measure_tracking(stack: Stack, seconds: float) -> None:
         return in_percent([getattr(pair[True], field) / getattr(pair[False], field) for pair in pairs])
 
     table(
-        f"cost of tracking: {len(pairs)} pairs of trainings (40,000 rows, {TRACKED['stop']['max_steps']} steps), relay "
+        f"cost of tracking: {len(pairs)} pairs of trainings (40,000 rows, {n_steps} steps), relay "
         f"and MLflow at work and stopped; load {loads[0]:.1f} before, {loads[1]:.1f} after",
         [
             ("a training while both are stopped, wall time", median("wall_s", is_on=False)),
@@ -220,18 +222,18 @@ class Training:
     """Processor time of the relay and MLflow meanwhile."""
 
 
-def tracked_pair(stack: Stack, *, is_on_first: bool) -> dict[bool, Training]:
+def tracked_pair(stack: Stack, spec: dict[str, Any], *, is_on_first: bool) -> dict[bool, Training]:
     """Each training begins with nothing left to carry."""
-    return {is_on: tracked(stack, is_on=is_on) for is_on in (is_on_first, not is_on_first)}
+    return {is_on: tracked(stack, spec, is_on=is_on) for is_on in (is_on_first, not is_on_first)}
 
 
-def tracked(stack: Stack, *, is_on: bool) -> Training:
+def tracked(stack: Stack, spec: dict[str, Any], *, is_on: bool) -> Training:
     tracking = [process for name in ("relay", "mlflow") for process in family_of(stack, name)]
     thread = Path(f"/proc/{training_pid(stack)}/schedstat")  # of the main thread, which trains
     if not is_on:
         stop_all(stack, tracking)
     before, used_before = thread.read_text().split(), used_s(tracking)
-    job = submit_and_wait(stack, TRACKED)
+    job = submit_and_wait(stack, spec)
     after, used_after = thread.read_text().split(), used_s(tracking)
     signal_all(tracking, signal.SIGCONT)
     wait_until_carried(stack)
