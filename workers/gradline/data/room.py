@@ -21,7 +21,7 @@ from gradline.storage import ArtifactStore
 
 HUGE_BYTES = 4 << 20
 """From here on memory is asked for in huge pages: filling it the first time takes a fifth as long."""
-LOOK_EVERY_S = 0.01
+LOOK_EVERY_S = 0.002
 """Time between looks at what is resident: at most what is read meanwhile is resident beyond the bound."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
