@@ -48,6 +48,14 @@ def random_problem(
     )
 
 
+def drawn_rows(family: Family, n: int, d: int) -> tuple[Tensor, Tensor, torch.Generator]:
+    """Features in float32 that stand far from 0, targets, and the stream to go on from."""
+    stream = torch.Generator().manual_seed(n + d)
+    x_nd = torch.randn(n, d, generator=stream) * 2 + 3
+    z_nk = (x_nd[:, :1] - 3) / 2
+    return x_nd, _target(family, z_nk, stream), stream
+
+
 def _target(family: Family, z_nk: Tensor, generator: torch.Generator) -> Tensor:
     if family == Family.BINOMIAL:
         return torch.bernoulli(torch.sigmoid(z_nk[:, 0]), generator=generator).long()

@@ -13,6 +13,7 @@ from gradline.training.cpu.kernel import NARROW, TILE_ROWS
 from gradline.training.derivatives import Derivatives, Want
 from gradline.training.fused import fused_pass_of
 from gradline.training.problem import Problem
+from tests.numerics.problems import drawn_rows
 
 FAMILIES = [Family.BINOMIAL, Family.GAUSSIAN, Family.POISSON]
 WIDE = NARROW + 1
@@ -21,14 +22,7 @@ SIZES = [(1, 1), (3, NARROW), (TILE_ROWS + 1, 7), (777, 33), (2, WIDE), (777, 13
 
 def drawn(family: Family, n: int, d: int, dtype: torch.dtype = torch.float64, **options: bool) -> Problem:
     """Features that stand far from 0, with weights and an offset where asked for."""
-    stream = torch.Generator().manual_seed(n + d)
-    x_nd = torch.randn(n, d, generator=stream) * 2 + 3
-    z_n = (x_nd[:, 0] - 3) / 2
-    target_n = {
-        Family.BINOMIAL: (torch.rand(n, generator=stream) < z_n.sigmoid()).long(),
-        Family.GAUSSIAN: z_n + torch.randn(n, generator=stream),
-        Family.POISSON: torch.poisson(z_n.exp(), generator=stream),
-    }[family]
+    x_nd, target_n, stream = drawn_rows(family, n, d)
     weight_n = torch.rand(n, generator=stream) + 0.1 if options.get("is_weighted") else None
     offset_n = torch.randn(n, generator=stream) if options.get("has_offset") else None
     problem = make_problem(x_nd.to(dtype), target_n, family, weight_n=weight_n, offset_n=offset_n)

@@ -112,7 +112,7 @@ class CountedWindow(Window):
 
 
 def test_all_that_a_step_asks_of_a_part_costs_one_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradline.training.loss.CHUNK_BYTES", 50 * 7 * 8)
+    monkeypatch.setattr("gradline.training.problem.CHUNK_BYTES", 50 * 7 * 8)
     x_nd = torch.randn(200, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     problem = make_problem(x_nd, (x_nd[:, 0] > 0).long(), Family.BINOMIAL)
     theta_bkp = torch.full((1, 1, 7), 0.1, dtype=torch.float64)

@@ -13,6 +13,7 @@ from gradline.training import Family, Objective, make_problem
 from gradline.training.cuda.fused import FusedPass, fused_pass_of
 from gradline.training.derivatives import Want
 from gradline.training.problem import Problem
+from tests.numerics.problems import drawn_rows
 
 FAMILIES = [Family.BINOMIAL, Family.GAUSSIAN, Family.POISSON]
 
@@ -28,14 +29,7 @@ def device() -> str:
 
 def drawn(family: Family, n: int, d: int, device: str, **options: bool) -> Problem:
     """Features in float32 that stand far from 0, with weights and an offset where asked for."""
-    stream = torch.Generator().manual_seed(n + d)
-    x_nd = torch.randn(n, d, generator=stream) * 2 + 3
-    z_n = (x_nd[:, 0] - 3) / 2
-    target_n = {
-        Family.BINOMIAL: (torch.rand(n, generator=stream) < z_n.sigmoid()).long(),
-        Family.GAUSSIAN: z_n + torch.randn(n, generator=stream),
-        Family.POISSON: torch.poisson(z_n.exp(), generator=stream),
-    }[family]
+    x_nd, target_n, stream = drawn_rows(family, n, d)
     weight_n = torch.rand(n, generator=stream) * options.get("is_weighted", False)
     offset_n = torch.randn(n, generator=stream)
     return make_problem(

@@ -19,7 +19,8 @@ from torch.nn.functional import softplus
 from gradline.training.derivatives import Derivatives, Want
 from gradline.training.family import Family
 from gradline.training.fused import fused_pass_of
-from gradline.training.problem import Problem
+from gradline.training.problem import CHUNK_BYTES, Problem
+from gradline.training.rowwise import NEGLIGIBLE
 
 
 class Loss(ABC):
@@ -197,10 +198,6 @@ class OneOutputLoss(Loss):
         self._z_nm.mul_(weights)
 
 
-NEGLIGIBLE = 40.0
-"""Of z: log(1 + exp(z)) is z from here on, in float64."""
-
-
 class BinomialLoss(OneOutputLoss):
     def __init__(self, problem: Problem, n_members: int) -> None:
         super().__init__(problem, n_members)
@@ -315,23 +312,13 @@ _LOSSES: dict[Family, type[Loss]] = {
     Family.POISSON: PoissonLoss,
 }
 
-CHUNK_BYTES = 16 * 2**20
-"""Of features: products of this many stay in one sum of their dtype; larger problems add float64 sums of such."""
-
-
-CUDA_CHUNK_BYTES = 256 * 2**20
-"""The same on a CUDA device, which adds up many parts of a product side by side, and waits for each call."""
-
 
 class ChunkedLoss:
     """The loss of a large dense problem: that of ranges of its rows, one after another, added up in float64."""
 
-    def __init__(self, problem: Problem, n_members: int, n_rows: int) -> None:
+    def __init__(self, problem: Problem, chunks: list[Problem], n_members: int) -> None:
         self._problem = problem
-        self._chunks = [
-            _LOSSES[problem.family](problem.between(start, start + n_rows), n_members)
-            for start in range(0, problem.n, n_rows)
-        ]
+        self._chunks = [_LOSSES[problem.family](chunk, n_members) for chunk in chunks]
 
     def predict(self, theta_bkp: Tensor) -> None:
         for chunk in self._chunks:
@@ -404,8 +391,7 @@ def _total(parts: Iterable[Tensor]) -> Tensor:
 
 
 def make_loss(problem: Problem, n_members: int) -> Loss | ChunkedLoss:
-    chunk_bytes = CUDA_CHUNK_BYTES if problem.y_nk.is_cuda else CHUNK_BYTES
-    n_rows = chunk_bytes // (problem.p * problem.y_nk.element_size())
-    if problem.is_sparse or problem.n <= n_rows:
+    chunks = problem.chunks()
+    if len(chunks) == 1:
         return _LOSSES[problem.family](problem, n_members)
-    return ChunkedLoss(problem, n_members, n_rows)
+    return ChunkedLoss(problem, chunks, n_members)

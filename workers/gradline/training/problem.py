@@ -14,6 +14,10 @@ from gradline.training.family import Family
 from gradline.training.products import DenseProducts, ImpliedOnes, Products, SparseProducts, sparse_rows, with_ones
 from gradline.training.streaming import StreamedProducts, Window
 
+CHUNK_BYTES = 16 * 2**20
+"""Of features: products of this many stay in one sum of their dtype; larger problems add float64 sums of such."""
+CUDA_CHUNK_BYTES = 256 * 2**20
+"""The same on a CUDA device, which adds up many parts of a product side by side, and waits for each call."""
 MAX_COPIED = 2**18
 """Entries of features that are copied to stand beside a column of ones: one product then does for all columns."""
 
@@ -90,6 +94,14 @@ class Problem:
         return self.weight_nb / self.weight_nb.sum(0)
 
     @cached_property
+    def target_term(self) -> Tensor:
+        """What the targets alone add to the loss, one number: for poisson the sum of share (y log(y) - y)."""
+        if self.family != Family.POISSON:
+            return self.share_nb.new_zeros((), dtype=torch.float64)
+        y_n1 = self.y_nk.double()
+        return (self.share_nb.double() * (torch.xlogy(y_n1, y_n1) - y_n1)).sum()
+
+    @cached_property
     def class_n(self) -> Tensor:
         """The index of each row's class."""
         return self.y_nk[:, 0].long() if self.k == 1 else self.y_nk.argmax(1)
@@ -125,6 +137,14 @@ class Problem:
         return replace(
             self, x_np=self.x_np.to(dtype), y_nk=self.y_nk.to(dtype), weight_nb=weight_nb, offset_n1=offset_n1
         )
+
+    def chunks(self) -> "list[Problem]":
+        """Ranges of its rows in order; all at once where they are few, or sparse."""
+        n_bytes = CUDA_CHUNK_BYTES if self.y_nk.is_cuda else CHUNK_BYTES
+        n_rows = max(1, n_bytes // (self.p * self.y_nk.element_size()))
+        if self.is_sparse or self.n <= n_rows:
+            return [self]
+        return [self.between(start, start + n_rows) for start in range(0, self.n, n_rows)]
 
     def between(self, start: int, stop: int) -> "Problem":
         """Views of the rows from start to stop, each with its share of the whole problem's weight."""

@@ -10,9 +10,6 @@ from torch import Tensor
 from gradline.training import rowwise
 from gradline.training.problem import Problem
 
-PART_BYTES = 16 * 2**20
-CUDA_PART_BYTES = 256 * 2**20
-
 
 class Rows:
     """All that a step asks of the data."""
@@ -26,7 +23,7 @@ class Rows:
         self.offset_1n1 = None if problem.offset_n1 is None else problem.offset_n1.double().unsqueeze(0)
         self._dtype = problem.y_nk.dtype
         self._n = problem.n
-        self._parts = _parts(problem)
+        self._parts = problem.chunks()
 
     def predict(self, theta_bkp: Tensor) -> Tensor:
         """x theta as [b, n, k], without the offset."""
@@ -57,11 +54,3 @@ class Rows:
     def mean(self, of_bn: Tensor) -> Tensor:
         """Over the rows, as they are weighted."""
         return (of_bn * self.share_bn1[:, :, 0]).sum(1)
-
-
-def _parts(problem: Problem) -> list[Problem]:
-    n_bytes = CUDA_PART_BYTES if problem.y_nk.is_cuda else PART_BYTES
-    n_rows = max(1, n_bytes // (problem.p * problem.y_nk.element_size()))
-    if problem.is_sparse or problem.n <= n_rows:
-        return [problem]
-    return [problem.between(start, start + n_rows) for start in range(0, problem.n, n_rows)]

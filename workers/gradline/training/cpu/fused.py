@@ -41,7 +41,7 @@ class FusedPass:
         is_even = problem.weight_nb is None
         self._even_share = problem.share_nb[0, 0].item() if is_even else 1.0
         self._share_n = np.empty(0) if is_even else _flat(problem.share_nb.double())
-        self._target_term = _target_term(problem)
+        self._target_term = problem.target_term.item()
         self._curved_at_n: Any = None
         """z where the last Hessian is from, if that was followed."""
 
@@ -92,11 +92,3 @@ def fused_pass_of(problem: Problem) -> FusedPass | None:
 def _flat(tensor: Tensor) -> Any:
     """Its entries as one row of numpy's, without a copy where they lie so."""
     return tensor.contiguous().view(-1).numpy()
-
-
-def _target_term(problem: Problem) -> float:
-    """What the targets alone add to the loss: for poisson the sum of share (y log(y) - y)."""
-    if problem.family != Family.POISSON:
-        return 0.0
-    y_n1 = problem.y_nk.double()
-    return float((problem.share_nb.double() * (torch.xlogy(y_n1, y_n1) - y_n1)).sum())

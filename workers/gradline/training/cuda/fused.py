@@ -46,7 +46,7 @@ class FusedPass:
         self._n_rows = 256 if self._width <= NARROW else TILE // self._width
         self._n_programs = max(1, min(n_programs, -(-problem.n // self._n_rows)))
         self._x_np = problem.x_np.contiguous()
-        self._constant = _target_term(problem)
+        self._constant = problem.target_term
 
     def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
         """Value and gradient, where nothing else is wanted."""
@@ -67,7 +67,7 @@ class FusedPass:
         return Derivatives((value_s.sum() + self._constant).view(1), gradient_p.view_as(theta_bkp), None)
 
     def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor | None:  # noqa: ARG002
-        """Not yet."""
+        """None: it takes two products of matrices."""
         return None
 
 
@@ -84,11 +84,3 @@ def fused_pass_of(problem: Problem) -> FusedPass | None:
 def _width(problem: Problem) -> int:
     """Columns to the next power of two, of which Triton's blocks are."""
     return int(1 << max(4, (problem.p - 1).bit_length()))
-
-
-def _target_term(problem: Problem) -> Tensor:
-    """What the targets alone add to the loss: for poisson the sum of share (y log(y) - y)."""
-    y_n1, share_n1 = problem.y_nk.double(), problem.share_nb.double()
-    if problem.family != Family.POISSON:
-        return share_n1.new_zeros(())
-    return (share_n1 * (torch.xlogy(y_n1, y_n1) - y_n1)).sum()
