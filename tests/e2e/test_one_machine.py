@@ -29,7 +29,7 @@ def test_the_walk_of_the_readme_runs_as_it_stands(stack: OneMachine) -> None:
     blocks = shell_blocks(README.read_text())
     script = "\n".join(f"echo '=== {number}'\n{block}" for number, block in enumerate(blocks))
     ran = stack.run("bash", "-euo", "pipefail", "-c", script, GRADLINE_URL=stack.url)
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == 0, ran.stdout + ran.stderr
     _, submitted, events, job, dataset, fit, predicted, refused, commands, lesson = ran.stdout.split("=== ")[1:]
     assert "> tensor([5.])" in lesson
     assert "y.backward(retain_graph=True)" in lesson

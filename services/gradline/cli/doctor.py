@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from rich.text import Text
 
@@ -138,12 +139,17 @@ def look_at_processes(settings: Settings) -> Iterator[Finding]:
             yield Finding(Verdict.WARN, "API", error.message, "gradline up")
             yield from _look_at_ports(settings)
             return
-        broken = [f"{name}: {check['detail']}" for name, check in checks.items() if not check["is_ok"]]
-        yield _finding(
-            not broken, "API", f"{client.url} answers" + "".join(f"; {line}" for line in broken), "see its log"
-        )
+        yield of_readiness(client.url, checks)
         yield from _look_at_workers(settings, client, running)
     yield _look_at_mlflow(settings, running)
+
+
+def of_readiness(url: str, checks: dict[str, Any]) -> Finding:
+    """A failure only where what is broken keeps the API from serving."""
+    broken = {name: check for name, check in checks.items() if not check["is_ok"]}
+    detail = "; ".join([f"{url} answers", *(f"{name}: {check['detail']}" for name, check in broken.items())])
+    is_fatal = any(check["is_fatal"] for check in broken.values())
+    return _finding(not broken, "API", detail, "see its log", Verdict.FAIL if is_fatal else Verdict.WARN)
 
 
 def _look_at_workers(settings: Settings, client: Client, running: Running | None) -> Iterator[Finding]:
