@@ -1,11 +1,14 @@
 """What is said of a problem's rows as a whole: metrics, intervals, thresholds, tables for curves."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sk
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gradline.evaluation import bootstrap
 from gradline.evaluation import judge as judging
@@ -13,6 +16,19 @@ from gradline.evaluation.judge import Judgement, judge
 from gradline.evaluation.tables import N_SCORES, Scored, score_table
 from gradline.evaluation.threshold import choose_threshold
 from gradline.training import Family, make_problem
+
+
+class Largest(TorchDispatchMode):
+    """Counts the entries of the largest tensor that is made."""
+
+    n = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(tensor, torch.Tensor):
+                self.n = max(self.n, tensor.numel())
+        return made
 
 
 def binomial(n: int, seed: int = 0, threshold: float = 0.5) -> Judgement:
@@ -31,6 +47,16 @@ def test_a_row_of_weight_two_counts_as_two_rows() -> None:
     repeated = make_problem(x[twice], y[twice], Family.BINOMIAL)
     found, expected = judge(weighted, z).metrics(), judge(repeated, z[twice]).metrics()
     assert found | {"n": 4} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-9, 1e9, 1e300])
+def test_only_the_proportions_of_weights_count(scale: float) -> None:
+    x, y = torch.zeros(40, 1, dtype=torch.float64), torch.arange(40) % 2
+    z, weight = torch.linspace(-1, 2, 40, dtype=torch.float64).unsqueeze(1), torch.arange(1.0, 41).double()
+    plain, scaled = (make_problem(x, y, Family.BINOMIAL, weight_n=weight * s) for s in (1.0, scale))
+    found, expected = (judge(problem, z).metrics_with_intervals(20, 0) for problem in (scaled, plain))
+    assert found.pop("intervals") == {name: pytest.approx(ends) for name, ends in expected.pop("intervals").items()}
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_probabilities_near_certainty_lose_no_log_loss() -> None:
@@ -155,3 +181,34 @@ def test_many_rows_are_measured_in_blocks_as_all_at_once(monkeypatch: pytest.Mon
         tolerance = 1e-4 if name.endswith("_auc") else 1e-12
         assert in_blocks[name] == pytest.approx(value, abs=tolerance), name
     assert whole.confusion_counts() == counts
+
+
+def numbers(n: int, scale: float = 1.0) -> Judgement:
+    """Predictions of a target far from 0, in rows that are not in random order."""
+    generator = torch.Generator().manual_seed(0)
+    y_n = scale * (1e4 + torch.linspace(-5, 5, n, dtype=torch.float64))
+    weight_n = torch.rand(n, generator=generator, dtype=torch.float64)
+    problem = make_problem(torch.zeros(n, 1), y_n, Family.GAUSSIAN, weight_n=weight_n)
+    return judge(problem, (y_n + torch.randn(n, generator=generator, dtype=torch.float64)).unsqueeze(1))
+
+
+def test_errors_of_many_numbers_are_measured_in_blocks_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = numbers(5000)
+    at_once = whole.metrics()
+    monkeypatch.setattr(judging, "EXACT_ROWS", 1000)
+    monkeypatch.setattr(judging, "BLOCK_ROWS", 700)
+    assert whole.metrics() == pytest.approx(at_once, rel=1e-10)
+
+
+def test_a_target_that_is_always_the_same_has_no_share_explained() -> None:
+    y_n = torch.full((7,), 0.1, dtype=torch.float64)
+    problem = make_problem(torch.zeros(7, 1), y_n, Family.GAUSSIAN, weight_n=torch.arange(1.0, 8).double())
+    assert judge(problem, (y_n + 1).unsqueeze(1)).metrics()["r2"] is None
+
+
+@pytest.mark.parametrize("said", [binomial, numbers])
+def test_many_rows_are_measured_in_memory_for_some_of_them(said: Callable[[int], Judgement]) -> None:
+    whole = said(400_000)
+    with Largest() as largest:
+        whole.metrics()
+    assert largest.n < 150_000

@@ -21,8 +21,8 @@ def rows(seed: int, n: int, n_classes: int, decimals: int) -> tuple[np.ndarray, 
 
 
 def ours(probability: np.ndarray, predicted: np.ndarray, actual: np.ndarray, weight: np.ndarray) -> dict[str, float]:
-    share = torch.tensor(weight / weight.sum()).unsqueeze(1)
-    found = classes.measures(said(probability, predicted, actual), torch.tensor(actual), share).overall
+    weight_n1 = torch.tensor(weight).unsqueeze(1)
+    found = classes.measures(said(probability, predicted, actual), torch.tensor(actual), weight_n1).overall
     return {name: value.item() for name, value in found.items()}
 
 
@@ -87,8 +87,8 @@ def test_numbers_measure_as_in_scikit_learn(seed: int, n: int) -> None:
     predicted, target, w = rng.gamma(2, size=n), rng.poisson(2, n).astype(float), rng.integers(1, 4, n).astype(float)
     target[:2] = 0, 5
     deviance = 2 * (np.where(target > 0, target * np.log(np.maximum(target, 1) / predicted), 0) - target + predicted)
-    share = torch.tensor(w / w.sum()).unsqueeze(1)
-    found = numbers.measures(torch.tensor(predicted), torch.tensor(target), torch.tensor(deviance), share)
+    told = numbers.Predicted(torch.tensor(predicted), torch.tensor(deviance))
+    found = numbers.measures(told, torch.tensor(target), torch.tensor(w).unsqueeze(1))
     expected = {
         "mse": sk.mean_squared_error(target, predicted, sample_weight=w),
         "rmse": sk.root_mean_squared_error(target, predicted, sample_weight=w),
@@ -102,14 +102,26 @@ def test_numbers_measure_as_in_scikit_learn(seed: int, n: int) -> None:
 def test_many_weightings_at_once_are_each_as_if_alone() -> None:
     p, predicted, actual, _ = rows(1, 40, 3, 2)
     tensors = said(p, predicted, actual), torch.tensor(actual)
-    share_nr = torch.rand(40, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    share_nr /= share_nr.sum(0)
-    together = classes.measures(*tensors, share_nr).overall
+    weight_nr = torch.rand(40, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    together = classes.measures(*tensors, weight_nr).overall
     for r in range(6):
-        alone = classes.measures(*tensors, share_nr[:, r : r + 1]).overall
+        alone = classes.measures(*tensors, weight_nr[:, r : r + 1]).overall
         assert {name: v[r].item() for name, v in together.items()} == pytest.approx(
             {name: v.item() for name, v in alone.items()}, rel=1e-12
         )
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(8, 60), n_classes=st.integers(2, 4))
+def test_shares_of_counted_rows_are_the_quotients_of_their_counts(seed: int, n: int, n_classes: int) -> None:
+    p, predicted, actual, _ = rows(seed, n, n_classes, 2)
+    told = classes.measures(said(p, predicted, actual), torch.tensor(actual), torch.ones(n, 1, dtype=torch.float64))
+    assert told.overall["accuracy"].item() == (predicted == actual).sum() / n
+    for c in range(n_classes):
+        right, called, own = ((predicted == c) & (actual == c)).sum(), (predicted == c).sum(), (actual == c).sum()
+        assert told.by_class["recall"][0, c].item() == right / own
+        assert told.by_class["precision"][0, c].item() == (right / called if called else 0)
+        assert told.by_class["f1"][0, c].item() == 2 * right / (called + own)
 
 
 def test_a_class_without_rows_has_no_area_and_no_part_in_the_means() -> None:

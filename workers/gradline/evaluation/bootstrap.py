@@ -17,7 +17,7 @@ DRAWS_AT_ONCE = 50
 CONFIDENCE = 0.95
 
 Measure = Callable[[Tensor, Tensor], dict[str, Tensor]]
-"""From row numbers [m] and their shares [m, r] to measures [r]."""
+"""From row numbers [m] and their weights [m, r] to measures [r]."""
 
 
 def intervals(
@@ -28,12 +28,11 @@ def intervals(
     row_m = torch.arange(n) if n <= MAX_ROWS else torch.randperm(n, generator=generator)[:MAX_ROWS]
     weight_m1 = weight_n[row_m].unsqueeze(1)
     narrowing = math.sqrt(len(row_m) / n)
-    centre = {name: value_r[0] for name, value_r in measure(row_m, weight_m1 / weight_m1.sum()).items()}
+    centre = {name: value_r[0] for name, value_r in measure(row_m, weight_m1).items()}
     draws: dict[str, list[Tensor]] = {name: [] for name in centre}
     for start in range(0, n_draws, DRAWS_AT_ONCE):
         count_mr = _counts(len(row_m), min(DRAWS_AT_ONCE, n_draws - start), generator)
-        share_mr = count_mr.mul_(weight_m1)
-        for name, value_r in measure(row_m, share_mr / share_mr.sum(0)).items():
+        for name, value_r in measure(row_m, count_mr.mul_(weight_m1)).items():
             draws[name].append(value_r)
     tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
     found: dict[str, list[float | None]] = {}

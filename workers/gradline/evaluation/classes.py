@@ -36,8 +36,10 @@ class Measured(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Over rows, under each weighting; those of parts of the rows add up."""
+    """Over rows, under each weighting; those of parts of the rows add up. Nothing is divided before all are added: a
+    measure of whole counts is their quotient, rounded once."""
 
+    weight_r: Tensor
     loss_r: Tensor
     brier_r: Tensor
     confusion_rcc: Tensor
@@ -47,22 +49,23 @@ class Sums(NamedTuple):
     """Of each class against the rest; of two only of the second, of very many none."""
 
 
-def measures(said: Predicted, class_n: Tensor, share_nr: Tensor) -> Measured:
-    """Each measure under each weighting; shares add up to 1 in each."""
-    return measured([sums(said, class_n, share_nr, is_stepped=len(class_n) > EXACT_ROWS)])
+def measures(said: Predicted, class_n: Tensor, weight_nr: Tensor) -> Measured:
+    """Each measure under each weighting."""
+    return measured([sums(said, class_n, weight_nr, is_stepped=len(class_n) > EXACT_ROWS)])
 
 
-def sums(said: Predicted, class_n: Tensor, share_nr: Tensor, *, is_stepped: bool) -> Sums:
+def sums(said: Predicted, class_n: Tensor, weight_nr: Tensor, *, is_stepped: bool) -> Sums:
     """Of some rows. `is_stepped`: scores are compared in steps, so that rankings of parts add up."""
     probability_nc, predicted_n = said.probability_nc, said.predicted_n
     n_classes = probability_nc.shape[1]
     shown = [] if n_classes > RANKED_CLASSES else range(1, 2) if n_classes == 2 else range(n_classes)
     return Sums(
-        said.loss_n @ share_nr,
-        brier_score(probability_nc, class_n, share_nr),
-        confusion(predicted_n, class_n, share_nr, n_classes),
-        calibration_errors(probability_nc, predicted_n, class_n, share_nr),
-        [rank(probability_nc[:, c], class_n == c, share_nr, is_stepped=is_stepped) for c in shown],
+        weight_nr.sum(0),
+        said.loss_n @ weight_nr,
+        brier_sum(probability_nc, class_n, weight_nr),
+        confusion(predicted_n, class_n, weight_nr, n_classes),
+        calibration_errors(probability_nc, predicted_n, class_n, weight_nr),
+        [rank(probability_nc[:, c], class_n == c, weight_nr, is_stepped=is_stepped) for c in shown],
     )
 
 
@@ -75,13 +78,14 @@ def measured(parts: Iterable[Sums]) -> Measured:
         each["roc_auc"] = torch.stack([roc_auc(ranking) for ranking in total.rankings], 1)
         each["pr_auc"] = torch.stack([pr_auc(ranking) for ranking in total.rankings], 1)
     occurs_rc = confusion_rcc.sum(2) > 0
+    right_r, wrong_r = _diagonal(confusion_rcc).sum(1), (confusion_rcc.tril(-1) + confusion_rcc.triu(1)).sum((1, 2))
     overall = {
-        "log_loss": total.loss_r,
-        "accuracy": 1 - confusion_rcc.tril(-1).sum((1, 2)) - confusion_rcc.triu(1).sum((1, 2)),  # 1 where none is wrong
+        "log_loss": total.loss_r / total.weight_r,
+        "accuracy": right_r / (right_r + wrong_r),  # 1 where none is wrong, also for weights whose sums are rounded
         "balanced_accuracy": _mean_over(each["recall"], occurs_rc),
         **{name: _one_or_mean(value_rc, occurs_rc) for name, value_rc in each.items()},
-        "brier": total.brier_r,
-        "calibration_error": total.error_hr.abs().sum(0),
+        "brier": total.brier_r / total.weight_r,
+        "calibration_error": total.error_hr.abs().sum(0) / total.weight_r,
     }
     return Measured(overall, each)
 
@@ -92,6 +96,7 @@ def _added(total: Sums, part: Sums) -> Sums:
         for a, b in zip(total.rankings, part.rankings, strict=True)
     ]
     return Sums(
+        total.weight_r + part.weight_r,
         total.loss_r + part.loss_r,
         total.brier_r + part.brier_r,
         total.confusion_rcc + part.confusion_rcc,
@@ -108,21 +113,22 @@ def confusion(predicted_n: Tensor, class_n: Tensor, weight_nr: Tensor, n_classes
 
 def by_class(confusion_rcc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Precision, recall and F1 of each class, [r, c]; 0 where a class is never predicted or does not occur."""
-    right_rc = confusion_rcc.diagonal(dim1=1, dim2=2)
+    right_rc = _diagonal(confusion_rcc)
     called_rc, own_rc = confusion_rcc.sum(1), confusion_rcc.sum(2)
     return _share(right_rc, called_rc), _share(right_rc, own_rc), _share(2 * right_rc, called_rc + own_rc)
 
 
-def brier_score(probability_nc: Tensor, class_n: Tensor, share_nr: Tensor) -> Tensor:
-    """Mean squared error of the probabilities (Brier 1950): of class 1 for two classes, else summed over classes."""
+def brier_sum(probability_nc: Tensor, class_n: Tensor, weight_nr: Tensor) -> Tensor:
+    """Of the Brier score (Brier 1950), the mean squared error of the probabilities: the sum of squared errors, of
+    class 1 for two classes, else of all classes."""
     if probability_nc.shape[1] == 2:
-        return (probability_nc[:, 1] - class_n).square() @ share_nr
+        return (probability_nc[:, 1] - class_n).square() @ weight_nr
     own_n1 = probability_nc.gather(1, class_n.unsqueeze(1))
     # sum_c p_c^2 with (p_own - 1)^2 in place of p_own^2
-    return (probability_nc.square().sum(1, keepdim=True) + 1 - 2 * own_n1)[:, 0] @ share_nr
+    return (probability_nc.square().sum(1, keepdim=True) + 1 - 2 * own_n1)[:, 0] @ weight_nr
 
 
-def calibration_errors(probability_nc: Tensor, predicted_n: Tensor, class_n: Tensor, share_nr: Tensor) -> Tensor:
+def calibration_errors(probability_nc: Tensor, predicted_n: Tensor, class_n: Tensor, weight_nr: Tensor) -> Tensor:
     """Of the expected calibration error (Naeini et al. 2015), the mean distance, in bins of equal width, between what
     was promised and what came: the distance in each bin, [h, r]. Two classes: the probability of class 1. More: that of
     the predicted class."""
@@ -132,7 +138,11 @@ def calibration_errors(probability_nc: Tensor, predicted_n: Tensor, class_n: Ten
         promised_n = probability_nc.gather(1, predicted_n.unsqueeze(1)).squeeze(1)
         came_n = (predicted_n == class_n).double()
     bin_n = (promised_n * N_BINS).long().clamp_(max=N_BINS - 1)
-    return added_up(bin_n, share_nr * (came_n - promised_n).unsqueeze(1), N_BINS)
+    return added_up(bin_n, weight_nr * (came_n - promised_n).unsqueeze(1), N_BINS)
+
+
+def _diagonal(confusion_rcc: Tensor) -> Tensor:
+    return confusion_rcc.diagonal(dim1=1, dim2=2)
 
 
 def _share(part: Tensor, whole: Tensor) -> Tensor:

@@ -86,23 +86,22 @@ class Judgement:
         for start in range(0, n, BLOCK_ROWS):
             yield self.at(slice(start, start + BLOCK_ROWS))
 
-    def measures(self, row_m: Tensor, share_mr: Tensor) -> dict[str, Tensor]:
+    def measures(self, row_m: Tensor, weight_mr: Tensor) -> dict[str, Tensor]:
         """Of some rows under some weightings."""
         some = self.at(row_m)
         if self.family.is_classification:
-            return classes.measures(some._said(), some.target_n, share_mr).overall
-        return numbers.measures(some.response_nc[:, 0], some.target_n, some.loss_n, share_mr)
+            return classes.measures(some._said_classes(), some.target_n, weight_mr).overall
+        return numbers.measures(some._said_numbers(), some.target_n, weight_mr)
 
     def metrics(self) -> dict[str, Any]:
         """Over all rows; None where a measure is not defined."""
-        n, total = len(self.z_nk), self.weight_n.sum()
+        n = len(self.z_nk)
         if not self.family.is_classification:
-            share_n1 = (self.weight_n / total).unsqueeze(1)
-            return _plain(numbers.measures(self.response_nc[:, 0], self.target_n, self.loss_n, share_n1)) | {"n": n}
-        is_stepped = n > EXACT_ROWS
+            sums = (numbers.sums(part._said_numbers(), part.target_n, w_n1) for part, w_n1 in self._weighed_parts())
+            return _plain(numbers.measured(sums)) | {"n": n}
         measured = classes.measured(
-            classes.sums(part._said(), part.target_n, (part.weight_n / total).unsqueeze(1), is_stepped=is_stepped)
-            for part in self.parts()
+            classes.sums(part._said_classes(), part.target_n, weight_n1, is_stepped=n > EXACT_ROWS)
+            for part, weight_n1 in self._weighed_parts()
         )
         metrics = _plain(measured.overall) | {"n": n}
         if self.y_nk.shape[1] > 1:
@@ -112,8 +111,20 @@ class Judgement:
             metrics["by_class"] = by_class
         return metrics
 
-    def _said(self) -> classes.Predicted:
+    def _weighed_parts(self) -> Iterator[tuple["Judgement", Tensor]]:
+        for part in self.parts():
+            yield part, (part.weight_n / self._unit).unsqueeze(1)
+
+    @property
+    def _unit(self) -> float:
+        """Of weights: a power of two near the largest. In it their digits are the same, and no sum leaves the range."""
+        return 2.0 ** math.floor(math.log2(float(self.weight_n.max())))
+
+    def _said_classes(self) -> classes.Predicted:
         return classes.Predicted(self.response_nc, self.loss_n, self.predicted_n)
+
+    def _said_numbers(self) -> numbers.Predicted:
+        return numbers.Predicted(self.response_nc[:, 0], self.loss_n)
 
     def metrics_with_intervals(self, n_draws: int, seed: int) -> dict[str, Any]:
         """As `metrics`, and under `intervals` the 95 % bootstrap interval of each."""
@@ -121,7 +132,7 @@ class Judgement:
         if n_draws == 0:
             return metrics
         generator = torch.Generator().manual_seed(seed)
-        spread = intervals(self.measures, self.weight_n, n_draws, generator)
+        spread = intervals(self.measures, self.weight_n / self._unit, n_draws, generator)
         ends = {name: _around(metrics[name], offsets, name) for name, offsets in spread.items()}
         return metrics | {"intervals": ends}
 
