@@ -366,8 +366,52 @@ def test_collinear_and_constant_columns_are_named_and_only_their_errors_are_miss
         True,
     ]
     without, _ = run(table, {"features": ["age", "fare"]})
-    assert told["fare"]["std_error"] == pytest.approx(entries(without)["fare"]["std_error"], rel=1e-6)
+    for name in ("fare", "const"):
+        assert told[name]["std_error"] == pytest.approx(entries(without)[name]["std_error"], rel=1e-6)
     assert result["inference"]["df_model"] == 2
+    why = {"age": "collinear", "months": "collinear", "planet": "constant"}
+    assert {name: entry["undetermined"] for name, entry in told.items() if "undetermined" in entry} == why
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize(
+    ("target", "spec"),
+    [
+        ("y", {}),
+        ("y", {"inference": {"intervals": "profile"}}),
+        ("y", {"inference": {"std_errors": "hc3", "bootstrap": 50}}),
+        ("y", {"on_separation": "firth"}),
+        ("fare", {"model": {"family": "gaussian"}}),
+        ("fare", {"model": {"family": "poisson"}}),
+        ("city", {}),
+    ],
+)
+def test_beside_a_constant_column_everything_is_as_without_it(run, standardize: bool, target: str, spec: Any):
+    table = crowd()
+    table["one"] = (table.age > 45) & (table.y == 1) if "on_separation" in spec else table.age**0.5
+    data, spec = {"target": target, "features": ["age", "one"]}, spec | {"preprocess": {"standardize": standardize}}
+    without, _ = run(table, data, **spec)
+    result, _ = run(table.assign(planet=0.1, moon=-7.0), data | {"features": ["age", "planet", "one", "moon"]}, **spec)
+    for part in ("coefficients", "intercepts"):
+        told = [entry for entry in result[part] if entry.get("feature") not in ("planet", "moon")]
+        for entry, expected in zip(told, without[part], strict=True):
+            for name, value in expected.items():
+                assert entry[name] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-5, abs=1e-9))
+    for entry in result["coefficients"]:
+        if entry["feature"] in ("planet", "moon"):
+            assert (entry["estimate"], entry["undetermined"]) == (0.0, "constant")
+            assert not any(entry[name] for name in entry if name.endswith(("error", "low", "high", "z", "p_value")))
+    assert result["inference"]["aic"] == pytest.approx(without["inference"]["aic"])
+
+
+def test_a_penalised_or_unfinished_fit_holds_no_constant_column_at_zero(run):
+    table = crowd().assign(planet=2.0)
+    data, plain = {"features": ["age", "planet"]}, {"preprocess": {"standardize": False}}
+    result, _ = run(table, data, penalty={"l2": 0.1}, **plain)
+    assert entries(result)["planet"]["estimate"] == pytest.approx(0.0, abs=1e-9)
+    result, _ = run(table, data, solver={"name": "sgd", "learning_rate": 1e-4}, stop={"max_steps": 5}, **plain)
+    assert "undetermined" not in entries(result)["planet"]
+    assert entries(result)["planet"]["estimate"] != 0
 
 
 @pytest.mark.parametrize("file", ["csv", "parquet"])

@@ -33,10 +33,8 @@ class Inverse(NamedTuple):
     """Orthonormal directions along which the likelihood is flat."""
 
     def determines(self, functional_mq: Tensor) -> Tensor:
-        """Whether the rows determine each linear functional of the parameters."""
-        if self.null_qz.shape[1] == 0:
-            return torch.ones(len(functional_mq), dtype=torch.bool, device=functional_mq.device)
-        return (functional_mq @ self.null_qz).norm(dim=1) <= 1e-7 * functional_mq.norm(dim=1)
+        """Whether the rows determine each linear functional of the parameters; what is held at 0 they do not."""
+        return (functional_mq @ self.null_qz).norm(dim=1) < 1e-7 * functional_mq.norm(dim=1)
 
 
 def inverse_of(information_qq: Tensor, rounding: float = 0.0) -> Inverse:

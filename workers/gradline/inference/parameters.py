@@ -4,6 +4,9 @@ A multinomial model has one linear predictor too many: adding a vector to every 
 parameters are the differences to the first class, the reference. What is told of each class is on the gauge where the
 classes add up to zero, and the differences to the reference are told beside it.
 
+A constant column says what the intercept says. Its coefficient is held at 0, as R's lm does with aliased columns, and
+the intercept takes its part; without an intercept only a column of zeros counts as constant.
+
 Everything reported is a linear functional a' theta of the free parameters, so that its variance is a' V a.
 
 Shapes: k outputs, f free ones (k - 1 for multinomial, else 1), p columns of x, q = f * p, m functionals.
@@ -12,6 +15,7 @@ Shapes: k outputs, f free ones (k - 1 for multinomial, else 1), p columns of x, 
 import torch
 from torch import Tensor
 
+from gradline.inference.rows import rows_between
 from gradline.training import Family, Problem
 
 
@@ -49,3 +53,25 @@ def contrast_functionals(problem: Problem, own_pp: Tensor) -> Tensor:
     """a_qq of the differences to the reference class, on the columns' own scale."""
     eye_ff = torch.eye(n_free_outputs(problem), dtype=torch.float64, device=own_pp.device)
     return torch.kron(eye_ff, own_pp.double().contiguous())
+
+
+def without_constants(problem: Problem, theta_bkp: Tensor, constant: list[int]) -> Tensor:
+    """The same fit with coefficients of 0 for constant columns."""
+    held_bkp = theta_bkp.clone()
+    held_bkp[:, :, constant] = 0.0
+    if problem.has_intercept:
+        held_bkp[:, :, problem.d] += theta_bkp[:, :, constant] @ _values(problem, constant).to(theta_bkp.dtype)
+    return held_bkp
+
+
+def scale_without_constants(problem: Problem, own_pp: Tensor, constant: list[int]) -> Tensor:
+    """The map of `functionals` from any parameters of the same fit to those of `without_constants`."""
+    held_pp = own_pp.clone()
+    held_pp[:, constant] = 0.0
+    if problem.has_intercept:
+        held_pp[:, constant] = torch.outer(own_pp[:, problem.d], _values(problem, constant))
+    return held_pp
+
+
+def _values(problem: Problem, constant: list[int]) -> Tensor:
+    return rows_between(problem, slice(0, 1))[0, constant]

@@ -7,7 +7,8 @@ Firth (1993) adds half the log determinant of the information, Jeffreys' prior:
 
 with G_n = x_n' A^-1 x_n and K_n the third cumulants of the target: for two classes m = leverage * (1 - 2 mean) (Heinze
 and Schemper 2002), for more classes see Kosmidis and Firth 2011, for poisson K = mean. Estimates do not depend on the
-scale of the columns or on the reference class.
+scale of the columns or on the reference class. Where columns repeat each other, det A is that of A + N N', with N an
+orthonormal basis of the directions that the rows do not determine, whatever theta is.
 
 Shapes: b members, r rows of a block, p columns of x, f free outputs, q = f * p.
 """
@@ -15,7 +16,7 @@ Shapes: b members, r rows of a block, p columns of x, f free outputs, q = f * p.
 import torch
 from torch import Tensor
 
-from gradline.inference.covariance import leverages
+from gradline.inference.covariance import inverse_of, leverages
 from gradline.inference.likelihood import Block, Evaluation, Likelihood
 from gradline.training import Family, Problem
 
@@ -27,14 +28,18 @@ class FirthLikelihood:
         if likelihood.problem.family == Family.GAUSSIAN:
             raise ValueError("Firth's penalty is for families whose information depends on the mean")
         self._likelihood = likelihood
+        whole = Likelihood(likelihood.problem)
+        nowhere_1q = torch.zeros(1, whole.q, dtype=torch.float64, device=whole.problem.y_nk.device)
+        null_qz = inverse_of(whole.evaluate(nowhere_1q).information_bqq[0]).null_qz
+        self._null_qq = null_qz @ null_qz.T
 
     def evaluate(self, theta_bq: Tensor) -> Evaluation:
         plain = self._likelihood.evaluate(theta_bq)
-        factor_bqq, fault_b = torch.linalg.cholesky_ex(plain.information_bqq)
+        factor_bqq, fault_b = torch.linalg.cholesky_ex(plain.information_bqq + self._null_qq)
         log_determinant_b = 2 * factor_bqq.diagonal(dim1=1, dim2=2).log().sum(1)
         value_b = torch.where(fault_b == 0, plain.value_b - log_determinant_b / 2, torch.inf)
         if bool(fault_b.any()):
-            inverse_bqq = torch.linalg.pinv(plain.information_bqq, hermitian=True)
+            inverse_bqq = torch.linalg.pinv(plain.information_bqq + self._null_qq, hermitian=True)
         else:
             inverse_bqq = torch.cholesky_inverse(factor_bqq)
         return Evaluation(value_b, plain.gradient_bq - self._pull(theta_bq, inverse_bqq) / 2, plain.information_bqq)

@@ -16,7 +16,13 @@ from gradline.inference.covariance import Inverse
 from gradline.inference.least_squares import rounding_of, solve_least_squares
 from gradline.inference.likelihood import Evaluation, Likelihood
 from gradline.inference.newton import Minimum, minimise, newton_step
-from gradline.inference.parameters import all_parameters, free_parameters, functionals, n_free_outputs
+from gradline.inference.parameters import (
+    all_parameters,
+    free_parameters,
+    functionals,
+    n_free_outputs,
+    without_constants,
+)
 from gradline.inference.penalised import FirthLikelihood, RidgeLikelihood
 from gradline.inference.recession import Unsolved
 from gradline.inference.separation import examine_separation, have_maximum
@@ -81,6 +87,8 @@ class Examination(NamedTuple):
     """Of the information, where it is known better than from the evaluation."""
     gap: Gap | None = None
     """Where it is known better than from the solver."""
+    constant: list[int] = []  # noqa: RUF012  never changed
+    """Columns whose coefficients are held at 0, because the intercept says what they say."""
 
 
 def is_penalised(objective: Objective) -> bool:
@@ -119,8 +127,8 @@ def examine(
         polished = _polish_by_factors(spec, untouched, prepared.train, tolerance)
     else:
         polished = _polish(spec, untouched, prepared.train, look)
-    examined = polished._replace(collinearity=collinearity, rounding=found.rounding)
-    return _diagnose(spec, prepared, examined, ctx)
+    examined = polished._replace(collinearity=collinearity, rounding=found.rounding, constant=found.constant)
+    return _hold_constants(prepared.train, _diagnose(spec, prepared, examined, ctx))
 
 
 PENALISED = (
@@ -258,7 +266,7 @@ def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination
     step_1q = newton_step(evaluation)[0]
     if fit.outcome != Outcome.SEPARATED and bool(have_maximum(problem, step_1q)):
         return fit._replace(separation={"kind": "none"})
-    a_mq = functionals(problem, own_scale(prepared))
+    a_mq = functionals(problem, own_scale(prepared, fit.constant))
     try:
         if problem.n * likelihood.q > MAX_PROGRAM_ENTRIES:
             raise Unsolved(f"{problem.n} rows and {likelihood.q} parameters are too many to search for a separation")
@@ -341,6 +349,15 @@ def _mend(spec: LogisticRegressionSpec, problem: Problem, fit: Examination) -> E
 
 
 # --- collinearity
+
+
+def _hold_constants(problem: Problem, fit: Examination) -> Examination:
+    """A penalty shares between such a column and the intercept as it is told to."""
+    if not fit.constant or not fit.is_minimum:
+        return fit
+    if fit.mend == "ridge":
+        return fit._replace(constant=[])
+    return fit._replace(theta_bkp=without_constants(problem, fit.theta_bkp, fit.constant))
 
 
 def _far(prepared: Prepared) -> Tensor:

@@ -9,16 +9,21 @@ from torch import Tensor
 from gradline.data.features import TextFeatures
 from gradline.data.prepare import Prepared
 from gradline.inference.collinearity import Collinearity
+from gradline.inference.parameters import scale_without_constants
 from gradline.inference.separation import Levels, Separation
 from gradline.worker.kinds.history import finite
 
 
-def own_scale(prepared: Prepared) -> Tensor:
-    """The linear map, [p, p], from an output's parameters as training saw them to the columns' own scale."""
+def own_scale(prepared: Prepared, constant: list[int]) -> Tensor:
+    """The linear map, [p, p], from an output's parameters as training saw them to the columns' own scale.
+
+    `constant`: columns whose coefficients are held at 0.
+    """
     p, d = prepared.train.p, prepared.train.d
     w_pd, c_p = prepared.preprocessing.on_own_scale(torch.eye(p, dtype=torch.float64))
     map_pp = torch.cat((w_pd, c_p.unsqueeze(1)), 1).T if p > d else w_pd.T
-    return map_pp.to(prepared.train.y_nk.device)
+    map_pp = map_pp.to(prepared.train.y_nk.device)
+    return scale_without_constants(prepared.train, map_pp, constant) if constant else map_pp
 
 
 def levels_of(prepared: Prepared) -> Levels:

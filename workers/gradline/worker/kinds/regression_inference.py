@@ -99,7 +99,7 @@ def _estimated(
         whole = _whole(spec, fit, theta_q, n_determined)
         return told._replace(block={"withheld": LEVERAGE, **whole, **_drawn(spec, told.replicates)})
     df = likelihood.n_weighed - n_determined if problem.family == Family.GAUSSIAN else None
-    own_pp = own_scale(prepared)
+    own_pp = own_scale(prepared, fit.constant)
 
     def table(a_mq: Tensor) -> Table:
         determined_m = inverse.determines(a_mq)
@@ -112,9 +112,13 @@ def _estimated(
     if asked.intervals == "profile" and problem.family != Family.GAUSSIAN:
         evaluator: Evaluator = FirthLikelihood(likelihood) if fit.mend == "firth" else likelihood
         value = float(evaluator.evaluate(theta_q.unsqueeze(0)).value_b)
+        determined_m = inverse.determines(a_mq)
+        a_mq = a_mq[determined_m]
+        profile = profile_intervals(evaluator, theta_q, value, a_mq, asked.confidence)
+        ratio_test = ratio_tests(evaluator, theta_q, value, a_mq)
         told = told._replace(
-            profile=profile_intervals(evaluator, theta_q, value, a_mq, asked.confidence),
-            ratio_test=ratio_tests(evaluator, theta_q, value, a_mq),
+            profile=Profile(*(_spread(column, determined_m) for column in profile)),
+            ratio_test=RatioTest(*(_spread(column, determined_m) for column in ratio_test)),
         )
     block = {
         "withheld": None,
@@ -128,6 +132,13 @@ def _estimated(
         **_drawn(spec, told.replicates),
     }
     return told._replace(block=block)
+
+
+def _spread(column: Tensor, determined_m: Tensor) -> Tensor:
+    """NaN where the rows determine nothing."""
+    column_m = column.new_full(determined_m.shape, torch.nan)
+    column_m[determined_m] = column
+    return column_m
 
 
 def _covariance(

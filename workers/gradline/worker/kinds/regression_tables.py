@@ -30,7 +30,7 @@ def tell(
     if problem.family == Family.MULTINOMIAL and estimates.table is not None:
         assert prepared.classes is not None  # noqa: S101  multinomial
         block = block | {"gauge": "sum_to_zero", "reference_class": prepared.classes[0]}
-        block["contrasts"] = _contrasts(prepared, estimates.contrasts)
+        block["contrasts"] = _contrasts(prepared, fit, estimates.contrasts)
     result |= {"inference": block, "separation": fit.separation, "collinearity": fit.collinearity}
 
 
@@ -58,7 +58,7 @@ def _fill(
         columns |= {"ci_low": estimates.profile.low_m, "ci_high": estimates.profile.high_m}
         columns |= {"lr_statistic": estimates.ratio_test.statistic_m, "lr_p_value": estimates.ratio_test.p_value_m}
     if estimates.replicates is not None:
-        spread_m, low_m, high_m = _percentiles(spec, prepared, estimates.replicates)
+        spread_m, low_m, high_m = _percentiles(spec, prepared, fit, estimates.replicates)
         columns |= {"bootstrap_std_error": spread_m, "bootstrap_ci_low": low_m, "bootstrap_ci_high": high_m}
         if estimates.table is None:
             columns |= {"ci_low": low_m, "ci_high": high_m}
@@ -68,10 +68,23 @@ def _fill(
         entry |= {name: finite(column[m]) for name, column in numbers.items()}
         if ratio is not None and "feature" in entry and "ci_low" in entry:
             entry[ratio] = _exponentials(entry)
+    _say_why_undetermined(entries, prepared, fit, estimates.table)
     if fit.infinite_m is not None:
         for entry, sign in zip(entries, fit.infinite_m.tolist(), strict=True):
             if sign != 0:
                 entry["infinite"] = {1.0: "inf", -1.0: "-inf"}.get(sign, "undetermined")
+
+
+def _say_why_undetermined(
+    entries: list[dict[str, Any]], prepared: Prepared, fit: Examination, table: Table | None
+) -> None:
+    constant = {prepared.preprocessing.feature_names[j] for j in fit.constant}
+    are_missing = [False] * len(entries) if table is None else table.std_error_m.isnan().tolist()
+    for entry, is_missing in zip(entries, are_missing, strict=True):
+        if entry.get("feature") in constant:
+            entry["undetermined"] = "constant"
+        elif is_missing:
+            entry["undetermined"] = "collinear"
 
 
 def _columns(table: Table, *, has_intervals: bool) -> dict[str, Tensor]:
@@ -84,7 +97,7 @@ def _columns(table: Table, *, has_intervals: bool) -> dict[str, Tensor]:
     return columns | ({"ci_low": table.low_m, "ci_high": table.high_m} if has_intervals else {})
 
 
-def _contrasts(prepared: Prepared, table: Table | None) -> list[dict[str, Any]]:
+def _contrasts(prepared: Prepared, fit: Examination, table: Table | None) -> list[dict[str, Any]]:
     """Each class but the first against the first."""
     if table is None:
         return []
@@ -94,6 +107,7 @@ def _contrasts(prepared: Prepared, table: Table | None) -> list[dict[str, Any]]:
     for entry in entries:
         if "feature" in entry:
             entry["odds_ratio"] = _exponentials(entry)
+    _say_why_undetermined(entries, prepared, fit, table)
     return entries
 
 
@@ -108,9 +122,14 @@ def _family_name(spec: LogisticRegressionSpec, prepared: Prepared) -> str:
     return spec.model.family if spec.model.family == "log-linear" else prepared.train.family.value
 
 
-def _percentiles(spec: LogisticRegressionSpec, prepared: Prepared, replicates: Replicates) -> list[Tensor]:
+def _percentiles(
+    spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, replicates: Replicates
+) -> list[Tensor]:
     """Standard error, lower and upper end of each reported parameter."""
-    reported_bm = (replicates.theta_bkp @ own_scale(prepared).T).flatten(1)
+    own_pp = own_scale(prepared, fit.constant)
+    reported_bkp = replicates.theta_bkp @ own_pp.T
+    reported_bkp[:, :, (own_pp == 0).all(1)] = torch.nan  # what is held at 0
+    reported_bm = reported_bkp.flatten(1)
     if len(reported_bm) < 2 or not is_whole(replicates):
         return [reported_bm.new_full((reported_bm.shape[1],), torch.nan)] * 3
     tail = (1 - spec.inference.confidence) / 2
