@@ -57,7 +57,7 @@ def check_columns(spec: LogisticRegressionSpec, table: Profiled, row_of: RowOf =
             faults += _type_faults(data, by_name[name], table.format)
     if names and all(_has_one_level(data, by_name.get(name)) for name in names):
         faults.append(InputFault("spec.data.features", None, NO_FEATURE))
-    faults += _split_faults(spec, data, by_name, table.n_rows)
+    faults += _split_faults(spec, data, by_name, table.n_rows - n_without_target(data, table.columns))
     if faults:
         raise InvalidInput(faults)
 
@@ -73,6 +73,11 @@ def features_of(data: Dataset, columns: Sequence[Column]) -> list[str]:
 def empty_columns(data: Dataset, columns: Sequence[Column]) -> list[str]:
     """Those that are left out of the features because they hold no value."""
     return [] if data.features else [column["name"] for column in columns if _is_empty(column)]
+
+
+def n_without_target(data: Dataset, columns: Sequence[Column]) -> int:
+    """Rows that are left out of everything."""
+    return next((int(column["n_missing"]) for column in columns if column["name"] == data.target), 0)
 
 
 def _is_empty(column: Column) -> bool:
@@ -119,8 +124,9 @@ def _target_faults(
     spec: LogisticRegressionSpec, data: Dataset, by_name: Mapping[str, Column], row_of: RowOf
 ) -> list[InputFault]:
     field, column = "spec.data.target", by_name[data.target]
-    if column["n_missing"]:
-        reason = f"has no value in {column['n_missing']} of its rows; upload the data without these rows"
+    if column["n_missing"] and data.missing_target == "error":
+        reason = f"has no value in {column['n_missing']} of its rows; set spec.data.missing_target to drop to leave "
+        reason += "these rows out"
         return [InputFault(field, data.target, reason)]
     if spec.model.is_numeric:
         weights = by_name.get(data.weights) if data.weights else {"min": 1}
@@ -264,7 +270,10 @@ def _has_one_level(data: Dataset, column: Column | None) -> bool:
 def _split_faults(
     spec: LogisticRegressionSpec, data: Dataset, by_name: Mapping[str, Column], n_rows: int
 ) -> Iterator[InputFault]:
-    """Of parts that stay empty however the rows fall. Rows of weight 0 are in no part, so there may be fewer yet."""
+    """Of parts that stay empty however the rows fall. Rows of weight 0 are in no part, so there may be fewer yet.
+
+    `n_rows`: those with a target.
+    """
     fraction = spec.split.validation_fraction
     if 0 < fraction * n_rows < 0.5:
         reason = f"holds out no row: it is less than half of one of the {n_rows} rows"

@@ -41,6 +41,7 @@ def test_columns_that_fit_are_accepted():
     check(target="survived", features=features, weights="weight")
     check(target="survived", features=features, positive_class="no")
     check(target="member", features=["age"], positive_class=True)
+    check(target="age", features=["member"], family="gaussian", missing_target="drop", split={"folds": 3})
     check(target="price", features=["age"], family="poisson", offset="weight", types={"age": "categorical"})
 
 
@@ -63,7 +64,12 @@ def test_every_unknown_column_is_named_with_the_columns_there_are():
     ("fields", "field", "reason"),
     [
         ({"target": "constant"}, "spec.data.target", "one class only: 5"),
-        ({"target": "age"}, "spec.data.target", "no value in 1 of its rows"),
+        ({"target": "age"}, "spec.data.target", "no value in 1 of its rows; set spec.data.missing_target to drop"),
+        (
+            {"target": "age", "family": "gaussian", "missing_target": "drop", "split": {"folds": 4}},
+            "spec.split.folds",
+            "4 folds of 3 rows leave one empty",
+        ),
         ({"target": "survived", "positive_class": "maybe"}, "spec.data.positive_class", "it has: 'no', 'yes'"),
         (
             {"target": "member", "features": ["age"], "positive_class": 1},

@@ -48,6 +48,8 @@ class Prepared:
     """Where there is a cross-validation."""
     singles: frozenset[str] = frozenset()
     """Columns whose numbers were given in single precision."""
+    n_without_target: int = 0
+    """Rows of the file that were left out."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
     if standardize is None:
         standardize = not isinstance(spec.data, Blobs)
     has_intercept = spec.model.fit_intercept
-    train, *held_out = _samples(spec, sources, dtype, warn, is_shifted=standardize and has_intercept)
+    upload = _upload(spec, sources, warn)
+    train, *held_out = _samples(spec, sources, upload, dtype, is_shifted=standardize and has_intercept)
     fold_n, examples = _folds(train.roles, spec), _examples(train, spec)
     shares_numbers = fold_n is None or may_share_numbers(train, is_exact=not (standardize and spec.is_first_order))
     preprocessing, x_np = fit_preprocessing(
@@ -104,7 +107,10 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
             is_penalised=spec.penalty.path is not None or spec.penalty.l1 + spec.penalty.l2 > 0,
         )
     classes, singles = train.roles.classes, train.numbers.singles
-    return Prepared(train.title, classes, examples, preprocessing, problem, judged, validation, folds, singles)
+    n_left_out = 0 if upload is None else upload.n_without_target
+    return Prepared(
+        train.title, classes, examples, preprocessing, problem, judged, validation, folds, singles, n_left_out
+    )
 
 
 def _with_class_weights(problem: Problem, factor_c: Tensor) -> Problem:
@@ -112,14 +118,23 @@ def _with_class_weights(problem: Problem, factor_c: Tensor) -> Problem:
     return replace(problem, weight_nb=factor_n1 if problem.weight_nb is None else problem.weight_nb * factor_n1)
 
 
+def _upload(spec: LogisticRegressionSpec, sources: Sources, warn: Warn) -> Upload | None:
+    """None: the data come from elsewhere. Warns of what is left out."""
+    if not isinstance(spec.data, Dataset):
+        return None
+    upload = Upload(spec, sources.find_upload(spec.data.dataset_id), sources.store)
+    if upload.left_out:
+        warn("empty_columns", f"no feature, because no row has a value: {', '.join(upload.left_out)}")
+    if upload.n_without_target:
+        warn("missing_target", f"{upload.n_without_target} rows have no value in {spec.data.target!r} and are left out")
+    return upload
+
+
 def _samples(
-    spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, warn: Warn, *, is_shifted: bool
+    spec: LogisticRegressionSpec, sources: Sources, upload: Upload | None, dtype: torch.dtype, *, is_shifted: bool
 ) -> list[Sample]:
     """The training rows, and those held out if any."""
-    if isinstance(spec.data, Dataset):
-        upload = Upload(spec, sources.find_upload(spec.data.dataset_id), sources.store)
-        if upload.left_out:
-            warn("empty_columns", f"no feature, because no row has a value: {', '.join(upload.left_out)}")
+    if upload is not None:
         roles = upload.roles()
         if _suits_float32(spec, roles) and upload.fits_float32():
             dtype = torch.float32
@@ -152,8 +167,13 @@ def _generated(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtyp
 
 
 def _parts(roles: Roles, spec: LogisticRegressionSpec) -> list[Tensor]:
-    """Row numbers of the training rows, and of those held out if any; rows of weight 0 are in neither."""
-    kept_r = torch.arange(roles.n) if roles.weight_n is None else torch.nonzero(roles.weight_n > 0).squeeze(1)
+    """Row numbers of the training rows, and of those held out if any; rows of weight 0 or without a target are in
+    neither."""
+    kept_r = torch.arange(roles.n)
+    if roles.has_target_n is not None:
+        kept_r = kept_r[roles.has_target_n]
+    if roles.weight_n is not None:
+        kept_r = kept_r[roles.weight_n[kept_r] > 0]
     if roles.weight_n is not None and not bool(roles.weight_n.double().sum().isfinite()):
         raise PermanentError(
             "spec.data.weights: the sum of the weights is no number; use smaller ones", code="bad_data"

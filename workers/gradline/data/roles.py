@@ -1,5 +1,6 @@
 """The columns of an uploaded table that are no features: target, weights, offset, groups and folds."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,23 @@ from gradline.specs.regression.model import NUMERIC_FAMILIES
 
 def roles_of(table: pa.Table, data: Dataset, family: str) -> Roles:
     """Of a table that `check_columns` has passed; raises PermanentError for a target that the family cannot take."""
-    weight_n = _numbers(table, data.weights)
+    weight_n, target = _numbers(table, data.weights), _with_nulls(table.column(data.target))
+    has_target_n = _tensor(pc.cast(pc.is_valid(target), pa.uint8())).bool() if target.null_count else None
     if family in NUMERIC_FAMILIES:
-        target_n, classes = _numbers(table, data.target), None
-        assert target_n is not None  # noqa: S101  every spec has a target
+        target_n, classes = _tensor(pc.fill_null(pc.cast(target, pa.float64()), math.nan)), None
         check_numbers(target_n, weight_n, family, data.target)
         target_n = on_scale_of_fit(target_n, family)
     else:
-        classes, target_n = _classes(table.column(data.target), data.positive_class)
-    offset_n = _numbers(table, data.offset)
-    return Roles(target_n, classes, weight_n, offset_n, _codes(table, data.group), _codes(table, data.fold))
+        classes, target_n = _classes(target, data.positive_class)
+    offset_n, group_n, fold_n = _numbers(table, data.offset), _codes(table, data.group), _codes(table, data.fold)
+    return Roles(target_n, classes, weight_n, offset_n, group_n, fold_n, has_target_n)
+
+
+def _with_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """NaN as null too."""
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
 def _classes(column: pa.ChunkedArray, positive: Any) -> tuple[list[Any], Tensor]:
@@ -47,10 +55,10 @@ def _codes(table: pa.Table, name: str | None) -> Tensor | None:
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[list[Any], Tensor]:
-    """The values in sorted order, and which of them each row has."""
-    values = pc.unique(column)
+    """The values in sorted order, and which of them each row has; of a row without one, the first."""
+    values = pc.drop_null(pc.unique(column))
     values = values.take(pc.sort_indices(values))
-    return values.to_pylist(), _tensor(pc.index_in(column, value_set=values)).long()
+    return values.to_pylist(), _tensor(pc.fill_null(pc.index_in(column, value_set=values), 0)).long()
 
 
 def _numbers(table: pa.Table, name: str | None) -> Tensor | None:

@@ -73,7 +73,7 @@ class Roles:
     """What rows are asked to teach, and how they count; one entry a row in every tensor."""
 
     target_n: Tensor
-    """Index into `classes`, or the number itself in float64."""
+    """Index into `classes`, or the number itself in float64; of rows without a target, anything."""
     classes: list[Any] | None
     """The target's values, class 0 first; of two, the second is the positive one. None: the target is a number."""
     weight_n: Tensor | None = None
@@ -82,6 +82,8 @@ class Roles:
     """A number for each group of rows that must not be parted."""
     fold_n: Tensor | None = None
     """The fold that the data name, from 0."""
+    has_target_n: Tensor | None = None
+    """None: every row has one."""
 
     @property
     def n(self) -> int:

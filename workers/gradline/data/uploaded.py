@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from gradline.column_roles import Profiled, check_columns, empty_columns, features_of, is_number
+from gradline.column_roles import Profiled, check_columns, empty_columns, features_of, is_number, n_without_target
 from gradline.data.gathering import Gathering
 from gradline.data.roles import roles_of
 from gradline.data.room import Room
@@ -51,6 +51,8 @@ class Upload:
         self._features = features_of(spec.data, file.columns)
         self.left_out = empty_columns(spec.data, file.columns)
         """Columns without any value, which are no features."""
+        self.n_without_target = n_without_target(spec.data, file.columns)
+        """Rows that are in no part."""
 
     def roles(self) -> Roles:
         names = list(self._data.roles.values())

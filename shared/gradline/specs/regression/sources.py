@@ -55,6 +55,9 @@ class Dataset(Spec):
     """None: every column that has no other role."""
     positive_class: str | int | float | bool | None = None
     """The value of the target that counts as class 1; None: the last in sorted order. Two classes only."""
+    missing_target: Literal["error", "drop"] = "error"
+    """What to do with rows whose target has no value. `drop`: leave them out, as if the file did not have them; the
+    result counts them."""
     weights: ColumnName | None = None
     """A numeric column of non-negative row weights; a row of weight 2 counts as that row twice."""
     offset: ColumnName | None = None

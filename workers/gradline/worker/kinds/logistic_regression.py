@@ -236,6 +236,7 @@ class _RegressionAttempt:
             "solver": {"name": self._choice.name, "reason": self._choice.reason},
             "seed": spec.seed,
             "n_rows": train.n,
+            "n_without_target": self._prepared.n_without_target,
             "n_features": train.d,
             "environment": self._environment,
             "reproducible": self._reproducible,
