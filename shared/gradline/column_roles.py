@@ -12,6 +12,8 @@ from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.tables import Column
 
 MAX_CLASSES = 1000
+MAX_NUMBERED_CLASSES = 20
+"""Of more different whole numbers each is a class only where the family says so: ages and counts are likelier."""
 MAX_FOLDS = 50
 ALL_ZERO = "is 0 in every row: no finite coefficients say that nothing ever happens"
 NO_FEATURE = "no feature is left: every text column has one level only"
@@ -138,17 +140,24 @@ def _target_faults(
     if n_classes > MAX_CLASSES or (column["type"] == "number" and "levels" not in column):
         mend = f"; {_NAME_A_FAMILY}" if column["type"] in _NUMBERS else ""
         return [InputFault(field, data.target, f"has {_told(n_classes)} distinct values, too many to be classes{mend}")]
-    if spec.model.family == "auto" and (odd := _measured(column)) is not None:
-        reason = f"holds {n_classes} different numbers, {odd} among them; {_NAME_A_FAMILY}, or to multinomial if "
-        return [InputFault(field, data.target, reason + "each of them is a class")]
+    if spec.model.family == "auto" and (seen := _measured(column)) is not None:
+        reason = f"holds {seen}; {_NAME_A_FAMILY}, or to multinomial if each of them is a class"
+        return [InputFault(field, data.target, reason)]
     return [*_class_faults(spec, data, column)]
 
 
-def _measured(column: Column) -> float | None:
-    """A value with a fraction, of a column with more values than two classes need: it counts or names nothing."""
-    if column["type"] != "number" or _n_distinct(column) <= 2:
+def _measured(column: Column) -> str | None:
+    """What speaks against classes, in a column of more numbers than two: a fraction counts or names nothing, and many
+    whole numbers are rather counted or measured than names."""
+    n_distinct = _n_distinct(column)
+    if column["type"] not in _NUMBERS or n_distinct <= 2:
         return None
-    return next((level for level in column["levels"] if not float(level).is_integer()), None)
+    odd = next((level for level in column.get("levels", []) if not float(level).is_integer()), None)
+    if odd is not None:
+        return f"{n_distinct} different numbers, {odd} among them"
+    if n_distinct > MAX_NUMBERED_CLASSES:
+        return f"{n_distinct} different whole numbers, from {column['min']:g} to {column['max']:g}"
+    return None
 
 
 def _number_faults(family: str, column: Column, weights: Column | None, row_of: RowOf) -> Iterator[str]:

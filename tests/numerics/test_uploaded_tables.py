@@ -141,6 +141,30 @@ def test_a_column_that_the_file_lacks_fails_the_job_with_the_columns_listed(atte
     assert "'cabin'" in str(failed.value.details) or "cabin" in failed.value.message
 
 
+@pytest.mark.parametrize(
+    ("family", "data", "expected"),
+    [
+        ("auto", {}, {"name": "binomial", "reason": "the target has 2 classes"}),
+        ("binomial", {}, {"name": "binomial", "reason": "asked for"}),
+        ("log-linear", {"target": "fare"}, {"name": "log-linear", "reason": "asked for"}),
+        ("auto", {"target": "city"}, {"name": "multinomial", "reason": "the target has 3 classes"}),
+    ],
+)
+def test_the_result_says_which_family_was_fitted_and_why(attempt, family, data, expected):
+    roles = {"source": "dataset", "dataset_id": ID, "target": "survived", "features": ["age"]} | data
+    roles["missing_target"] = "drop"
+    result, _ = train(attempt, data=roles, preprocess={"missing": "mean"}, model={"family": family})
+    assert result["family"] == expected
+
+
+def test_whole_numbers_that_were_taken_for_classes_are_said_to_be_with_the_mend(attempt):
+    attempt.uploads[ID] = stored(attempt.store, "\n".join(["a,y", *(f"{i % 7},{i % 5}" for i in range(60))]).encode())
+    result, _ = train(attempt, data={"source": "dataset", "dataset_id": ID, "target": "y"})
+    assert result["family"]["name"] == "multinomial"
+    assert result["family"]["reason"].startswith("each of the 5 whole numbers in the target is taken for a class")
+    assert "set model.family to gaussian" in result["family"]["reason"]
+
+
 def test_the_curve_and_the_plot_data_hold_every_report(attempt):
     result, _ = train(attempt, **job(solver={"name": "adam"}, stop={"max_steps": 100}, report={"every": 10}))
     curve = pyarrow.parquet.read_table(pyarrow.BufferReader(attempt.files["metrics.parquet"])).to_pydict()

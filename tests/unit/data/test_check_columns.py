@@ -126,6 +126,26 @@ def test_a_few_numbers_with_fractions_are_no_classes_unless_the_family_says_so()
     check(profiled(b"a,y\n1,1.0\n2,2.0\n3,3.0\n"))
 
 
+def numbered(n_classes: int, n_rows: int = 600) -> Any:
+    return profiled("\n".join(["a,y", *(f"{i},{i % n_classes + 18}" for i in range(n_rows))]).encode())
+
+
+def test_many_whole_numbers_are_no_classes_unless_the_family_says_so():
+    with pytest.raises(InvalidInput) as refused:
+        check(numbered(21))
+    (fault,) = refused.value.faults
+    assert fault.field == "spec.data.target"
+    assert fault.reason.startswith(
+        "holds 21 different whole numbers, from 18 to 38; for a target of numbers set model."
+    )
+    for family in ("multinomial", "gaussian", "poisson"):
+        check(numbered(21), family=family)
+    check(numbered(20))
+    check(numbered(300), family="multinomial")
+    with pytest.raises(InvalidInput, match=r"300 different whole numbers, from 18 to 317"):
+        check(numbered(300))
+
+
 def test_the_row_of_a_target_that_a_family_cannot_take_is_named_where_it_is_known():
     spec = spec_of({"target": "n", "features": ["a"]}, model={"family": "log-linear"})
     with pytest.raises(InvalidInput, match="is -1 at its lowest, in data row 7; the family log-linear"):

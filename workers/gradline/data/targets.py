@@ -28,7 +28,10 @@ def family_of(model: Model, classes: list[Any] | None) -> Family:
 
 
 def check_numbers(value_n: Tensor, weight_n: Tensor | None, family: str, name: str) -> None:
-    """Raises PermanentError naming the first row whose target the family cannot take; rows count from 1. NaN: no target."""
+    """Raises PermanentError naming the first row whose target the family cannot take; rows count from 1.
+
+    NaN: the row has no target.
+    """
     if family not in ABOVE_ZERO:
         return
     if family == "poisson" and not bool((value_n.nan_to_num(0.0) != 0).any()):

@@ -24,7 +24,8 @@ ClassWeights = Annotated[
 
 class Model(Spec):
     family: FamilyName = "auto"
-    """`auto`: binomial for two classes in the target, multinomial for more; a target of numbers needs its family named.
+    """`auto`: binomial for two classes in the target, multinomial for more; a target of numbers needs its family named,
+    and so do classes that are numbers with fractions or more than 20 whole numbers.
     `gaussian`: linear regression, least squares. `log-linear`: least squares on the logarithm of a positive target.
     `poisson`: counts or rates, with the logarithm as link."""
     fit_intercept: bool = True

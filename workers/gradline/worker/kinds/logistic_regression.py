@@ -233,6 +233,7 @@ class _RegressionAttempt:
             "device": self._environment["device"],
             "device_reason": self._placement.reason,
             "dtype": str(train.y_nk.dtype).removeprefix("torch."),
+            "family": results.family_of(spec, self._prepared),
             "solver": {"name": self._choice.name, "reason": self._choice.reason},
             "seed": spec.seed,
             "n_rows": train.n,

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from gradline.data.prepare import Prepared
+from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.training import Objective, Outcome
 from gradline.worker.kinds.history import finite
 from gradline.worker.kinds.regression_findings import culprits_of
@@ -29,6 +30,20 @@ def advice_of(outcome: Outcome, separation: dict[str, Any] | None) -> str | None
     if outcome != Outcome.SEPARATED or separation is None or not (culprits := culprits_of(separation)):
         return ADVICE.get(outcome)
     return f"the rows are separated by {culprits}, so coefficients grow without end: {separation['advice']}"
+
+
+def family_of(spec: LogisticRegressionSpec, prepared: Prepared) -> dict[str, str]:
+    """`name` and `reason`."""
+    if spec.model.family != "auto":
+        return {"name": spec.model.family, "reason": "asked for"}
+    classes = prepared.classes or []
+    reason = f"the target has {len(classes)} classes"
+    if len(classes) > 2 and all(isinstance(name, int | float) for name in classes):
+        reason = (
+            f"each of the {len(classes)} whole numbers in the target is taken for a class; if they count or measure "
+            "something, set model.family to gaussian, log-linear or poisson"
+        )
+    return {"name": prepared.train.family.value, "reason": reason}
 
 
 def objective_of(objective: Objective, theta_bkp: Tensor) -> float | None:
