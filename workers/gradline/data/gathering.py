@@ -19,6 +19,9 @@ Rows = NDArray[np.intp] | None
 ROWS_AT_ONCE = 16_384
 """Few enough for their columns to stay in the processor's cache until they are turned into rows."""
 
+SHIFTED_BY = 4096
+"""First rows whose mean is subtracted from all: so few that they are in every first block, however large."""
+
 
 class Gathering:
     """Room for n rows, filled from the first on."""
@@ -42,7 +45,7 @@ class Gathering:
         start, stop = self._n_filled, self._n_filled + n
         columns = [_chosen(as_numbers(block.column(name)), rows) for name in self._names]
         if self._is_shifted and start == 0 and n:
-            self._shift_j = np.array([_middle(column) for column in columns])
+            self._shift_j = np.array([_middle(column[:SHIFTED_BY]) for column in columns])
         self._write(self._memory[start:stop], columns)
         for name, codes in self._codes.items():
             codes[start:stop] = _chosen(_encoded(block.column(name), self._levels[name]), rows)

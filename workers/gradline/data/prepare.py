@@ -135,23 +135,26 @@ def _samples(
 ) -> list[Sample]:
     """The training rows, and those held out if any."""
     if upload is not None:
-        roles = upload.roles()
-        if _suits_float32(spec, roles) and upload.fits_float32():
+        if _suits_float32(spec, upload) and upload.fits_float32():
             dtype = torch.float32
         is_shifted = is_shifted and dtype == torch.float32
+        if upload.all_rows_train:
+            return [upload.whole(sources.room, dtype, is_shifted=is_shifted)]
+        roles = upload.roles()
         return upload.samples(roles, _parts(roles, spec), sources.room, dtype, is_shifted=is_shifted)
     sample = _generated(spec, sources, dtype)
     parts = _parts(sample.roles, spec)
     return [sample] if len(parts) == 1 else [sample.rows(part_r) for part_r in parts]
 
 
-def _suits_float32(spec: LogisticRegressionSpec, roles: Roles) -> bool:
+def _suits_float32(spec: LogisticRegressionSpec, upload: Upload) -> bool:
     """Where nobody names a precision: many rows of two classes, all that the sums over them are tested for."""
-    is_plain = roles.weight_n is None and roles.offset_n is None and spec.model.class_weights is None
-    is_plain = is_plain and spec.n_folds is None and roles.fold_n is None and spec.penalty.l1 == 0
-    has_two = roles.classes is not None and len(roles.classes) == 2 and spec.model.family in ("auto", "binomial")
+    assert isinstance(spec.data, Dataset)  # noqa: S101  an upload
+    is_plain = spec.data.weights is None and spec.data.offset is None and spec.model.class_weights is None
+    is_plain = is_plain and spec.n_folds is None and spec.data.fold is None and spec.penalty.l1 == 0
+    has_two = upload.n_classes == 2 and spec.model.family in ("auto", "binomial")
     is_newton = spec.solver.name in ("auto", "newton")
-    return spec.dtype is None and is_plain and has_two and is_newton and roles.n >= LEAST_FLOAT32_ROWS
+    return spec.dtype is None and is_plain and has_two and is_newton and upload.n >= LEAST_FLOAT32_ROWS
 
 
 def _generated(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype) -> Sample:

@@ -1,10 +1,10 @@
 """Uploaded tables: what a spec makes of their columns, read from the store block by block.
 
-The few columns with a role come first; they say which rows train. Then the features are read once, and every row is
-written to where it will stay.
+Where all rows train, one reading gives all. Else the few columns with a role come first; they say which rows train.
+Then the features are read once. Every row is written to where it will stay.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -25,7 +25,8 @@ from gradline.storage import ArtifactStore
 from gradline.table_blocks import read_blocks, single_columns
 from gradline.tables import Column
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 24 << 20
+"""Of a block; small ones take a fifth longer to read."""
 
 
 class UploadedFile(Profiled, Protocol):
@@ -49,14 +50,40 @@ class Upload:
         except InvalidInput as error:
             raise _bad_data(error) from error
         self._features = features_of(spec.data, file.columns)
+        self._holds_out = spec.split.validation_fraction > 0
         self.left_out = empty_columns(spec.data, file.columns)
         """Columns without any value, which are no features."""
         self.n_without_target = n_without_target(spec.data, file.columns)
         """Rows that are in no part."""
 
+    @property
+    def n(self) -> int:
+        return self._file.n_rows
+
+    @property
+    def n_classes(self) -> int | None:
+        """Distinct values of the target; None where there are too many to be counted."""
+        n_distinct: int | None = self._target["n_distinct"]
+        return n_distinct
+
+    @property
+    def all_rows_train(self) -> bool:
+        """Whether that can be said before any is read."""
+        return self._data.weights is None and not self._holds_out and self.n_without_target == 0
+
+    @property
+    def _target(self) -> Column:
+        return next(column for column in self._file.columns if column["name"] == self._data.target)
+
     def roles(self) -> Roles:
-        names = list(self._data.roles.values())
-        return roles_of(pa.Table.from_batches(self._blocks(names)), self._data, self._family)
+        return self._roles_of(self._blocks(self._role_names))
+
+    @property
+    def _role_names(self) -> list[str]:
+        return list(self._data.roles.values())
+
+    def _roles_of(self, blocks: Iterable[pa.RecordBatch]) -> Roles:
+        return roles_of(pa.Table.from_batches(blocks), self._data, self._family)
 
     def fits_float32(self) -> bool:
         """Whether float32 holds every feature exactly as the file has it."""
@@ -67,6 +94,17 @@ class Upload:
         path = self._store.local_path(self._file.sha256)
         return numbers <= whole or (path is not None and numbers <= whole | single_columns(path, self._file.format))
 
+    def whole(self, room: Room, dtype: torch.dtype, *, is_shifted: bool) -> Sample:
+        """All rows, from one reading; the columns with a role are kept as they pass by."""
+        gathering = self._gathering(self.n, room, dtype, is_shifted=is_shifted)
+        of_roles: list[pa.RecordBatch] = []
+        start = 0
+        for block in self._blocks([*self._features, *self._role_names]):
+            of_roles.append(block.select(self._role_names))
+            gathering.add(self._as_spec_says(block, start), None)
+            start += block.num_rows
+        return self._sample(gathering, self._roles_of(of_roles))
+
     def samples(
         self, roles: Roles, parts: list[torch.Tensor], room: Room, dtype: torch.dtype, *, is_shifted: bool
     ) -> list[Sample]:
@@ -74,12 +112,7 @@ class Upload:
 
         `is_shifted`: numbers may be kept less a constant, because they will be centred.
         """
-        texts = [name for name in self._features if self._is_text(name)]
-        numbers = [name for name in self._features if name not in texts]
-        gatherings = [
-            Gathering(room.empty(len(part_r), len(numbers) + 1, dtype), numbers, texts, is_shifted=is_shifted)
-            for part_r in parts
-        ]
+        gatherings = [self._gathering(len(part_r), room, dtype, is_shifted=is_shifted) for part_r in parts]
         rows = [part_r.numpy() for part_r in parts]
         start = 0
         for block in self._blocks(self._features):
@@ -90,18 +123,18 @@ class Upload:
                     is_all = last - first == block.num_rows
                     gathering.add(read, None if is_all else part_r[first:last] - start)
             start += block.num_rows
-        booleans = frozenset(name for name in numbers if self._types[name] == "boolean")
-        spelled = frozenset(name for name in texts if self._types[name] != "text")
-        return [
-            Sample(
-                self._file.name,
-                self._features,
-                self._with_singles(gathering.numbers(booleans)),
-                gathering.texts(self._order, spelled),
-                roles.rows(r),
-            )
-            for gathering, r in zip(gatherings, parts, strict=True)
-        ]
+        return [self._sample(g, roles.rows(part_r)) for g, part_r in zip(gatherings, parts, strict=True)]
+
+    def _gathering(self, n: int, room: Room, dtype: torch.dtype, *, is_shifted: bool) -> Gathering:
+        texts = [name for name in self._features if self._is_text(name)]
+        numbers = [name for name in self._features if name not in texts]
+        return Gathering(room.empty(n, len(numbers) + 1, dtype), numbers, texts, is_shifted=is_shifted)
+
+    def _sample(self, gathering: Gathering, roles: Roles) -> Sample:
+        booleans = frozenset(name for name in self._features if self._types[name] == "boolean")
+        spelled = frozenset(name for name in self._features if self._types[name] != "text")
+        numbers = self._with_singles(gathering.numbers(booleans))
+        return Sample(self._file.name, self._features, numbers, gathering.texts(self._order, spelled), roles)
 
     def _with_singles(self, numbers: Numbers) -> Numbers:
         path = self._store.local_path(self._file.sha256)
