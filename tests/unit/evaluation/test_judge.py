@@ -114,7 +114,7 @@ def test_every_interval_holds_the_value_it_is_of() -> None:
 def test_a_chosen_threshold_reaches_its_target_as_well_as_any(metric: str, at_least: float | None) -> None:
     said = binomial(300)
     p, y = said.response_nc[:, 1], said.target_n == 1
-    chosen = choose_threshold(p, y, said.weight_n, metric, at_least)
+    chosen = choose_threshold([Scored(p, y, said.weight_n)], metric, at_least)
 
     def at(threshold: float) -> dict[str, float]:
         call = (p >= threshold).numpy()
@@ -136,8 +136,45 @@ def test_a_chosen_threshold_reaches_its_target_as_well_as_any(metric: str, at_le
 def test_a_target_out_of_reach_gives_the_nearest() -> None:
     p = torch.tensor([0.9, 0.8, 0.3], dtype=torch.float64)
     y, w = torch.tensor([False, True, True]), torch.ones(3, dtype=torch.float64)
-    chosen = choose_threshold(p, y, w, "precision", 0.99)
+    chosen = choose_threshold([Scored(p, y, w)], "precision", 0.99)
     assert 0 < chosen < 0.3  # two of three, the most there is
+
+
+@pytest.mark.parametrize("shift", [0.0, -12.0, 9.0])
+@pytest.mark.parametrize(("metric", "at_least"), [("recall", 0.9), ("precision", 0.8), ("f1", None)])
+def test_a_threshold_in_steps_is_as_good_as_the_exact_one(metric: str, at_least: float | None, shift: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    z_n = torch.randn(20_000, dtype=torch.float64, generator=generator)
+    rows = Scored((z_n + shift).sigmoid(), torch.rand(20_000, generator=generator) < z_n.sigmoid(), z_n.exp())
+    parts = [Scored(*(column[i::3] for column in rows)) for i in range(3)]
+    exact = choose_threshold([rows], metric, at_least)
+    stepped = choose_threshold(parts, metric, at_least, is_stepped=True)
+
+    def at(threshold: float) -> tuple[float, float]:
+        call = (rows.probability_n >= threshold).numpy()
+        scores = (sk.recall_score, sk.precision_score)
+        recall, precision = (s(rows.is_positive_n, call, sample_weight=rows.weight_n) for s in scores)
+        return recall, precision
+
+    assert at(stepped) == pytest.approx(at(exact), rel=1e-3)
+    if at_least is not None:
+        assert at(stepped)[metric == "precision"] >= at_least
+
+
+def test_a_threshold_in_steps_lies_between_the_rows_as_the_exact_one_does() -> None:
+    p, y = torch.tensor([0.999999, 0.6, 0.6, 0.25, 1e-12]).double(), torch.tensor([True, True, False, True, False])
+    rows = Scored(p, y, torch.ones(5, dtype=torch.float64))
+    for metric, at_least in (("recall", 0.9), ("precision", 0.7), ("f1", None)):
+        exact = choose_threshold([rows], metric, at_least)
+        assert choose_threshold([rows], metric, at_least, is_stepped=True) == exact
+
+
+def test_a_threshold_is_chosen_in_memory_for_some_of_the_rows() -> None:
+    said = binomial(400_000)
+    with Largest() as largest:
+        scored = (Scored(part.response_nc[:, 1], part.target_n == 1, part.weight_n) for part in said.parts())
+        choose_threshold(scored, "f1", None, is_stepped=said.is_in_parts)
+    assert largest.n < 400_000
 
 
 def test_a_threshold_moves_the_predicted_classes_only() -> None:

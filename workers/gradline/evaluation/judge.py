@@ -77,13 +77,16 @@ class Judgement:
     def at(self, rows: Tensor | slice) -> "Judgement":
         return replace(self, y_nk=self.y_nk[rows], z_nk=self.z_nk[rows], weight_n=self.weight_n[rows])
 
+    @property
+    def is_in_parts(self) -> bool:
+        return len(self.z_nk) > EXACT_ROWS
+
     def parts(self) -> Iterator["Judgement"]:
         """All rows in order: few at once, many in blocks."""
-        n = len(self.z_nk)
-        if n <= EXACT_ROWS:
+        if not self.is_in_parts:
             yield self
             return
-        for start in range(0, n, BLOCK_ROWS):
+        for start in range(0, len(self.z_nk), BLOCK_ROWS):
             yield self.at(slice(start, start + BLOCK_ROWS))
 
     def measures(self, row_m: Tensor, weight_mr: Tensor) -> dict[str, Tensor]:
@@ -100,7 +103,7 @@ class Judgement:
             sums = (numbers.sums(part._said_numbers(), part.target_n, w_n1) for part, w_n1 in self._weighed_parts())
             return _plain(numbers.measured(sums)) | {"n": n}
         measured = classes.measured(
-            classes.sums(part._said_classes(), part.target_n, weight_n1, is_stepped=n > EXACT_ROWS)
+            classes.sums(part._said_classes(), part.target_n, weight_n1, is_stepped=self.is_in_parts)
             for part, weight_n1 in self._weighed_parts()
         )
         metrics = _plain(measured.overall) | {"n": n}

@@ -50,8 +50,11 @@ def _few_scores(probabilities: Iterator[Tensor]) -> Tensor | None:
     return score_s
 
 
+def evenly_spread(n: int) -> slice:
+    """At most `N_POINTS` of n rows."""
+    return slice(None, None, -(-n // N_POINTS))
+
+
 def residual_table(predicted_n: Tensor, target_n: Tensor) -> dict[str, Any]:
-    """Predicted values and residuals of at most `N_POINTS` rows, evenly spread over the data."""
-    every = -(-len(target_n) // N_POINTS)
-    predicted_r, target_r = predicted_n[::every], target_n[::every]
-    return {"predicted": predicted_r.tolist(), "residual": (target_r - predicted_r).tolist()}
+    """Predicted values and residuals."""
+    return {"predicted": predicted_n.tolist(), "residual": (target_n - predicted_n).tolist()}

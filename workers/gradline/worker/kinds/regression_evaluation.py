@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.evaluation.judge import Judgement, judge
-from gradline.evaluation.tables import Scored, residual_table, score_table
+from gradline.evaluation.tables import Scored, evenly_spread, residual_table, score_table
 from gradline.evaluation.threshold import choose_threshold
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.specs.regression.judgement import ThresholdTarget
@@ -41,8 +41,7 @@ class Evaluation:
         if self.prepared.train.family != Family.BINOMIAL or not self.is_finite:
             return 0.5
         said = self._judge(self.prepared.validation or self.prepared.judged, 0.5)
-        is_one_n = said.target_n == 1
-        return choose_threshold(said.response_nc[:, 1], is_one_n, said.weight_n, wanted.metric, wanted.at_least)
+        return choose_threshold(_scored(said, 1), wanted.metric, wanted.at_least, is_stepped=said.is_in_parts)
 
     @cached_property
     def train(self) -> Judgement:
@@ -92,9 +91,9 @@ class Evaluation:
     def residuals(self) -> dict[str, Any]:
         """Of each part, predicted values and residuals."""
         return {
-            name: residual_table(said.response_nc[:, 0], said.target_n)
+            name: residual_table(some.response_nc[:, 0], some.target_n)
             for name, said in self._parts()
-            if not said.family.is_classification
+            if not (some := said.at(evenly_spread(len(said.z_nk)))).family.is_classification
         }
 
     def _parts(self) -> list[tuple[str, Judgement]]:
