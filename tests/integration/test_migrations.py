@@ -16,6 +16,7 @@ from sqlalchemy import inspect, text
 from gradline.db import migrations
 from gradline.db.jobs import JobStore
 from gradline.db.models import Table
+from gradline.db.runs import RunStore
 from gradline.db.session import Database
 from gradline.status import JobStatus
 from tests.factories import artifact, metric, new_job
@@ -87,6 +88,19 @@ def test_an_upgrade_can_be_taken_back_and_done_again_with_data(empty: Database) 
         with empty.read() as connection:
             left = connection.execute(text("SELECT proname FROM pg_proc WHERE proname LIKE 'gradline%'")).all()
         assert left == []
+
+
+def test_jobs_that_wait_lose_the_runs_of_an_older_version_and_get_them_back(empty: Database) -> None:
+    migrations.upgrade(empty)
+    job_store, runs = JobStore(empty), RunStore(empty)
+    begun, waiting = (job_store.submit(new_job())[0] for _ in range(2))
+    assert claimed(job_store).id == begun.id
+    migrations.downgrade(empty, "0002")
+    assert set(runs.find_all([begun.id, waiting.id])) == {begun.id, waiting.id}
+    assert claimed(job_store).id == waiting.id, "a run that is there already is no hindrance"
+    last, _ = job_store.submit(new_job())
+    migrations.upgrade(empty)
+    assert set(runs.find_all([begun.id, waiting.id, last.id])) == {begun.id, waiting.id}
 
 
 def test_an_upgrade_that_is_done_changes_nothing(empty: Database) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Executable, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, and_, delete, not_, or_, select, update
 
 from gradline.clock import new_id
 from gradline.db import event_log, files, queue_order, statements
@@ -89,14 +89,14 @@ class JobStore(JobQueries):
             if not job.status.is_terminal:
                 raise Conflict(f"job {job_id} is {job.status}: cancel it first", code="not_ended")
             _set(connection, job, deleted_at=db_now(), idempotency_key=None)
-            connection.execute(delete(JobRow).where(_jobs.id == job_id, _jobs.id.in_(_carried)))
+            connection.execute(delete(JobRow).where(_jobs.id == job_id, _jobs.id.not_in(_to_carry)))
 
     def purge(self, older_than_s: float | None, limit: int = 1000) -> int:
         """Forget what was deleted, or ended longer ago than that, and MLflow has whole; returns how many jobs."""
         unwanted: list[ColumnElement[bool]] = [_jobs.deleted_at.is_not(None)]
         if older_than_s is not None:
             unwanted.append(_jobs.finished_at < db_now(-older_than_s))
-        which = select(_jobs.id).where(or_(*unwanted), _jobs.id.in_(_carried)).limit(limit)
+        which = select(_jobs.id).where(or_(*unwanted), _jobs.id.not_in(_to_carry)).limit(limit)
         with self._database.write() as connection:
             return connection.execute(delete(JobRow).where(_jobs.id.in_(which))).rowcount
 
@@ -264,6 +264,8 @@ class JobStore(JobQueries):
         job = Job.of(connection.execute(statements.START, start).mappings().one())
         started = NewEvent(EventKind.STARTED, {"attempt": job.attempt, "worker_id": worker_id})
         event_log.insert(connection, job.id, job.attempt, job.last_seq, [started])
+        if job.attempt == 1:
+            connection.execute(statements.INSERT_RUN[connection.dialect.name], {"job_id": job.id})
         return job
 
     def _is_running_for(self, claimed: Job, worker_id: str, worker_pid: int) -> bool:
@@ -277,7 +279,7 @@ class JobStore(JobQueries):
         )
 
     def _insert_jobs(self, asked: Sequence[tuple[UUID, NewJob]]) -> list[Job | None]:
-        """Jobs with their first events and runs, in one transaction; None where the idempotency key is taken."""
+        """Jobs with their first events, in one transaction; None where the idempotency key is taken."""
         rows = [{**_NEW, **vars(new), "id": job_id} for job_id, new in asked]
         # Two processes that took the same keys in different orders would wait for each other.
         rows.sort(key=lambda row: (row["owner"], row["idempotency_key"] or ""))
@@ -289,7 +291,6 @@ class JobStore(JobQueries):
                 connection.execute(
                     statements.INSERT_EVENTS, [event_log.submitted(row["id"], row["kind"]) for row in rows]
                 )
-                connection.execute(statements.INSERT_RUN, [{"job_id": row["id"]} for row in rows])
         jobs = {row["id"]: Job(**{**_EMPTY, **row}) for row in rows}
         return [jobs.get(job_id) for job_id, _ in asked]
 
@@ -330,8 +331,8 @@ _IDLE: dict[str, Any] = {"worker_id": None, "worker_pid": None, "lease_expires_a
 """Nobody holds the job."""
 
 
-_carried = select(RunRow.job_id).where(RunRow.is_closed)
-"""Jobs of which MLflow has everything."""
+_to_carry = select(RunRow.job_id).where(not_(RunRow.is_closed))
+"""Jobs that have begun and of which MLflow has not everything."""
 
 
 def _guard(fence: Fence) -> tuple[ColumnElement[bool], ...]:

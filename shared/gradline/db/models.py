@@ -199,7 +199,7 @@ class DrawingRow(Table):
 
 
 class RunRow(Table):
-    """The MLflow run of a job and how far the relay is with it."""
+    """The MLflow run of a job that has begun, and how far the relay is with it."""
 
     __tablename__ = "runs"
 

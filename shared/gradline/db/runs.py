@@ -134,11 +134,14 @@ _nothing_to_draw = ~(exists().where(DrawingRow.job_id == _jobs.id, DrawingRow.fi
 
 
 def _due(query: Any) -> Any:
-    """Open runs of jobs that have started, with unsent events or nothing left but to be closed."""
+    """Open runs with unsent events or nothing left but to be closed.
+
+    The pause between two visits ends with the job; the wait after a failure does not.
+    """
     free = or_(_runs.lease_expires_at.is_(None), _runs.lease_expires_at < db_now())
-    now = or_(_runs.next_try_at.is_(None), _runs.next_try_at <= db_now())
-    has_news = and_(or_(_jobs.attempt > 0, _job_has_ended), _jobs.last_seq > _runs.synced_seq)
+    has_news = _jobs.last_seq > _runs.synced_seq
     can_close = and_(_job_has_ended, _nothing_to_draw)
+    now = or_(_runs.next_try_at.is_(None), _runs.next_try_at <= db_now(), and_(can_close, _runs.n_failures == 0))
     return query.join(JobRow, _jobs.id == _runs.job_id).where(
         _runs.is_closed.is_(False), free, now, or_(has_news, can_close)
     )

@@ -28,7 +28,6 @@ def _held(**values: Any) -> Update:
 _with_events = {"last_seq": _jobs.c.last_seq + bindparam("n_events")}
 
 INSERT_EVENTS = insert(_events)
-INSERT_RUN = insert(_tables["runs"])
 INSERT_DRAWING = insert(_drawings)
 
 START = (
@@ -90,6 +89,10 @@ INSERT_JOBS = {
     .returning(_jobs.c.id, _jobs.c.created_at)
     for dialect, insert_into in _inserts.items()
 }
+INSERT_RUN = {
+    dialect: insert_into(_tables["runs"]).on_conflict_do_nothing() for dialect, insert_into in _inserts.items()
+}
+"""There is one already where an older version submitted the job."""
 PUT_ARTIFACTS = {
     dialect: _upsert(
         insert_into(_artifacts), ["job_id", "name"], ["kind", "step", "media_type", "sha256", "size_bytes", "attempt"]

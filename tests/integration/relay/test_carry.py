@@ -267,18 +267,13 @@ def test_the_run_of_a_job_deleted_before_it_was_carried_still_ends_whole(bench: 
     assert bench.runs.find(job.id) is None
 
 
-def test_a_job_cancelled_before_it_began_has_no_run(bench: Bench) -> None:
-    job = bench.submit()
-    bench.jobs.cancel(job.id, job.owner)
-    bench.carry_all(bench.relay(), job)
-    assert bench.mlflow_runs(job) == []
-
-
-def test_a_queued_job_does_not_touch_mlflow(bench: Bench) -> None:
+def test_a_job_has_no_run_while_it_waits_nor_when_it_ends_before_it_began(bench: Bench) -> None:
     job = bench.submit()
     bench.relay().round()
     assert bench.mlflow_runs(job) == []
-    assert not bench.run_row(job).is_closed
+    bench.jobs.cancel(job.id, job.owner)
+    bench.relay().round()
+    assert bench.mlflow_runs(job) == []
 
 
 def test_all_attempts_of_a_job_share_one_run(bench: Bench) -> None:

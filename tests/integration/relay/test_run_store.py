@@ -65,11 +65,24 @@ def test_a_run_id_is_named_once(runs: RunStore, start: Start) -> None:
     assert (found.experiment_id, found.run_id) == ("1", "first")
 
 
-def test_queued_jobs_are_not_due_and_cancelled_ones_are(runs: RunStore, job_store: JobStore) -> None:
-    job, _ = job_store.submit(factories.new_job())
+def test_a_job_has_a_run_from_its_first_start_on(runs: RunStore, job_store: JobStore, start: Start) -> None:
+    waiting, _ = job_store.submit(factories.new_job(priority=-1))
+    begun, fence = start()
+    assert runs.find(waiting.id) is None
+    job_store.release(fence)
+    job_store.claim("cpu", "worker", 1)
+    assert claim_one(runs).job_id == begun.id
+    job_store.cancel(waiting.id, waiting.owner)
     assert runs.claim_due("one") == []
-    job_store.cancel(job.id, job.owner)
-    assert claim_one(runs).job_id == job.id
+
+
+def test_the_pause_between_two_visits_ends_with_the_job(runs: RunStore, job_store: JobStore, start: Start) -> None:
+    _, fence = start()
+    assert runs.advance("one", claim_one(runs), synced_seq=1, pause_s=1000.0)
+    assert runs.claim_due("one") == []
+    job_store.finish(fence, JobStatus.SUCCEEDED, result={})
+    assert runs.put_off("one", claim_one(runs), "refused")
+    assert runs.claim_due("one") == [], "the wait after a failure lasts"
 
 
 def test_progress_is_due_again_only_with_news(runs: RunStore, job_store: JobStore, start: Start) -> None:

@@ -63,9 +63,6 @@ class Carrier:
         job = self._jobs.find(run.job_id)
         if job is None:
             return  # deleted together with its row
-        if job.attempt == 0:
-            self._runs.close(self._relay_id, job.id)  # ended before it began: nothing to compare
-            return
         self._renewed_at = time.monotonic()
         news = list(self._news(run, job))
         if news:

@@ -14,7 +14,7 @@ from gradline.storage import ArtifactStore
 
 RUNS_PER_ROUND = 10
 PAUSE_AFTER_ERROR_S = 5.0
-PAUSE_TICKS = 4
+PAUSE_TICKS = 10
 """Ticks between two visits to the server for one run: tracking shares the processors with training."""
 
 log = structlog.get_logger(__name__)
