@@ -4,20 +4,15 @@ Every figure is a ratio or a difference against something measured in the same r
 """
 
 import argparse
-import math
-import os
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +34,6 @@ NOTES: dict[str, Any] = {
     "report": {"every": 20, "plots": []},
     "seed": 10,
 }
-TRACKED = NOTES | {"data": {"source": "blobs", "samples_per_class": 20_000}}
-"""A second or two in 5,000 steps, with 250 points."""
 BARE_SCRIPT = """
 import time, torch
 torch.set_num_threads(1)
@@ -85,15 +78,11 @@ print(time.perf_counter() - t)
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", type=int, default=300, help="jobs for the throughput figure")
-    parser.add_argument("--tracking-s", type=float, default=200, help="seconds of trainings for the cost of tracking")
-    parser.add_argument("--tracking-steps", type=int, default=5_000, help="of each of these trainings")
-    parser.add_argument("--only", choices=["latency", "tracking", "throughput"], help="one of the three figures")
+    parser.add_argument("--only", choices=["latency", "throughput"], help="one of the two figures")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gradline-benchmark-") as home, stack_in(Path(home)) as stack:
         if arguments.only in (None, "latency"):
             measure_latency(stack)
-        if arguments.only in (None, "tracking"):
-            measure_tracking(stack, arguments.tracking_s, arguments.tracking_steps)
         if arguments.only in (None, "throughput"):
             measure_throughput(stack, arguments.jobs)
 
@@ -179,85 +168,6 @@ def drain(stack: Stack, spec: dict[str, Any], n_jobs: int) -> float:
     return (last - first).total_seconds()
 
 
-def measure_tracking(stack: Stack, seconds: float, n_steps: int) -> None:
-    """The same training with relay and MLflow at work and with both stopped, in pairs whose order alternates."""
-    pairs: list[dict[bool, Training]] = []
-    spec = TRACKED | {"stop": {"max_steps": n_steps}}
-    loads, until = [os.getloadavg()[0]], time.monotonic() + seconds
-    while time.monotonic() < until:
-        pairs.append(tracked_pair(stack, spec, is_on_first=len(pairs) % 2 == 0))
-    loads.append(os.getloadavg()[0])
-
-    def median(field: str, *, is_on: bool) -> str:
-        return f"{statistics.median(getattr(pair[is_on], field) for pair in pairs):.3f} s"
-
-    def cost(field: str) -> str:
-        return in_percent([getattr(pair[True], field) / getattr(pair[False], field) for pair in pairs])
-
-    table(
-        f"cost of tracking: {len(pairs)} pairs of trainings (40,000 rows, {n_steps} steps), relay "
-        f"and MLflow at work and stopped; load {loads[0]:.1f} before, {loads[1]:.1f} after",
-        [
-            ("a training while both are stopped, wall time", median("wall_s", is_on=False)),
-            ("processor time of its thread", median("processor_s", is_on=False)),
-            ("wait of its thread for a processor", median("queued_s", is_on=False)),
-            ("the same wait while both are at work", median("queued_s", is_on=True)),
-            ("processor time of relay and MLflow meanwhile", median("tracking_s", is_on=True)),
-            ("cost in wall time (aim: under 2 %)", cost("wall_s")),
-            ("cost in processor time of the thread", cost("processor_s")),
-        ],
-    )
-
-
-@dataclass(frozen=True)
-class Training:
-    """What one training took, as the store and the kernel saw it, in seconds."""
-
-    wall_s: float
-    processor_s: float
-    """The training thread on a processor."""
-    queued_s: float
-    """The training thread ready to run and without one."""
-    tracking_s: float
-    """Processor time of the relay and MLflow meanwhile."""
-
-
-def tracked_pair(stack: Stack, spec: dict[str, Any], *, is_on_first: bool) -> dict[bool, Training]:
-    """Each training begins with nothing left to carry."""
-    return {is_on: tracked(stack, spec, is_on=is_on) for is_on in (is_on_first, not is_on_first)}
-
-
-def tracked(stack: Stack, spec: dict[str, Any], *, is_on: bool) -> Training:
-    tracking = [process for name in ("relay", "mlflow") for process in family_of(stack, name)]
-    thread = Path(f"/proc/{training_pid(stack)}/schedstat")  # of the main thread, which trains
-    if not is_on:
-        stop_all(stack, tracking)
-    before, used_before = thread.read_text().split(), used_s(tracking)
-    job = submit_and_wait(stack, spec)
-    after, used_after = thread.read_text().split(), used_s(tracking)
-    signal_all(tracking, signal.SIGCONT)
-    wait_until_carried(stack)
-    processor_s, queued_s = ((int(new) - int(old)) / 1e9 for new, old in zip(after[:2], before[:2], strict=True))
-    return Training(training_s(job), processor_s, queued_s, used_after - used_before)
-
-
-def stop_all(stack: Stack, processes: list[psutil.Process]) -> None:
-    """None of them falls asleep with the only pen of SQLite in its hand."""
-    database = Database(Settings(home=stack.home).database)
-    with database.write():
-        signal_all(processes, signal.SIGSTOP)
-    database.close()
-
-
-def in_percent(ratios: list[float]) -> str:
-    """Median of the pairs over one, with its 95 % interval: the order statistics of the sign test."""
-    n, ordered = len(ratios), sorted(ratios)
-    below = list(accumulate(math.comb(n, k) / 2**n for k in range(n)))  # P(at most k of n signs)
-    k = max(bisect_left(below, 0.025), 1)  # P(fewer than k) is at most 2.5 %
-    median, low, high = ((ratio - 1) * 100 for ratio in (statistics.median(ordered), ordered[k - 1], ordered[n - k]))
-    return f"{median:+.1f} % ({low:+.1f} to {high:+.1f})"
-
-
 def wait_until_carried(stack: Stack) -> None:
     with httpx2.Client(base_url=stack.url, trust_env=False, timeout=120) as client:
         while not all(job["mlflow"]["synced"] for job in client.get("/v1/jobs?limit=100").json()["items"]):
@@ -267,16 +177,6 @@ def wait_until_carried(stack: Stack) -> None:
 def family_of(stack: Stack, program: str) -> list[psutil.Process]:
     first = psutil.Process(stack.pids()[program])
     return [first, *first.children(recursive=True)]
-
-
-def training_pid(stack: Stack) -> int:
-    """The one child that trains."""
-    (child,) = (p for p in family_of(stack, "worker-cpu") if "spawn_main" in " ".join(p.cmdline()))
-    return int(child.pid)
-
-
-def used_s(processes: list[psutil.Process]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def training_s(job: dict[str, Any]) -> float:
