@@ -4,6 +4,7 @@ A CSV file says nothing of types, so each column is read as the model knows it: 
 levels, and text that is no number is refused where it wants a number.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,37 @@ import pyarrow.compute as pc
 
 from gradline.csv_tables import read_csv_text
 from gradline.errors import InputFault, InvalidInput
-from gradline.parquet_tables import read_parquet
+from gradline.parquet_tables import parquet_type, plain, read_parquet
 from gradline.scoring import MAX_FAULTS, Encoded, NumberInput, RowFault, RowsRefused, Scorecard
+from gradline.table_blocks import read_blocks
 from gradline.table_formats import Source
+
+MAX_ROWS = 65_536
+"""Of a block."""
+BLOCK_BYTES = 16 << 20
+"""From here on a block takes no more rows."""
 
 
 def read_rows(source: Source, format: str) -> pa.Table:  # noqa: A002  the API's word
     """A table for `encode_table`; raises InvalidInput for what is none."""
     return read_csv_text(source) if format == "csv" else read_parquet(source)
+
+
+def read_row_blocks(source: Source, format: Any, names: Sequence[str]) -> Iterator[pa.Table]:  # noqa: A002
+    """Tables for `encode_table`, of all rows in order, with the columns named; raises InvalidInput."""
+    gathered: list[pa.RecordBatch] = []
+    for read in read_blocks(source, format, dict.fromkeys(names, "text"), BLOCK_BYTES):
+        columns = [plain(column, parquet_type(field)) for column, field in zip(read.columns, read.schema, strict=True)]
+        block = pa.RecordBatch.from_arrays(columns, names=list(names))
+        while block.num_rows:
+            room = MAX_ROWS - sum(part.num_rows for part in gathered)
+            gathered.append(block.slice(0, room))
+            block = block.slice(room)
+            if gathered[-1].num_rows == room or sum(part.nbytes for part in gathered) >= BLOCK_BYTES:
+                yield pa.Table.from_batches(gathered)
+                gathered = []
+    if gathered:
+        yield pa.Table.from_batches(gathered)
 
 
 def check_names(card: Scorecard, table: pa.Table) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, BinaryIO
 
 from gradline.errors import AttemptStopped
 from gradline.specs import parse_spec
@@ -60,6 +60,10 @@ class MemoryAttempt:
         self, name: str, data: bytes, media_type: str, kind: str = "table", step: int | None = None
     ) -> None:
         self.files[name] = data
+
+    def save_file(self, name: str, file: BinaryIO, media_type: str, kind: str = "table") -> None:
+        file.seek(0)
+        self.files[name] = file.read()
 
     def checkpoint(self, step: int, data: bytes, fingerprint: dict[str, Any] | None = None) -> None:
         self.checkpoints.append(Loaded(step, data, fingerprint or {}))

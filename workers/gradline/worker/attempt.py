@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, wait
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 import structlog
@@ -16,7 +16,7 @@ from gradline.errors import Conflict, DependencyDown, NotFound, PermanentError
 from gradline.progress import TickPublisher
 from gradline.scoring_jobs import find_model
 from gradline.status import EventKind
-from gradline.storage import ArtifactStore, Stored
+from gradline.storage import BLOCK_BYTES, ArtifactStore, Stored
 from gradline.worker.context import Loaded
 from gradline.worker.stopping import StopSignal
 
@@ -92,6 +92,11 @@ class Attempt:
         """The file is written beside what comes next; a row names it once it is there."""
         artifact = Artifact(name, kind, media_type, "", len(data), step)
         self._being_stored.append((artifact, self.store.put_later(data)))
+
+    def save_file(self, name: str, file: BinaryIO, media_type: str, kind: str = "table") -> None:
+        file.seek(0)
+        stored = self.store.put_stream(iter(lambda: file.read(BLOCK_BYTES), b""))
+        self.artifacts.append(Artifact(name, kind, media_type, stored.sha256, stored.size_bytes, None))
 
     def is_settled(self, within_s: float) -> bool:
         """Whether the store has taken or refused every file, now or within so long."""

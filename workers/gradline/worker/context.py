@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from gradline.db.datasets import StoredDataset
 from gradline.db.records import Job
@@ -55,6 +55,9 @@ class AttemptContext(Protocol):
         self, name: str, data: bytes, media_type: str, kind: str = "table", step: int | None = None
     ) -> None:
         """A file of the job: kind is curve, plot, image, animation, model or table. The same name replaces the file."""
+
+    def save_file(self, name: str, file: BinaryIO, media_type: str, kind: str = "table") -> None:
+        """The same of all that an open file holds, which is not read into memory. It is stored when this returns."""
 
     def checkpoint(self, step: int, data: bytes, fingerprint: dict[str, Any] | None = None) -> None:
         """Committed when this returns, with everything buffered so far."""

@@ -1,50 +1,52 @@
 """Runs a `prediction` job: scores a data set with the scorecard of a finished job, without torch."""
 
-import io
+import errno
+import tempfile
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from gradline.db.datasets import StoredDataset
 from gradline.errors import InvalidInput, PermanentError
 from gradline.scoring import RowsRefused, Scorecard
-from gradline.scoring_tables import as_invalid_input, encode_table, read_rows
+from gradline.scoring_tables import as_invalid_input, encode_table, read_row_blocks
 from gradline.specs.base import Spec
 from gradline.specs.prediction import PredictionSpec
+from gradline.storage import ArtifactStore
 from gradline.worker.context import AttemptContext
 
-BATCH_ROWS = 65_536
 MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
 _WRITERS: dict[str, Any] = {"parquet": pyarrow.parquet.ParquetWriter, "csv": pyarrow.csv.CSVWriter}
-"""Rows are written as they are predicted, so that only the file itself stays in memory."""
 
 
 def run(spec: Spec, ctx: AttemptContext) -> dict[str, Any]:
-    """The result of the job; the predictions are its artifact."""
+    """The result of the job; the predictions are its artifact. Rows are read, predicted and written block by block."""
     assert isinstance(spec, PredictionSpec)  # noqa: S101  the registry pairs kinds and specs
     card = Scorecard.parse(ctx.get_model(spec.model_job_id))
-    table = _read(spec, ctx)
-    file, counts = io.BytesIO(), Counter[Any]()
-    with ExitStack() as written:
-        writer = None
-        for start in range(0, table.num_rows, BATCH_ROWS):
-            rows = table.slice(start, BATCH_ROWS)
-            said = _predict(card, rows, spec.keep, start)
-            writer = writer or written.enter_context(_WRITERS[spec.format](file, said.schema))
-            writer.write_table(said)
-            if card.has_classes:
-                counts.update(said.column("prediction").to_pylist())
-            ctx.progress(start + rows.num_rows, table.num_rows)
-            ctx.raise_if_stopped()
-    name = f"predictions.{spec.format}"
-    ctx.save_artifact(name, file.getvalue(), MEDIA_TYPES[spec.format], "table")
+    data, counts, name = ctx.get_dataset(spec.data.dataset_id), Counter[Any](), f"predictions.{spec.format}"
+    n_rows, writer = 0, None
+    with _room_needed(), tempfile.TemporaryFile(dir=ctx.store.scratch_folder()) as file:
+        with ExitStack() as written:
+            for rows in _blocks(card, data, spec.keep, ctx.store):
+                said = _predict(card, rows, spec.keep, n_rows)
+                writer = writer or written.enter_context(_WRITERS[spec.format](file, said.schema))
+                writer.write_table(said)
+                n_rows += rows.num_rows
+                if card.has_classes:
+                    counts.update(_counted(said.column("prediction")))
+                ctx.progress(n_rows, data.n_rows)
+                ctx.raise_if_stopped()
+        ctx.save_file(name, file, MEDIA_TYPES[spec.format], "table")
     return {
         "outcome": "predicted",
-        "n_rows": table.num_rows,
+        "n_rows": n_rows,
         "artifact": name,
         "model_job_id": spec.model_job_id,
         "family": card.document["family"],
@@ -58,18 +60,34 @@ def drawings(spec: Spec, result: dict[str, Any]) -> list[str]:  # noqa: ARG001  
     return []
 
 
-def _read(spec: PredictionSpec, ctx: AttemptContext) -> pa.Table:
-    file = ctx.get_dataset(spec.data.dataset_id)
-    source = ctx.store.local_path(file.sha256) or io.BytesIO(ctx.store.get(file.sha256))
+def _blocks(card: Scorecard, data: StoredDataset, keep: list[str], store: ArtifactStore) -> Iterator[pa.Table]:
+    """The columns that the model knows or that are kept, as far as there are such."""
+    there = [column["name"] for column in data.columns]
+    if absent := [name for name in keep if name not in there]:
+        raise PermanentError(f"spec.keep names columns that data set {data.name!r} lacks: {absent}", code="bad_data")
+    names = [name for name in there if name in card.columns or name in keep] or there[:1]
+    path = store.local_path(data.sha256)
     try:
-        table = read_rows(source, file.format)
+        with open(path, "rb") if path is not None else store.open(data.sha256) as file:
+            yield from read_row_blocks(file, data.format, names)
     except InvalidInput as error:
         raise PermanentError(error.message, code="bad_data", faults=[f.as_dict() for f in error.faults]) from error
     except FileNotFoundError as error:
-        raise PermanentError(f"the file of data set {file.name!r} is gone from the store", code="bad_data") from error
-    if absent := [name for name in spec.keep if name not in table.column_names]:
-        raise PermanentError(f"spec.keep names columns that data set {file.name!r} lacks: {absent}", code="bad_data")
-    return table
+        raise PermanentError(f"the file of data set {data.name!r} is gone from the store", code="bad_data") from error
+
+
+@contextmanager
+def _room_needed() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise PermanentError(f"there is no room for the predictions: {error}", code="no_room") from error
+
+
+def _counted(classes: pa.ChunkedArray) -> dict[Any, int]:
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(classes).to_pylist()}
 
 
 def _predict(card: Scorecard, rows: pa.Table, keep: list[str], first_row: int) -> pa.Table:
