@@ -7,10 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from gradline.table_formats import NO_ROWS, Source, check_names, fault
+from gradline.table_formats import Source, check_names, fault
 
-MAX_TABLE_BYTES = 8 << 30
-"""Of a table that is read into memory as a whole."""
 _MIN_ROWS = 4096
 _READ_AHEAD_BYTES = 32 << 20
 """Of all columns; without a limit each is read from one end of a row group to the other."""
@@ -43,15 +41,6 @@ def parquet_blocks(
                 yield pa.RecordBatch.from_arrays(columns, list(names))
     except (pa.ArrowException, OSError, KeyError) as error:
         raise fault(f"this is no Parquet file that can be read: {error}") from error
-
-
-def read_parquet(source: Source) -> pa.Table:
-    """The table as int64, double, bool and string columns."""
-    blocks = list(parquet_blocks(source, _READ_AHEAD_BYTES, max_bytes=MAX_TABLE_BYTES))
-    if not blocks:
-        raise fault(NO_ROWS)
-    table = pa.Table.from_batches(blocks)
-    return pa.table([plain(table.column(f.name), parquet_type(f)) for f in table.schema], names=table.column_names)
 
 
 def _open(source: Source, ahead_bytes: int, metadata: Any = None) -> pyarrow.parquet.ParquetFile:

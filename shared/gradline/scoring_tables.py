@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gradline.csv_tables import read_csv_text
 from gradline.errors import InputFault, InvalidInput
-from gradline.parquet_tables import parquet_type, plain, read_parquet
+from gradline.parquet_tables import parquet_type, plain
 from gradline.scoring import MAX_FAULTS, Encoded, NumberInput, RowFault, RowsRefused, Scorecard
 from gradline.table_blocks import read_blocks
 from gradline.table_formats import Source
@@ -22,11 +21,6 @@ MAX_ROWS = 65_536
 """Of a block."""
 BLOCK_BYTES = 16 << 20
 """From here on a block takes no more rows."""
-
-
-def read_rows(source: Source, format: str) -> pa.Table:  # noqa: A002  the API's word
-    """A table for `encode_table`; raises InvalidInput for what is none."""
-    return read_csv_text(source) if format == "csv" else read_parquet(source)
 
 
 def read_row_blocks(source: Source, format: Any, names: Sequence[str]) -> Iterator[pa.Table]:  # noqa: A002

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from gradline.csv_tables import read_csv_text
 from gradline.data import uploaded
 from gradline.export.checking import check_scorecard, check_sql
 from gradline.export.sql import write_sql
 from gradline.scoring import RowsRefused, Scorecard
-from gradline.scoring_tables import encode_table, read_rows
+from gradline.scoring_tables import encode_table
 from gradline.storage import ArtifactStore
 from tests.numerics.attempts import MemoryAttempt, train
 from tests.unit.data.uploads import ID, stored
@@ -59,7 +60,7 @@ def fitted(tmp_path: Any, dtype: str, **preprocess: Any) -> tuple[dict[str, Any]
 
 def log_losses(card: Scorecard) -> dict[str, float]:
     """Of the model's own predictions, by part."""
-    rows = read_rows(table().encode(), "csv")
+    rows = read_csv_text(table().encode())
     p_n = card.respond(card.linear_predictor(encode_table(card, rows)))[:, 1]
     is_yes_n = np.array(rows.column("y").to_pylist()) == "yes"
     is_held_n = np.array(rows.column("part").to_pylist()) == "h"
@@ -183,7 +184,7 @@ def test_text_that_spells_our_own_levels_counts_as_them(tmp_path):
     card = Scorecard.parse(attempt.files["model.json"])
     names = [c["feature"] for c in result["coefficients"]]
     assert len(set(names)) == len(names)
-    table = read_rows("\n".join(lines).encode(), "csv")
+    table = read_csv_text("\n".join(lines).encode())
     p_n = card.respond(card.linear_predictor(encode_table(card, table)))[:, 1]
     is_one_n = np.array([line.endswith("1") for line in lines[1:]])
     loss = -np.log(np.where(is_one_n, p_n, 1 - p_n)).mean()

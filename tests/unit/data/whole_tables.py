@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gradline.csv_tables import read_csv_text
-from gradline.parquet_tables import read_parquet
+from gradline.parquet_tables import parquet_blocks, parquet_type, plain
 from gradline.table_tallies import as_type
 from gradline.tables import profile
 
@@ -17,7 +17,9 @@ def read_table(source: Any, format: str) -> pa.Table:  # noqa: A002  the API's w
     """The whole table as int64, double, bool and string columns, once the API has taken it."""
     profile(source, format)
     if format == "parquet":
-        return read_parquet(source)
+        table = pa.Table.from_batches(parquet_blocks(source, 1 << 20))
+        columns = [plain(table.column(f.name), parquet_type(f)) for f in table.schema]
+        return pa.table(columns, names=table.column_names)
     table = read_csv_text(source)
     return pa.table([as_type(c.combine_chunks()) for c in table.columns], names=table.column_names)
 

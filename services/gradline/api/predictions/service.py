@@ -9,9 +9,10 @@ from pydantic_core import to_json
 
 from gradline.api.bodies import parse_json
 from gradline.api.deps import Services
+from gradline.csv_tables import read_csv_text
 from gradline.errors import InputFault, InvalidInput, TooLarge
 from gradline.scoring import Encoded, RowsRefused, Scorecard
-from gradline.scoring_tables import as_invalid_input, check_names, encode_table, read_rows
+from gradline.scoring_tables import as_invalid_input, check_names, encode_table
 
 CSV = "text/csv"
 
@@ -38,7 +39,7 @@ def _json_rows(card: Scorecard, body: bytes, max_rows: int) -> Encoded:
 
 
 def _csv_rows(card: Scorecard, body: bytes, max_rows: int) -> Encoded:
-    table = read_rows(body, "csv")
+    table = read_csv_text(body)
     _check_count(table.num_rows, max_rows, "file")
     check_names(card, table)
     return encode_table(card, table)
