@@ -172,6 +172,13 @@ def _notes(result: dict[str, Any]) -> Iterable[str]:
     positive = (result.get("classes") or {}).get("positive")
     if positive not in (None, 1):
         yield f"Class 1 is {clean(positive)!r}."
+    if n_without := result.get("n_without_target"):
+        yield f"Rows left out, because the target has no value: {number(n_without)}."
+    lines = [*result["coefficients"], *({"feature": INTERCEPT, **line} for line in result.get("intercepts") or [])]
+    for why in ("constant", "collinear"):
+        if names := dict.fromkeys(clean(line["feature"]) for line in lines if line.get("undetermined") == why):
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            yield f"Not determined by the rows ({why}): {', '.join([*names][:5])}{more}."
     decision = result.get("decision") or {}
     if chosen_for := decision.get("chosen_for"):
         target = f" of at least {number(chosen_for['at_least'])}" if chosen_for.get("at_least") is not None else ""

@@ -121,6 +121,20 @@ def test_intervals_are_headed_by_the_confidence_that_was_asked_for(capsys: pytes
     assert "99.5 % interval" in capsys.readouterr().out
 
 
+def test_what_the_rows_could_not_tell_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    copies = [{"feature": f"c{i}", "estimate": 1.0, "undetermined": "collinear"} for i in range(7)]
+    lines = [
+        {"feature": "a", "estimate": 1.0, "std_error": 0.1},
+        {"feature": "b", "estimate": 0.0, "undetermined": "constant"},
+    ]
+    print_result({"coefficients": lines + copies, "intercepts": [{"estimate": 1.0}], "n_without_target": 12})
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "Rows left out, because the target has no value: 12.",
+        "Not determined by the rows (constant): b.",
+        "Not determined by the rows (collinear): c0, c1, c2, c3, c4 and 2 more.",
+    ]
+
+
 def test_what_was_chosen_for_the_fit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     result = {
         "coefficients": [{"feature": "a", "estimate": 1.0}],
