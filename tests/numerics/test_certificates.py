@@ -145,6 +145,13 @@ def test_a_certificate_says_how_far_sgd_is_from_the_minimum():
     assert found.reference is None  # steps of sgd promise no optimum to compare with
 
 
+def test_a_certificate_tells_the_objective_with_its_penalties():
+    objective = Objective(random_problem(Family.BINOMIAL, 2, d=3), l1=0.02, l2=0.01)
+    theta_bkp = torch.tensor([[[0.5, -1.0, 0.0, 0.2]]], dtype=torch.float64)
+    found, fitness = certify(objective, theta_bkp, None), objective.fitness(theta_bkp)
+    assert found.objective == pytest.approx(float(fitness.loss_b + fitness.penalty_b), rel=1e-14)
+
+
 def test_a_reference_says_how_far_newton_is_from_the_minimum():
     objective = Objective(random_problem(Family.BINOMIAL, 2, d=2), l2=0.01)
     solver = Newton(objective, zeros(objective))

@@ -133,6 +133,18 @@ def test_the_drift_is_the_largest_change_of_a_predictor_since_the_hessian() -> N
         assert float(later.drift_b) == pytest.approx(float((problem.x_np @ step_bkp[0, 0]).abs().max()), rel=1e-12)
 
 
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("want", Want)
+def test_a_pass_tells_the_fitness_that_the_products_tell(is_weighted: bool, want: Want) -> None:
+    problem = drawn(Family.BINOMIAL, 2000, 7, is_weighted=is_weighted, has_offset=True)
+    theta_bkp, objective = drawn_theta(problem), Objective(problem, l1=0.1, l2=0.3)
+    told = objective.derivatives(theta_bkp, want)
+    known = objective.fitness_of(theta_bkp, told.value_b, told.right_b)
+    assert known is not None
+    for of_pass_b, of_products_b in zip(known, objective.fitness(theta_bkp), strict=True):
+        torch.testing.assert_close(of_pass_b, of_products_b, rtol=1e-12, atol=0.0)
+
+
 @pytest.mark.parametrize("z", [-800.0, -700.0, -40.0, -1e-9, 0.0, 1e-300, 0.5, 36.0, 700.0, 800.0])
 @pytest.mark.parametrize("target", [0, 1])
 def test_losses_of_any_size_are_true_to_the_last_digits(z: float, target: int) -> None:

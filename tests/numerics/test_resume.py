@@ -19,6 +19,12 @@ JOBS: dict[str, dict[str, Any]] = {
     "lbfgs": {"solver": {"name": "lbfgs", "memory": 3}, "stop": {"max_steps": 60, "tolerance": 1e-14}},
     "fista": {"solver": {"name": "fista"}, "penalty": {"l1": 0.01}, "stop": {"max_steps": 60, "tolerance": 0.0}},
     "newton": {"solver": {"name": "newton"}, "stop": {"max_steps": 12, "tolerance": 1e-30}},
+    "newton of many rows": {
+        "data": DATA | {"samples_per_class": 20_000},
+        "solver": {"name": "newton"},
+        "stop": {"max_steps": 6, "tolerance": 1e-30},
+        "report": {"every": 1},
+    },
     "newton-cg": {"solver": {"name": "newton-cg"}, "penalty": {"l2": 0.01}, "stop": {"tolerance": 1e-13}},
     "proximal-newton": {"solver": {"name": "proximal-newton"}, "penalty": {"l1": 0.01}, "stop": {"tolerance": 1e-12}},
     "adamw schedule": {

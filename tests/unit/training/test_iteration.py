@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from gradline.training import (
     Family,
@@ -12,6 +13,7 @@ from gradline.training import (
     Objective,
     Outcome,
     Problem,
+    ProgressiveNewton,
     Sgd,
     StopRules,
     make_problem,
@@ -134,3 +136,17 @@ def test_lbfgs_refuses_what_it_cannot_do():
     two = zero_parameters(2, 1, has_intercept=True, dtype=torch.float64, n_members=2)
     with pytest.raises(ValueError, match="one member"):
         Lbfgs(Objective(problem, n_members=2), two)
+
+
+def test_newtons_reports_come_from_the_passes_that_its_steps_and_the_certificate_take(monkeypatch: pytest.MonkeyPatch):
+    objective = Objective(problem_of(50_000))
+    solver = ProgressiveNewton(objective, zero_parameters(2, 1, has_intercept=True, dtype=torch.float64), n_rows=20_000)
+    fitness = Objective.fitness
+    asked: list[Tensor] = []
+    monkeypatch.setattr(Objective, "fitness", lambda _, theta_bkp: asked.append(theta_bkp))
+    reports = [step.report for step in Fit(objective, solver, StopRules(20, tolerance=1e-6), report_every=1)]
+    assert asked == []
+    for report in reports:
+        assert report is not None
+        expected = fitness(objective, report.theta_bkp)
+        torch.testing.assert_close(tuple(report.train), tuple(expected), rtol=1e-12, atol=0.0)

@@ -64,6 +64,8 @@ def have_maximum(problem: Problem, step_bq: Tensor) -> Tensor:
     """The cheap test for each member, from the Newton step at the end of a fit. False: the matter is not settled."""
     if problem.family == Family.GAUSSIAN:
         return torch.ones(len(step_bq), dtype=torch.bool, device=step_bq.device)
+    if bool(_moves_at_most(problem, step_bq) < _CERTAIN):
+        return torch.ones(len(step_bq), dtype=torch.bool, device=step_bq.device)
     step_pm = step_bq.reshape(-1, problem.p).T.to(problem.y_nk.dtype).contiguous()
     moved_nm = step_pm.new_empty(problem.n, step_pm.shape[1])
     problem.products.predict(step_pm, moved_nm)
@@ -72,6 +74,13 @@ def have_maximum(problem: Problem, step_bq: Tensor) -> Tensor:
         return moved_nbf.abs().amax((0, 2)) < _CERTAIN
     highest_nb, lowest_nb = moved_nbf.amax(2).clamp(min=0.0), moved_nbf.amin(2).clamp(max=0.0)
     return (highest_nb - lowest_nb).amax(0) < _CERTAIN
+
+
+def _moves_at_most(problem: Problem, step_bq: Tensor) -> Tensor:
+    """The range of the moves of any row over its classes, from the largest entry of all, which a solver has asked for
+    before."""
+    step_mp = step_bq.reshape(-1, problem.p)
+    return 2 * (step_mp.abs() @ problem.highest_of_all.to(step_mp)).amax()
 
 
 _CERTAIN = 0.5

@@ -31,6 +31,8 @@ class Reference(NamedTuple):
 
 
 class Certificate(NamedTuple):
+    objective: float
+    """F."""
     gap: Gap | None
     """None where nothing bounds it."""
     gradient_max_norm: float
@@ -46,9 +48,10 @@ def certify(objective: Objective, theta_bkp: Tensor, solver: Solver | None, gap:
     """For one member. `solver` is the one that ended at theta or a little above it, and `gap` what it said there."""
     theta_bkp = theta_bkp.double()
     newton = _newton_at(objective, theta_bkp, solver)
-    norm = objective.stationarity(theta_bkp).item()
-    first_norm = objective.stationarity(torch.zeros_like(theta_bkp)).item()
+    value, norm = (told_b.item() for told_b in objective.value_and_stationarity(theta_bkp))
+    first_norm = objective.at_zero[1].item()
     return Certificate(
+        value,
         _least_gap(objective, theta_bkp, gap, None if newton is solver else newton),
         norm,
         norm / first_norm if first_norm > 0 else 0.0,

@@ -31,3 +31,5 @@ class Derivatives(NamedTuple):
     drift_b: Tensor | None = None
     """Largest change of any row's z (multinomial: range of changes over classes) since the last Hessian, where that is
     followed: curvatures have changed by at most a factor exp(drift)."""
+    right_b: Tensor | None = None
+    """Rows whose class is the predicted one, or with weights their shares added up; None where nobody counted."""

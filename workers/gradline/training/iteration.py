@@ -15,6 +15,7 @@ from torch import Tensor
 from gradline.training.objective import Fitness, Objective
 from gradline.training.outcome import Outcome
 from gradline.training.solvers.base import Solver, State
+from gradline.training.solvers.newton import Newton
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ class Fit:
 
     def _evaluate(self) -> Report:
         validation = None if self._validation is None else self._validation.fitness(self.theta_bkp)
-        return Report(self._objective.fitness(self.theta_bkp), validation, self.theta_bkp.clone())
+        known = self.solver.fitness() if isinstance(self.solver, Newton) else None
+        return Report(known or self._objective.fitness(self.theta_bkp), validation, self.theta_bkp.clone())
 
     def _judge(self, report: Report) -> Outcome | None:
         if not bool(torch.isfinite(report.train.loss_b + report.train.penalty_b).all()):

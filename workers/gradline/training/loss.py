@@ -376,6 +376,8 @@ def _add(total: Derivatives, part: Derivatives) -> Derivatives:
     total.gradient_bkp.add_(part.gradient_bkp)
     if total.hessian_bqq is not None and part.hessian_bqq is not None:
         total.hessian_bqq.add_(part.hessian_bqq)
+    if total.right_b is not None and part.right_b is not None:
+        total.right_b.add_(part.right_b)
     if total.drift_b is None or part.drift_b is None:
         return total
     return total._replace(drift_b=torch.maximum(total.drift_b, part.drift_b))

@@ -187,9 +187,34 @@ class Objective:
         self._loss.predict(theta_bkp)
         return Fitness(self._loss.value(), self._loss.accuracy(), self.penalty(theta_bkp))
 
+    def fitness_of(self, theta_bkp: Tensor, value_b: Tensor, right_b: Tensor | None) -> Fitness | None:
+        """The same from the value of the smooth part and the rows that are right; None where these are not known."""
+        if right_b is None and self.problem.family.is_classification:
+            return None
+        accuracy_b = right_b if right_b is None or self.problem.weight_nb is not None else right_b / self.problem.n
+        return Fitness(value_b - self._l2_term(theta_bkp), accuracy_b, self.penalty(theta_bkp))
+
+    @cached_property
+    def at_zero(self) -> tuple[Fitness | None, Tensor]:
+        """Fitness, where a pass tells it, and stationarity of parameters of zero: many fits start there, and every
+        certificate compares with it."""
+        problem = self.problem
+        theta_bkp = self.l2_b.new_zeros(self._n_members, problem.k, problem.p, dtype=torch.float64)
+        told = self.derivatives(theta_bkp)
+        fitness = self.fitness_of(theta_bkp, told.value_b, told.right_b)
+        return fitness, self._least_subgradient(theta_bkp, told.gradient_bkp)
+
     def stationarity(self, theta_bkp: Tensor) -> Tensor:
         """For each member the largest absolute entry of the smallest subgradient of F: 0 at a minimum."""
-        gradient_bkp = self.derivatives(theta_bkp).gradient_bkp
+        return self.value_and_stationarity(theta_bkp)[1]
+
+    def value_and_stationarity(self, theta_bkp: Tensor) -> tuple[Tensor, Tensor]:
+        """F and stationarity, from one pass."""
+        told = self.derivatives(theta_bkp)
+        return told.value_b + self.l1_term(theta_bkp), self._least_subgradient(theta_bkp, told.gradient_bkp)
+
+    def _least_subgradient(self, theta_bkp: Tensor, gradient_bkp: Tensor) -> Tensor:
+        """Its largest entry; overwrites the gradient."""
         if self.has_l1:
             w_bkd, g_bkd = self._weights(theta_bkp), self._weights(gradient_bkp)
             at_zero_bkd = (g_bkd.abs() - self.l1_b1d).clamp_(min=0.0)

@@ -87,6 +87,11 @@ class Problem:
         return self.products.radius()
 
     @cached_property
+    def highest_of_all(self) -> Tensor:
+        """At least the largest absolute entry of each column, from one look at them all together."""
+        return self.products.highest_of_all()
+
+    @cached_property
     def share_nb(self) -> Tensor:
         """Each row's share of the whole weight: every column adds up to 1."""
         if self.weight_nb is None:

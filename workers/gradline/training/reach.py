@@ -62,14 +62,9 @@ class Reach:
         """Largest absolute entry of each column."""
         return self._problem.products.highest()
 
-    @cached_property
-    def _highest(self) -> Tensor:
-        """At least the largest absolute entry of each column, from one look at them all together."""
-        return self._problem.products.highest_of_all()
-
     def by_largest(self, factor: Factor) -> Tensor:
         """reach_b from the largest entry of all: serves where columns are on one scale."""
-        return self._by_entries(factor, self._highest)
+        return self._by_entries(factor, self._problem.highest_of_all)
 
     def by_columns(self, factor: Factor) -> Tensor:
         """reach_b from the largest entry of each column alone: |R x_n| <= ||R| max_n |x_n||."""

@@ -58,7 +58,7 @@ class FusedPass:
         if follow_drift:
             drift = kernel.KEEP_PREDICTOR if wants_hessian else kernel.MEASURE_DRIFT
             self._curved_at_n = np.empty_like(self._y_n) if self._curved_at_n is None else self._curved_at_n
-        loss, most = kernel.fused_pass(
+        loss, most, right = kernel.fused_pass(
             self._x_nd, self._y_n, self._offset_n, self._share_n, self._even_share, _flat(theta_bkp), self._family,
             drift, self._curved_at_n if follow_drift else self._nothing,
             self._nothing if curvature_n1 is None else _flat(curvature_n1),
@@ -70,6 +70,7 @@ class FusedPass:
             hessian_1pp,
             curvature_n1,
             torch.tensor([most], dtype=torch.float64) if drift == kernel.MEASURE_DRIFT else None,
+            torch.tensor([right], dtype=torch.float64) if self._family == kernel.BINOMIAL else None,
         )
 
     def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor:

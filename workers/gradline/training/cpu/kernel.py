@@ -33,7 +33,7 @@ SHIFT = 1.5 * 2.0**52
 
 Array = NDArray[Any]
 FOR_DERIVATIVES = (
-    "Tuple((f8, f8))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], X[::1], f8[::1], f8[:,::1])"
+    "Tuple((f8, f8, f8))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], X[::1], f8[::1], f8[:,::1])"
 )
 FOR_PRODUCTS = "void(X[:,::1], X[::1], f8[::1], f8[::1])"
 """Signatures; X is the dtype of the features."""
@@ -135,6 +135,19 @@ def _respond(family: int, z_m: Array, y_m: Array, loss_m: Array, r_m: Array, c_m
             loss_m[i] = max(wrong, 0.0) + _log1p(e)
             r_m[i] = mean - y_m[i]
             c_m[i] = e * larger * larger
+
+
+@_inner
+def _right(z_m: Array, y_m: Array, share_m: Array) -> float:
+    """Rows on the side of their own class, or their shares where there are any."""
+    right = 0.0
+    if len(share_m):
+        for i in range(len(z_m)):
+            right += share_m[i] if (z_m[i] >= 0.0) == (y_m[i] > 0.5) else 0.0
+    else:
+        for i in range(len(z_m)):
+            right += 1.0 if (z_m[i] >= 0.0) == (y_m[i] > 0.5) else 0.0
+    return right
 
 
 # --- rows as columns of a tile
@@ -300,8 +313,8 @@ def _finish_hessian(gram_qq: Array, edge_p: Array, d: int, even_share: float, he
 def fused_pass(
     x_nd: Array, y_n: Array, offset_n: Array, share_n: Array, even_share: float, theta_p: Array,
     family: int, drift: int, curved_at_n: Array, curvature_n: Array, gradient_p: Array, hessian_pp: Array,
-) -> tuple[float, float]:  # fmt: skip
-    """The loss and the drift; gradient, Hessian and curvatures go to where they are given room.
+) -> tuple[float, float, float]:  # fmt: skip
+    """The loss, the drift and the rows of two classes that are right; the rest goes to where it is given room.
 
     Empty offsets, shares, curvatures and Hessian: there are none, each row has `even_share`, they are not wanted. The
     predictor is kept in `curved_at` or compared with it, as `drift` says. A Hessian is had of narrow rows only.
@@ -313,6 +326,7 @@ def fused_pass(
     gram_qq, edge_p = np.zeros((d_tile + 4, d_tile + 4)), np.zeros(p)
     room_5m = np.empty((5, n_block))
     intercept, total, most = float(theta_p[d]) if p > d else 0.0, 0.0, 0.0
+    right = 0.0
     for j in range(p):
         gradient_p[j] = 0.0
     for start in range(0, n, n_block):
@@ -327,6 +341,8 @@ def fused_pass(
             _predict_rows(x_md, theta_p, z_m)
         if drift != WITHOUT_DRIFT:
             most = max(most, _follow(drift, z_m, curved_at_n, start))
+        if family == BINOMIAL:
+            right += _right(z_m, y_m, share_n[start : start + m])
         _respond(family, z_m, y_m, loss_m, r_m, c_m, room_5m[4, :m])
         if len(share_n):
             _scale(loss_m, share_n, start)
@@ -350,7 +366,7 @@ def fused_pass(
         gradient_p[j] *= even_share
     if wants_hessian:
         _finish_hessian(gram_qq, edge_p, d, even_share, hessian_pp)
-    return total * even_share, most
+    return total * even_share, most, right
 
 
 @_outer([FOR_PRODUCTS.replace("X", dtype) for dtype in ("f4", "f8")])  # type: ignore[untyped-decorator]

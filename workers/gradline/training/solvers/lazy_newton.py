@@ -4,6 +4,7 @@ A pass for the gradient costs a fraction of one for the Hessian, and how far cur
 is known from the rows' linear predictors.
 """
 
+import torch
 from torch import Tensor
 
 from gradline.training.derivatives import Want
@@ -71,5 +72,7 @@ class LazyNewton(Newton):
         if self.curved_at_bkp is not None:
             n_passes, theta_bkp = self.n_passes, self.theta_bkp
             self.theta_bkp = self.curved_at_bkp.clone()
-            self._evaluate()
+            look = self._evaluate()
             self.theta_bkp, self.n_passes = theta_bkp, n_passes
+            if torch.equal(theta_bkp, self.curved_at_bkp):  # a pass without a Hessian rounds otherwise
+                self._look, self.n_passes = look, n_passes + 1

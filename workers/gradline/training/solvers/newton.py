@@ -18,7 +18,7 @@ from gradline.training.bounds import NEWTON, Gap, gap_of
 from gradline.training.derivatives import Derivatives, Want
 from gradline.training.factor import Factor, factorise
 from gradline.training.family import Family
-from gradline.training.objective import Objective
+from gradline.training.objective import Fitness, Objective
 from gradline.training.outcome import Outcome
 from gradline.training.reach import Reach
 from gradline.training.solvers.backtracking import backtrack
@@ -49,6 +49,8 @@ class Look:
     """The squared decrement by the factor; by the Hessian at theta it is at most exp(drift) times that."""
     drift_b: Tensor | None
     """None where the factor is that of the Hessian at theta."""
+    right_b: Tensor | None
+    """As the pass told it."""
 
     @cached_property
     def values(self) -> list[float]:
@@ -66,7 +68,7 @@ def look_at(derivatives: Derivatives, factor: Factor) -> Look:
     gradient_bq = derivatives.gradient_bkp.flatten(1)
     step_bq = factor.solve(gradient_bq).neg_()
     square_b = (gradient_bq * step_bq).sum(1).neg_().clamp_(min=0.0)
-    return Look(derivatives.value_b, factor, step_bq, square_b, derivatives.drift_b)
+    return Look(derivatives.value_b, factor, step_bq, square_b, derivatives.drift_b, derivatives.right_b)
 
 
 class Newton:
@@ -136,6 +138,11 @@ class Newton:
         assert factor is not None  # noqa: S101  this one or an older
         self._only_factor = factor if self._is_quadratic else None
         return look_at(derivatives, factor)
+
+    def fitness(self) -> Fitness | None:
+        """Of theta as it stands, at no pass of its own; None where the look does not tell it."""
+        look = self.look()
+        return self.objective.fitness_of(self.theta_bkp, look.value_b, look.right_b)
 
     def first_value(self) -> Tensor:
         """F where the fit started."""

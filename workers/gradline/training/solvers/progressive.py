@@ -6,7 +6,7 @@ rows, from where one Newton step on all rows squares the error (Bottou, Curtis a
 
 from torch import Tensor
 
-from gradline.training.objective import Objective
+from gradline.training.objective import Fitness, Objective
 from gradline.training.solvers.base import State
 from gradline.training.solvers.lazy_newton import LazyNewton
 from gradline.training.solvers.sample import fit_sample
@@ -22,6 +22,11 @@ class ProgressiveNewton(LazyNewton):
 
     def is_converged(self, tolerance: float) -> bool:
         return self._has_started and super().is_converged(tolerance)
+
+    def fitness(self) -> Fitness | None:
+        if self._has_started:
+            return super().fitness()
+        return None if bool(self.theta_bkp.any()) else self.objective.at_zero[0]
 
     def step(self) -> None:
         if self._has_started:

@@ -19,8 +19,15 @@ from gradline.worker.kinds import regression_artifacts as artifacts
 from gradline.worker.kinds import regression_result as results
 from gradline.worker.kinds.checkpoint_format import UnknownCheckpoint, pack, unpack
 from gradline.worker.kinds.environment import environment_of
-from gradline.worker.kinds.history import History, as_json, finite_all, frame_rows, point_stride, report_steps
-from gradline.worker.kinds.regression_certificate import Ending, certificate_of, gap_at_end, look_at_end
+from gradline.worker.kinds.history import History, as_json, finite, finite_all, frame_rows, point_stride, report_steps
+from gradline.worker.kinds.regression_certificate import (
+    Ending,
+    certificate_of,
+    certify_end,
+    gap_at_end,
+    look_at_end,
+    separates,
+)
 from gradline.worker.kinds.regression_device import check_device, place
 from gradline.worker.kinds.regression_doctor import examine
 from gradline.worker.kinds.regression_evaluation import Evaluation
@@ -215,11 +222,13 @@ class _RegressionAttempt:
     def _result(self, ending: Ending, evaluation: Evaluation) -> dict[str, Any]:
         spec, theta_bkp, train = self._spec, self._fit.theta_bkp, self._prepared.train
         names = self._prepared.classes
+        found = certify_end(self._objective, theta_bkp, self._fit, ending)
+        is_separable = separates(evaluation.train)
         return {
             "outcome": ending.outcome.value,
             "steps": self._fit.n_steps - 1,
             "advice": results.advice_of(ending.outcome, ending.separation),
-            "objective": results.objective_of(self._objective, theta_bkp),
+            "objective": None if found is None else finite(found.objective),
             "metrics": evaluation.metrics(),
             "decision": evaluation.decision(),
             "cross_validation": cross_validate(spec, self._prepared, evaluation.threshold, self._ctx.raise_if_stopped),
@@ -227,7 +236,7 @@ class _RegressionAttempt:
             "last_report": {"step": self._history.steps[-1]} | finite_all(self._history.last()),
             **results.coefficients_of(self._prepared, theta_bkp),
             "classes": names and {"names": names, "positive": names[1] if train.k == 1 else None},
-            "certificate": certificate_of(spec, self._objective, theta_bkp, self._fit, ending),
+            "certificate": certificate_of(spec, self._objective, found, self._fit, ending, is_separable=is_separable),
             "has_boundary": artifacts.has_boundary(self._prepared),
             "has_model": evaluation.is_finite,
             "device": self._environment["device"],

@@ -5,11 +5,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gradline.evaluation.judge import Judgement
 from gradline.specs.logistic_regression import LogisticRegressionSpec
-from gradline.training import Certificate, Family, Fit, Newton, Objective, Outcome, Problem, certify, linear_predictor
+from gradline.training import Certificate, Family, Fit, Newton, Objective, Outcome, certify
 from gradline.training.bounds import Gap
 from gradline.training.solvers.newton import Look
 from gradline.worker.kinds.history import finite
+
+ROWS_AT_ONCE = 4096
 
 
 class Ending(NamedTuple):
@@ -42,19 +45,27 @@ def look_at_end(fit: Fit) -> Look | None:
     return None if bool(look.factor.is_singular_b.any()) else look
 
 
+def certify_end(objective: Objective, theta_bkp: Tensor, fit: Fit, ending: Ending) -> Certificate | None:
+    """None where the parameters are not finite."""
+    solver, gap = (fit.solver, ending.gap) if ending.mend is None else (None, None)
+    return certify(objective, theta_bkp, solver, gap) if bool(theta_bkp.isfinite().all()) else None
+
+
 def certificate_of(
-    spec: LogisticRegressionSpec, objective: Objective, theta_bkp: Tensor, fit: Fit, ending: Ending
+    spec: LogisticRegressionSpec,
+    objective: Objective,
+    found: Certificate | None,
+    fit: Fit,
+    ending: Ending,
+    *,
+    is_separable: bool,
 ) -> dict[str, Any]:
     """`relative_gap` is an upper bound of (F - F*) / F*, by the `method` named; None where nothing bounds it.
 
     `separable`: every row lies strictly on its own side of the fitted boundary, so without a penalty the log loss has
     no minimum. False only says that these parameters do not separate the rows.
     """
-    is_finite = bool(theta_bkp.isfinite().all())
-    solver, gap = (fit.solver, ending.gap) if ending.mend is None else (None, None)
-    found = certify(objective, theta_bkp, solver, gap) if is_finite else None
     norm = None if found is None else found.gradient_max_norm
-    is_separable = separates(objective.problem, theta_bkp)
     return {
         "converged": ending.outcome == Outcome.CONVERGED,
         **_gap(None if ending.mend == "firth" else found),
@@ -99,13 +110,18 @@ def _measure(spec: LogisticRegressionSpec, found: Certificate | None, norm: floa
     return torch.inf if found is None or found.gap is None else float(found.gap.relative_b)
 
 
-def separates(problem: Problem, theta_bkp: Tensor) -> bool:
+def separates(said: Judgement) -> bool:
     """Whether every row is strictly on the side of its own class; numbers have no sides."""
-    if not problem.family.is_classification:
+    if not said.family.is_classification:
         return False
-    z_nk = linear_predictor(problem, theta_bkp)
-    if problem.k == 1:
-        return bool((z_nk * (problem.y_nk * 2 - 1) > 0).all())
-    own_n1 = z_nk.gather(1, problem.class_n.unsqueeze(1))
-    others_nk = z_nk.masked_fill(problem.y_nk.bool(), -torch.inf)
+    return all(
+        _are_apart(said.at(slice(start, start + ROWS_AT_ONCE))) for start in range(0, len(said.z_nk), ROWS_AT_ONCE)
+    )
+
+
+def _are_apart(said: Judgement) -> bool:
+    if said.y_nk.shape[1] == 1:
+        return bool((said.z_nk * (said.y_nk * 2 - 1) > 0).all())
+    own_n1 = said.z_nk.gather(1, said.target_n.unsqueeze(1))
+    others_nk = said.z_nk.masked_fill(said.y_nk.bool(), -torch.inf)
     return bool((own_n1 > others_nk.amax(1, keepdim=True)).all())

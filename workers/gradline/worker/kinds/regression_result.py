@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.specs.logistic_regression import LogisticRegressionSpec
-from gradline.training import Objective, Outcome
+from gradline.training import Outcome
 from gradline.worker.kinds.history import finite
 from gradline.worker.kinds.regression_findings import culprits_of
 
@@ -44,12 +44,6 @@ def family_of(spec: LogisticRegressionSpec, prepared: Prepared) -> dict[str, str
             "something, set model.family to gaussian, log-linear or poisson"
         )
     return {"name": prepared.train.family.value, "reason": reason}
-
-
-def objective_of(objective: Objective, theta_bkp: Tensor) -> float | None:
-    """Mean log loss plus penalty: what was minimised."""
-    fitness = objective.fitness(theta_bkp)
-    return finite((fitness.loss_b + fitness.penalty_b).item())
 
 
 def coefficients_of(prepared: Prepared, theta_bkp: Tensor) -> dict[str, Any]:
