@@ -115,13 +115,14 @@ class Judgement:
         return metrics
 
     def _weighed_parts(self) -> Iterator[tuple["Judgement", Tensor]]:
+        unit = self._unit
         for part in self.parts():
-            yield part, (part.weight_n / self._unit).unsqueeze(1)
+            yield part, (part.weight_n / unit).unsqueeze(1)
 
     @property
     def _unit(self) -> float:
         """Of weights: a power of two near the largest. In it their digits are the same, and no sum leaves the range."""
-        return 2.0 ** math.floor(math.log2(float(self.weight_n.max())))
+        return 2.0 ** math.floor(math.log2(float(self.weight_n.amax())))
 
     def _said_classes(self) -> classes.Predicted:
         return classes.Predicted(self.response_nc, self.loss_n, self.predicted_n)
