@@ -120,6 +120,25 @@ def test_products_with_the_hessian_of_wide_rows_are_those_of_the_formulas(family
     torch.testing.assert_close(product_bkp.flatten(), expected, rtol=1e-11, atol=1e-12 * float(expected.abs().max()))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("implies_ones", [False, True])
+@pytest.mark.parametrize("n", [1, 6, 203])
+def test_products_of_float32_features_are_added_up_in_float64(n: int, implies_ones: bool, dtype: torch.dtype) -> None:
+    problem = drawn(Family.BINOMIAL, n, WIDE, dtype, implies_ones=implies_ones)
+    fused, theta_bkp = FusedPass(problem), drawn_theta(problem)
+    weight_1n1 = torch.rand(1, n, 1, dtype=torch.float64)
+    ones_n1 = torch.ones(n, 1, dtype=torch.float64)
+    x_np = torch.cat((problem.x_np.double(), ones_n1), 1) if implies_ones else problem.x_np.double()
+    sum_p, square_p = fused.moments(weight_1n1)
+    for found, expected in (
+        (fused.predict(theta_bkp), (x_np @ theta_bkp.flatten()).view(1, n, 1)),
+        (fused.collect(weight_1n1), (weight_1n1.flatten() @ x_np).view(1, 1, -1)),
+        (sum_p, weight_1n1.flatten() @ x_np),
+        (square_p, weight_1n1.flatten() @ x_np.square()),
+    ):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13 * float(expected.abs().max()))
+
+
 def test_the_drift_is_the_largest_change_of_a_predictor_since_the_hessian() -> None:
     problem = drawn(Family.BINOMIAL, 1000, 5)
     fused, theta_bkp = FusedPass(problem), drawn_theta(problem)

@@ -1,6 +1,7 @@
 """The rows of a problem for solvers that keep linear predictors themselves: products with the features, in float64.
 
-Either product is half a pass. Those of features that are kept in float32 are added up in float64, part by part.
+Either product is half a pass. Those of features that are kept in float32 are added up in float64: by compiled kernels
+term by term, else part by part.
 Shapes: b members, n rows, k outputs, p columns, m = b * k.
 """
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradline.training import rowwise
+from gradline.training.cpu.fused import fused_pass_of
 from gradline.training.problem import Problem
 
 
@@ -24,9 +26,14 @@ class Rows:
         self._dtype = problem.y_nk.dtype
         self._n = problem.n
         self._parts = problem.chunks()
+        self._fused = None if problem.is_sparse else fused_pass_of(problem)
 
     def predict(self, theta_bkp: Tensor) -> Tensor:
         """x theta as [b, n, k], without the offset."""
+        if not bool(theta_bkp.any()):  # as most fits start
+            return theta_bkp.new_zeros(len(theta_bkp), self._n, theta_bkp.shape[1])
+        if self._fused is not None and len(theta_bkp) == 1:
+            return self._fused.predict(theta_bkp)
         theta_pm = theta_bkp.flatten(0, 1).to(self._dtype).T
         z_nm = theta_pm.new_empty(self._n, theta_pm.shape[1])
         for part, z_rm in zip(self._parts, self._split(z_nm), strict=True):
@@ -35,6 +42,8 @@ class Rows:
 
     def collect(self, r_bnk: Tensor) -> Tensor:
         """r' x as [b, k, p]."""
+        if self._fused is not None and len(r_bnk) == 1:
+            return self._fused.collect(r_bnk)
         r_nm = r_bnk.transpose(0, 1).flatten(1).to(self._dtype)
         total_mp = r_bnk.new_zeros(r_nm.shape[1], self._parts[0].p)
         of_part_mp = torch.empty_like(total_mp, dtype=self._dtype)

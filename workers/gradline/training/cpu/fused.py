@@ -33,14 +33,15 @@ class FusedPass:
 
         self._kernel = kernel
         self._family = FAMILIES[problem.family]
-        self._p, self._dtype = problem.p, problem.x_np.dtype
+        self._p = problem.p
         self._is_narrow = int(problem.x_np.shape[1]) <= kernel.NARROW
         self._x_nd, self._y_n = problem.x_np.numpy(), _flat(problem.y_nk)
         self._nothing, self._no_hessian = self._y_n[:0], np.empty((0, 0))
         self._offset_n = self._nothing if problem.offset_n1 is None else _flat(problem.offset_n1)
         is_even = problem.weight_nb is None
+        self._no_rows = np.empty(0)
         self._even_share = problem.share_nb[0, 0].item() if is_even else 1.0
-        self._share_n = np.empty(0) if is_even else _flat(problem.share_nb.double())
+        self._share_n = self._no_rows if is_even else _flat(problem.share_nb.double())
         self._target_term = problem.target_term.item()
         self._curved_at_n: Any = None
         """z where the last Hessian is from, if that was followed."""
@@ -53,7 +54,7 @@ class FusedPass:
             return None
         gradient_p = torch.empty(p, dtype=torch.float64)
         hessian_1pp = torch.empty(1, p, p, dtype=torch.float64) if wants_hessian else None
-        curvature_n1 = torch.empty(len(self._y_n), 1, dtype=self._dtype) if want == Want.PRODUCTS else None
+        curvature_n1 = torch.empty(len(self._y_n), 1, dtype=torch.float64) if want == Want.PRODUCTS else None
         drift = kernel.WITHOUT_DRIFT
         if follow_drift:
             drift = kernel.KEEP_PREDICTOR if wants_hessian else kernel.MEASURE_DRIFT
@@ -61,7 +62,7 @@ class FusedPass:
         loss, most, right = kernel.fused_pass(
             self._x_nd, self._y_n, self._offset_n, self._share_n, self._even_share, _flat(theta_bkp), self._family,
             drift, self._curved_at_n if follow_drift else self._nothing,
-            self._nothing if curvature_n1 is None else _flat(curvature_n1),
+            self._no_rows if curvature_n1 is None else _flat(curvature_n1),
             gradient_p.numpy(), self._no_hessian if hessian_1pp is None else hessian_1pp[0].numpy(),
         )  # fmt: skip
         return Derivatives(
@@ -75,9 +76,28 @@ class FusedPass:
 
     def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor:
         """x' diag(weights) x direction."""
-        out_p = torch.empty(self._p, dtype=torch.float64)
-        self._kernel.curvature_product(self._x_nd, _flat(weights), _flat(direction_bkp.double()), out_p.numpy())
-        return out_p.view_as(direction_bkp)
+        return self._product(_flat(direction_bkp.double()), _flat(weights)).view_as(direction_bkp)
+
+    def predict(self, theta_bkp: Tensor) -> Tensor:
+        """x theta as [1, n, 1]."""
+        z_1n1 = torch.empty(1, len(self._y_n), 1, dtype=torch.float64)
+        self._kernel.products(self._x_nd, _flat(theta_bkp), self._no_rows, _flat(z_1n1), self._no_rows)
+        return z_1n1
+
+    def collect(self, weight_1n1: Tensor) -> Tensor:
+        """x' weight as [1, 1, p]."""
+        return self._product(self._no_rows, _flat(weight_1n1))
+
+    def moments(self, weight_n: Tensor) -> tuple[Tensor, Tensor]:
+        """x' weight and (x * x)' weight as [p]."""
+        sum_p, square_p = torch.empty(2, self._p, dtype=torch.float64)
+        self._kernel.moments(self._x_nd, _flat(weight_n), _flat(sum_p), _flat(square_p))
+        return sum_p, square_p
+
+    def _product(self, direction_p: Any, weight_n: Any) -> Tensor:
+        out_11p = torch.empty(1, 1, self._p, dtype=torch.float64)
+        self._kernel.products(self._x_nd, direction_p, weight_n, self._no_rows, _flat(out_11p))
+        return out_11p
 
 
 def fused_pass_of(problem: Problem) -> FusedPass | None:

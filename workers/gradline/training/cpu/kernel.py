@@ -33,9 +33,10 @@ SHIFT = 1.5 * 2.0**52
 
 Array = NDArray[Any]
 FOR_DERIVATIVES = (
-    "Tuple((f8, f8, f8))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], X[::1], f8[::1], f8[:,::1])"
+    "Tuple((f8, f8, f8))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], f8[::1], f8[::1], f8[:,::1])"
 )
-FOR_PRODUCTS = "void(X[:,::1], X[::1], f8[::1], f8[::1])"
+FOR_PRODUCTS = "void(X[:,::1], f8[::1], f8[::1], f8[::1], f8[::1])"
+FOR_MOMENTS = "void(X[:,::1], f8[::1], f8[::1], f8[::1])"
 """Signatures; X is the dtype of the features."""
 _compiled = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, nogil=True, error_model="numpy")
 
@@ -370,20 +371,55 @@ def fused_pass(
 
 
 @_outer([FOR_PRODUCTS.replace("X", dtype) for dtype in ("f4", "f8")])  # type: ignore[untyped-decorator]
-def curvature_product(x_nd: Array, curvature_n: Array, direction_p: Array, out_p: Array) -> None:
-    """out = x' diag(curvature) x direction, the column of ones implied where the direction has an entry more."""
+def products(x_nd: Array, direction_p: Array, weight_n: Array, predictor_n: Array, out_p: Array) -> None:
+    """predictor = x direction, and out = x' (weight * predictor), from one read.
+
+    Without a direction the predictor is 1; what has no room is not computed. The column of ones is implied where
+    direction or out have an entry more than x has columns.
+    """
     n, d = x_nd.shape
-    p = len(direction_p)
-    n_block = _rows_at_once(d, x_nd.itemsize)
-    room_m, intercept = np.empty(n_block), float(direction_p[d]) if p > d else 0.0
-    for j in range(p):
+    n_block, has_direction = _rows_at_once(d, x_nd.itemsize), len(direction_p) > 0
+    intercept = 0.0 if has_direction else 1.0
+    if len(direction_p) > d:
+        intercept = float(direction_p[d])
+    room_m = np.empty(n_block)
+    for j in range(len(out_p)):
         out_p[j] = 0.0
     for start in range(0, n, n_block):
         m = min(n_block, n - start)
         x_md, z_m = x_nd[start : start + m], room_m[:m]
         _begin(z_m, intercept, room_m[:0], 0)
-        _predict_rows(x_md, direction_p, z_m)
-        _scale(z_m, curvature_n, start)
-        _collect_rows(x_md, z_m, out_p)
-        if p > d:
+        if has_direction:
+            _predict_rows(x_md, direction_p, z_m)
+        if len(predictor_n):
+            for i in range(m):
+                predictor_n[start + i] = z_m[i]
+        if len(out_p):
+            _scale(z_m, weight_n, start)
+            _collect_rows(x_md, z_m, out_p)
+        if len(out_p) > d:
             out_p[d] += _sum(z_m)
+
+
+@_outer([FOR_MOMENTS.replace("X", dtype) for dtype in ("f4", "f8")])  # type: ignore[untyped-decorator]
+def moments(x_nd: Array, weight_n: Array, sum_p: Array, square_p: Array) -> None:
+    """sum = x' weight and square = (x * x)' weight, the column of ones implied where they have an entry more than x."""
+    n, d = x_nd.shape
+    for j in range(len(sum_p)):
+        sum_p[j] = 0.0
+        square_p[j] = 0.0
+    whole = n - n % 4
+    for i in range(0, whole, 4):
+        a, b, e, f = x_nd[i], x_nd[i + 1], x_nd[i + 2], x_nd[i + 3]
+        wa, wb, we, wf = weight_n[i], weight_n[i + 1], weight_n[i + 2], weight_n[i + 3]
+        for j in range(d):
+            xa, xb, xe, xf = wa * a[j], wb * b[j], we * e[j], wf * f[j]
+            sum_p[j] += (xa + xb) + (xe + xf)
+            square_p[j] += (xa * a[j] + xb * b[j]) + (xe * e[j] + xf * f[j])
+    for i in range(whole, n):
+        for j in range(d):
+            sum_p[j] += weight_n[i] * x_nd[i, j]
+            square_p[j] += weight_n[i] * x_nd[i, j] * x_nd[i, j]
+    if len(sum_p) > d:
+        sum_p[d] = _sum(weight_n)
+        square_p[d] = sum_p[d]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from gradline.training.cpu.fused import fused_pass_of
 from gradline.training.objective import Objective
 from gradline.training.problem import Problem
 from gradline.training.solvers.sample import sample_rows
@@ -83,6 +84,9 @@ def _positive(curvature: Tensor) -> Tensor:
 def _moments(problem: Problem) -> tuple[Tensor, Tensor]:
     """Means and mean squares of all columns, float64; with the first member's weights."""
     share_n1 = problem.share_nb[:, :1].contiguous()
+    fused = None if problem.is_sparse else fused_pass_of(problem)
+    if fused is not None:
+        return fused.moments(share_n1.double())
     mean_1p = problem.y_nk.new_empty(1, problem.p)
     problem.products.collect(share_n1, mean_1p)
     return mean_1p[0].double(), problem.products.squares(share_n1)
