@@ -316,6 +316,12 @@ def test_rounded_predictors_are_computed_anew_before_a_fit_counts_as_converged()
     assert (value(objective, astray.theta_bkp) - least) / least <= astray.gap().relative_b.item() <= 1e-6
 
 
+def test_a_weak_penalty_on_float32_columns_takes_long_but_does_not_stall():
+    objective = Objective(wide_problem(1000, 400).to(torch.float32), l2=1e-6)
+    solver = SubspaceNewton(objective, zeros(objective))
+    assert solve(solver, max_steps=1000), solver.ending
+
+
 def test_a_subspace_needs_an_l2_penalty_in_every_member():
     problem = random_problem(Family.BINOMIAL, 0)
     for objective in (Objective(problem), Objective(problem, l1=0.1, l2=0.1)):

@@ -26,7 +26,7 @@ from gradline.training.outcome import Outcome
 from gradline.training.rows import Rows
 from gradline.training.solvers.base import State
 from gradline.training.solvers.preconditioner import Preconditioner
-from gradline.training.solvers.subspace import EPS, Subspace, is_rounding
+from gradline.training.solvers.subspace import EPS, ROUNDING, Subspace, is_rounding
 
 MEMORY = 8
 """Last steps, and last residuals."""
@@ -177,7 +177,7 @@ class SubspaceNewton:
     def _judge(self, before: Look, after: Look) -> None:
         """Whether anything is left to gain."""
         bound_b = self._plain_bound(after)
-        is_lower_b = after.value_b < before.value_b - self._objective.rounding * before.value_b.abs()
+        is_lower_b = after.value_b < before.value_b - ROUNDING * before.value_b.abs()
         is_nearer_b = bound_b < SMALLER * self._best_bound_b
         self._n_idle_steps = 0 if bool((is_lower_b | is_nearer_b).any()) else self._n_idle_steps + 1
         self._best_bound_b = torch.where(is_nearer_b, bound_b, self._best_bound_b)
