@@ -20,6 +20,8 @@ from gradline.training.solvers.backtracking import backtrack
 MAX_STEPS = 20
 ENOUGH = 1e-2
 """Newton's method ends after a step whose squared decrement was this share of the first one: the second or third."""
+LIKE_A_QUADRATIC = 0.01
+"""Or after one that lowered F by what its quadratic told, but for this share of the squared decrement."""
 EPS = torch.finfo(torch.float64).eps
 ROUNDING = EPS**0.75
 ROUNDED = 4 * EPS
@@ -55,12 +57,14 @@ class Subspace:
             return self.value_b
 
         for _ in range(MAX_STEPS):
+            before_b = self.value_b
             gradient_bt, hessian_btt = self._derivatives(z_bnk, beta_b1t[:, 0, :s])
             step_bt = factorise(hessian_btt).solve(gradient_bt).neg_()
             square_b = (gradient_bt * step_bt).sum(1).neg_().clamp_(min=0.0)
             first_b = square_b if first_b is None else first_b
             backtrack(beta_b1t, step_bt, self.value_b, square_b, ROUNDING, evaluate, evaluate)
-            if bool((square_b <= torch.maximum(ENOUGH * first_b, EPS * self.value_b)).all()):
+            is_as_told_b = (before_b - self.value_b - square_b / 2).abs() <= LIKE_A_QUADRATIC * square_b
+            if bool((is_as_told_b | (square_b <= torch.maximum(ENOUGH * first_b, EPS * self.value_b))).all()):
                 break
         return self._settled(beta_b1t[:, 0], z_bnk)
 
