@@ -11,11 +11,13 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from gradline.data.folds import HeldOut, fold_scales
 from gradline.data.sample import Roles
 from gradline.data.split import assign_folds
 from gradline.errors import PermanentError
 from gradline.specs.logistic_regression import Split
 from gradline.storage import ArtifactStore
+from gradline.training import Family, make_problem, problem
 from tests.numerics.attempts import MemoryAttempt, train
 from tests.unit.data.uploads import ID, stored
 
@@ -65,6 +67,31 @@ def test_cross_validation_changes_nothing_of_the_fit_itself():
     assert alone["cross_validation"] is None
     assert folded["coefficients"] == alone["coefficients"]
     assert folded["metrics"] == alone["metrics"]
+
+
+@pytest.mark.parametrize("has_weights", [False, True])
+def test_held_out_rows_are_gathered_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch, has_weights: bool):
+    n, d, generator = 2_000, 5, torch.Generator().manual_seed(0)
+    x_nd = 3 + torch.randn(n, d, dtype=torch.float64, generator=generator) * torch.arange(1.0, d + 1)
+    x_nd[:, 0] = 7
+    weight_n = torch.rand(n, dtype=torch.float64, generator=generator) if has_weights else None
+    offset_n = torch.randn(n, dtype=torch.float64, generator=generator)
+    rows = make_problem(x_nd, torch.arange(n) % 2, Family.BINOMIAL, weight_n=weight_n, offset_n=offset_n)
+    fold_n = torch.randint(-1, 3, (n,), generator=generator)
+    monkeypatch.setattr(problem, "CHUNK_BYTES", 100 * rows.p * 8)
+    held_out = HeldOut(rows, fold_n, 3)
+    assert max(part.n for _, _, part in held_out.parts()) < 100
+    theta_bkp = torch.randn(3, 1, rows.p, dtype=torch.float64, generator=generator)
+    z_bn1 = rows.x_np @ theta_bkp.transpose(1, 2) + offset_n.unsqueeze(1)
+    z_n1, scale_bd = held_out.predictor(theta_bkp), fold_scales(held_out, torch.zeros(d), torch.ones(d))
+    for fold in range(3):
+        torch.testing.assert_close(z_n1[fold_n == fold], z_bn1[fold][fold_n == fold])
+        others_n = ((fold_n != fold) & (fold_n >= 0)).double() * (1.0 if weight_n is None else weight_n)
+        mean_d = others_n @ x_nd / others_n.sum()
+        deviation_d = (others_n @ (x_nd - mean_d).square() / others_n.sum()).sqrt()
+        torch.testing.assert_close(scale_bd[fold, 1:], deviation_d[1:])
+        assert scale_bd[fold, 0] == 1, "a constant column is not scaled"
+    assert not z_n1[fold_n < 0].any()
 
 
 def upload(tmp_path: Any, rows: list[str]) -> MemoryAttempt:

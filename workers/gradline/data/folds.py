@@ -8,6 +8,7 @@ Shapes: n rows, d features, b folds.
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from gradline.data.room import Room
 from gradline.data.sample import Sample
 from gradline.data.scaling import is_constant, moments
 from gradline.specs.logistic_regression import Preprocess
-from gradline.training import Problem
+from gradline.training import Problem, linear_predictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,39 @@ class Folds:
     """Whether a penalty is on coefficients of features that each fold has standardised."""
     features: Callable[[int], AbstractContextManager[Tensor]] | None
     """x_np of all training rows as a fold makes them; None: folds share them, but for the scale."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Rows that the members of a fit have not seen. They are gathered in parts, so that no fold's features are copied
+    as a whole."""
+
+    problem: Problem
+    """All rows, as they are judged."""
+    member_n: Tensor
+    """From which member each row is held out; -1: from none that is there."""
+    n_members: int
+
+    def rows_of(self, member: int) -> Tensor:
+        return torch.nonzero(self.member_n == member).squeeze(1)
+
+    def parts(self) -> Iterator[tuple[int, Tensor, Problem]]:
+        """A member, the numbers of some of its rows, and these rows."""
+        start = 0
+        for chunk in self.problem.chunks():
+            member_r = self.member_n[start : start + chunk.n]
+            for member in range(self.n_members):
+                index_r = torch.nonzero(member_r == member).squeeze(1)
+                if len(index_r):
+                    yield member, start + index_r, chunk.rows(index_r)
+            start += chunk.n
+
+    def predictor(self, theta_bkp: Tensor) -> Tensor:
+        """z_nk of each row under the member that has not seen it; 0 where there is none."""
+        z_nk = torch.zeros_like(self.problem.y_nk)
+        for member, row_r, rows in self.parts():
+            z_nk[row_r] = linear_predictor(rows, theta_bkp[member : member + 1])
+        return z_nk
 
 
 def may_share_numbers(sample: Sample, *, is_exact: bool) -> bool:
@@ -111,25 +145,37 @@ def _means_the_same(part: TextFeatures, own: Sample, policy: Preprocess, *, is_p
     return learned.levels == kept and kept[0] == part.levels[0]
 
 
-def fold_scales(held_out: list[Problem], centre_d: Tensor, scale_d: Tensor) -> Tensor:
+def fold_scales(held_out: HeldOut, centre_d: Tensor, scale_d: Tensor) -> Tensor:
     """scale_bd: what each fold divides the features by that all training rows made, which lack centre and scale.
 
-    From the moments of the other folds' rows (Chan, Golub and LeVeque 1983).
+    From the moments of the other folds' rows.
     """
-    found = [_moments(rows, len(scale_d)) for rows in held_out]
-    weight_b1, mean_bd, square_bd = (torch.stack(part) for part in zip(*found, strict=True))
-    weight_b1 = weight_b1.unsqueeze(1)
-    others_bb = (1 - torch.eye(len(found), dtype=torch.float64)) * weight_b1.T
-    others_bb /= others_bb.sum(1, keepdim=True)
-    own_mean_bd = others_bb @ mean_bd
-    apart_bbd = (mean_bd - own_mean_bd.unsqueeze(1)).square()
-    deviation_bd = (others_bb @ square_bd + torch.einsum("fg,fgd->fd", others_bb, apart_bbd)).sqrt()
-    is_constant_bd = is_constant(deviation_bd, own_mean_bd + centre_d / scale_d, held_out[0].x_np.dtype)
+    found: list[Moments | None] = [None] * held_out.n_members
+    for fold, _, rows in held_out.parts():
+        found[fold] = _together(found[fold], _moments(rows, len(scale_d)))
+    others = [reduce(_together, found[:fold] + found[fold + 1 :], None) for fold in range(len(found))]
+    mean_bd, square_bd = (torch.stack([part[i] for part in others if part is not None]) for i in (1, 2))
+    deviation_bd = square_bd.sqrt()
+    is_constant_bd = is_constant(deviation_bd, mean_bd + centre_d / scale_d, held_out.problem.x_np.dtype)
     return torch.where(is_constant_bd, 1 / scale_d, deviation_bd)
 
 
-def _moments(rows: Problem, d: int) -> tuple[Tensor, Tensor, Tensor]:
+Moments = tuple[Tensor, Tensor, Tensor]
+"""Weight, mean_d and variance_d of rows."""
+
+
+def _moments(rows: Problem, d: int) -> Moments:
     weight_n = torch.ones(rows.n, dtype=torch.float64) if rows.weight_nb is None else rows.weight_nb[:, 0].double()
     weight_n = weight_n.cpu()
     mean_d, deviation_d = moments(rows.x_np.cpu(), d, weight_n / weight_n.sum())
     return weight_n.sum(), mean_d, deviation_d.square()
+
+
+def _together(left: Moments | None, right: Moments | None) -> Moments | None:
+    """Chan, Golub and LeVeque 1983."""
+    if left is None or right is None:
+        return left or right
+    (weight, mean_d, variance_d), (more, other_mean_d, other_variance_d) = left, right
+    share, apart_d = more / (weight + more), other_mean_d - mean_d
+    spread_d = (1 - share) * variance_d + share * other_variance_d + share * (1 - share) * apart_d.square()
+    return weight + more, mean_d + share * apart_d, spread_d

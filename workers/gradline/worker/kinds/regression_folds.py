@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.data.folds import Folds, fold_scales
+from gradline.data.folds import Folds, HeldOut, fold_scales
 from gradline.data.prepare import Prepared
 from gradline.data.split import fold_weights
 from gradline.evaluation.judge import judge
 from gradline.specs.logistic_regression import LogisticRegressionSpec
-from gradline.training import Outcome, Problem, linear_predictor
+from gradline.training import Outcome, Problem
 from gradline.worker.kinds.regression_fit import make_fold_fit
 
 
@@ -28,8 +28,8 @@ class Members(NamedTuple):
     """With a column of weights for each."""
     scale_bd: Tensor | None
     """What each divides the features by before they are penalised; None: nothing."""
-    held_out: list[Problem]
-    """The rows that each has not seen; a member more than there are of them has seen all."""
+    held_out: HeldOut
+    """The rows that each has not seen; a member more than it counts has seen all."""
 
 
 def members_of(prepared: Prepared, folds: Folds, *, with_whole: bool) -> Iterator[Members]:
@@ -37,25 +37,25 @@ def members_of(prepared: Prepared, folds: Folds, *, with_whole: bool) -> Iterato
     train, fold_n = prepared.train, folds.fold_n.to(prepared.train.y_nk.device)
     own_n1 = torch.ones_like(train.y_nk[:, :1]) if train.weight_nb is None else train.weight_nb
     weight_nb = fold_weights(fold_n, own_n1).to(train.y_nk.dtype)
-    held_out = [torch.nonzero(fold_n == fold).squeeze(1) for fold in range(weight_nb.shape[1])]
+    held_out = HeldOut(prepared.judged, fold_n, weight_nb.shape[1])
     if folds.features is None:
-        rows = [prepared.judged.rows(index_r) for index_r in held_out]
-        scale_bd = _scales(prepared, folds, rows)
+        scale_bd = _scales(prepared, folds, held_out)
         if with_whole:
             weight_nb = torch.cat((weight_nb, own_n1), 1)
             scale_bd = None if scale_bd is None else torch.cat((scale_bd, torch.ones_like(scale_bd[:1])))
-        yield Members(replace(train, weight_nb=weight_nb), scale_bd, rows)
+        yield Members(replace(train, weight_nb=weight_nb), scale_bd, held_out)
         return
     if with_whole:
-        yield Members(train, None, [])
-    for fold, index_r in enumerate(held_out):
+        yield Members(train, None, replace(held_out, n_members=0))
+    for fold in range(held_out.n_members):
         with folds.features(fold) as made_np:
             x_np = made_np.to(train.x_np.device)
             own = replace(train, x_np=x_np, weight_nb=weight_nb[:, fold : fold + 1])
-            yield Members(own, None, [replace(prepared.judged, x_np=x_np).rows(index_r)])
+            member_n = torch.where(fold_n == fold, 0, -1)
+            yield Members(own, None, HeldOut(replace(prepared.judged, x_np=x_np), member_n, 1))
 
 
-def _scales(prepared: Prepared, folds: Folds, held_out: list[Problem]) -> Tensor | None:
+def _scales(prepared: Prepared, folds: Folds, held_out: HeldOut) -> Tensor | None:
     learned = prepared.preprocessing
     return fold_scales(held_out, learned.centre_d, learned.scale_d) if folds.is_scaled else None
 
@@ -66,22 +66,22 @@ def cross_validate(
     """Metrics over the folds, under the penalty that was given or chosen; None where there are no folds."""
     if prepared.folds is None:
         return None
-    is_log, held_out, outcomes, n_steps = spec.model.family == "log-linear", [], [], 0
+    is_log, found, outcomes, n_steps = spec.model.family == "log-linear", [], [], 0
     for members in members_of(prepared, prepared.folds, with_whole=False):
         fit = make_fold_fit(spec, members.problem, members.scale_bd)
         for _step in fit:
             raise_if_stopped()
         assert fit.outcome is not None  # noqa: S101  the loop has ended
-        for b, rows in enumerate(members.held_out):
-            z_nk = linear_predictor(rows, fit.theta_bkp[b : b + 1])
-            held_out.append(judge(rows, z_nk, threshold=threshold, is_log=is_log).metrics())
+        held_out = members.held_out
+        said = judge(held_out.problem, held_out.predictor(fit.theta_bkp), threshold=threshold, is_log=is_log)
+        found += [said.at(held_out.rows_of(b).cpu()).metrics() for b in range(held_out.n_members)]
         outcomes.append(fit.outcome)
         n_steps = max(n_steps, fit.n_steps)
     return {
-        "folds": len(held_out),
+        "folds": len(found),
         "outcome": next((o for o in outcomes if o != Outcome.CONVERGED), Outcome.CONVERGED).value,
         "steps": n_steps - 1,
-        "metrics": _spread(held_out),
+        "metrics": _spread(found),
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gradline.data.folds import HeldOut
 from gradline.data.prepare import Prepared
 from gradline.specs.logistic_regression import LogisticRegressionSpec, Penalty, PenaltyPath
 from gradline.training import Objective, Problem
@@ -88,7 +89,7 @@ def _walk(specs: dict[float, LogisticRegressionSpec], members: Members, raise_if
             raise_if_stopped()
         theta_bkp = fit.theta_bkp
         losses.append(_losses(members.held_out, theta_bkp))
-        if len(theta_bkp) > len(members.held_out):
+        if len(theta_bkp) > members.held_out.n_members:
             w_kd = theta_bkp[-1, :, : problem.d]
             n_nonzero.append(int((w_kd != 0).any(0).sum()))
             if s % every == 0 or s == len(specs) - 1:
@@ -125,9 +126,13 @@ def _null_parameters(spec: LogisticRegressionSpec, train: Problem) -> Tensor:
     return theta_1kp
 
 
-def _losses(held_out: list[Problem], theta_bkp: Tensor) -> Tensor:
+def _losses(held_out: HeldOut, theta_bkp: Tensor) -> Tensor:
     """Mean loss of each fold's rows under the member that has not seen them, float64."""
-    losses = [Objective(rows).fitness(theta_bkp[f : f + 1]).loss_b[0].cpu() for f, rows in enumerate(held_out)]
+    z_nk = held_out.predictor(theta_bkp)
+    predicted = replace(held_out.problem, x_np=z_nk, has_intercept=False, offset_n1=None, implies_ones=False)
+    as_it_is_1kk = torch.eye(z_nk.shape[1], dtype=torch.float64, device=z_nk.device).unsqueeze(0)
+    folds = [predicted.rows(held_out.rows_of(fold)) for fold in range(held_out.n_members)]
+    losses = [Objective(rows).fitness(as_it_is_1kk).loss_b[0].cpu() for rows in folds]
     return torch.stack(losses) if losses else torch.empty(0, dtype=torch.float64)
 
 
