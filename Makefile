@@ -64,8 +64,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing. The first time takes minutes: PyTorch and MLflow are large."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@echo "Compiling the kernels of the training."
-	@$(BIN)/python -c "import gradline.training.cpu.kernel"
+	@echo "Compiling the kernels."
+	@$(BIN)/python -c "import gradline.data.kernel, gradline.training.cpu.kernel"
 	@touch $@
 
 # Every variable that is empty in the example becomes 32 random bytes, in hexadecimal digits.

@@ -19,6 +19,8 @@ Rows = NDArray[np.intp] | None
 ROWS_AT_ONCE = 16_384
 """Few enough for their columns to stay in the processor's cache until they are turned into rows."""
 
+MIN_COMPILED = 2**20
+"""Entries of a block from which on a compiled kernel turns them."""
 SHIFTED_BY = 4096
 """First rows whose mean is subtracted from all: so few that they are in every first block, however large."""
 
@@ -53,6 +55,9 @@ class Gathering:
 
     def _write(self, memory: torch.Tensor, columns: list[NDArray[Any]]) -> None:
         """[b, j + 1], the last column filled with ones: some rows of all columns side by side first, then turned."""
+        if memory.numel() >= MIN_COMPILED and _are_of(memory.numpy().dtype, columns):
+            self._turn(memory.numpy(), columns)
+            return
         for start in range(0, len(memory), ROWS_AT_ONCE):
             beside_pr = self._beside_pr[:, : len(memory) - start]
             for j, (values_r, column) in enumerate(zip(beside_pr.numpy(), columns, strict=False)):
@@ -60,6 +65,14 @@ class Gathering:
                 if self._sum_2j is not None:
                     self._sum_2j[:, j] += values_r.sum(), values_r @ values_r
             memory[start : start + ROWS_AT_ONCE].copy_(beside_pr.T)
+
+    def _turn(self, rows_bp: NDArray[Any], columns: list[NDArray[Any]]) -> None:
+        """The same from one read of the columns."""
+        from gradline.data import kernel  # noqa: PLC0415  half a second; no table of few rows needs it
+
+        address_j = np.array([column.ctypes.data for column in columns])
+        sum_2j = np.empty((2, 0)) if self._sum_2j is None else self._sum_2j
+        kernel.turn(address_j, self._shift_j.astype(rows_bp.dtype), rows_bp, sum_2j)
 
     def numbers(self, booleans: frozenset[str]) -> Numbers:
         sum_2j = None if self._sum_2j is None else torch.from_numpy(self._sum_2j)
@@ -95,6 +108,10 @@ def plain_values(column: pa.Array) -> NDArray[Any]:
     name = str(column.type)
     values: NDArray[Any] = np.frombuffer(column.buffers()[1], _FLOATS.get(name, name))
     return values[column.offset : column.offset + len(column)]
+
+
+def _are_of(dtype: np.dtype[Any], columns: list[NDArray[Any]]) -> bool:
+    return all(column.dtype == dtype and column.flags.c_contiguous for column in columns)
 
 
 def _chosen(values: NDArray[Any], rows: Rows) -> NDArray[Any]:

@@ -16,7 +16,12 @@ MODULES = {
 }
 """Each module has `run(spec, context) -> result` and `drawings(spec, result) -> names of the plots to draw`."""
 
-LOADED_LATE = ("gradline.training.cpu.kernel", "torch._dynamo", "torch._decomp.decompositions_for_jvp")
+LOADED_LATE = (
+    "gradline.training.cpu.kernel",
+    "gradline.data.kernel",
+    "torch._dynamo",
+    "torch._decomp.decompositions_for_jvp",
+)
 """The kernels of fits that are not small, for half a second or as long as it takes to compile them; and what torch
 imports at the first call of an optimizer or function transform, for over a second, and of a Hessian."""
 LOADED_AFTER_S = 2.0

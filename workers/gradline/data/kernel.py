@@ -1,0 +1,68 @@
+"""Columns of a block turned into rows, shifted and summed, from one read; compiled by numba and kept in a cache.
+
+Some rows of all columns stand side by side in the processor's nearest cache until they are written as rows.
+Shapes: n rows, d columns, r rows of a tile.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import carray, njit, types  # type: ignore[attr-defined]
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+TILE_ROWS = 256
+TILE_STRIDE = TILE_ROWS + 16
+"""Of a power of two, the columns of a tile would compete for the same lines of the cache."""
+
+Array = NDArray[Any]
+SIGNATURES = [f"void(i8[::1], {x}[::1], {x}[:,::1], f8[:,::1])" for x in ("f4", "f8")]
+
+
+def _cast(_context: Any, _address: Any, like: Any) -> Any:
+    """A number as the address of entries of the same type as those of an array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(like.dtype)(types.int64, like), generate  # type: ignore[no-untyped-call]
+
+
+_pointer: Any = intrinsic(_cast)
+
+
+def _turn(address_d: Array, shift_d: Array, rows_np: Array, sum_2d: Array) -> None:
+    """Row i is the i-th entry of every column less its shift, and 1 in the last place.
+
+    Columns are of the type of the rows, and given by where they begin. Entries as written and their squares are added
+    to `sum_2d`, where it has room.
+    """
+    n, d = len(rows_np), len(address_d)
+    tile_dr = np.empty((d, TILE_STRIDE), rows_np.dtype)
+    for start in range(0, n, TILE_ROWS):
+        m = min(TILE_ROWS, n - start)
+        for j in range(d):
+            column_r = carray(_pointer(address_d[j], rows_np), (n,))[start : start + m]
+            tile_r, shift = tile_dr[j], shift_d[j]
+            for i in range(m):
+                tile_r[i] = column_r[i] - shift
+            if sum_2d.shape[1]:
+                total, squares = 0.0, 0.0
+                for i in range(m):
+                    value = np.float64(tile_r[i])
+                    total += value
+                    squares += value * value
+                sum_2d[0, j] += total
+                sum_2d[1, j] += squares
+        for i in range(m):
+            row_p = rows_np[start + i]
+            for j in range(d):
+                row_p[j] = tile_dr[j, i]
+            row_p[d] = 1
+
+
+_compiled: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "error_model": "numpy"}
+try:
+    turn = njit(SIGNATURES, cache=True, **_compiled)(_turn)
+except RuntimeError:  # nowhere to write
+    turn = njit(SIGNATURES, **_compiled)(_turn)
