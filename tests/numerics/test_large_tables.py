@@ -92,3 +92,17 @@ def test_a_column_that_rises_through_the_file_is_standardised_by_all_rows(tmp_pa
     assert (single["dtype"], double["dtype"]) == ("float32", "float64")
     for one, two in zip(single["coefficients"], double["coefficients"], strict=True):
         assert abs(one["estimate"] - two["estimate"]) < 1e-5 * two["std_error"], one
+
+
+def test_what_a_certificate_takes_from_the_doctors_pass_is_what_a_pass_of_its_own_says(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+):
+    data, asked = parquet(table(n_more=22)), []
+    shared = fitted(tmp_path, data)
+    monkeypatch.setattr("gradline.worker.kinds.regression_doctor._known", lambda *_: asked.append(1))
+    own = fitted(tmp_path, data)
+    assert asked, "the doctor's last pass was at the last parameters"
+    assert shared["fingerprint"] == own["fingerprint"]
+    assert shared["objective"] == pytest.approx(own["objective"], rel=1e-13)
+    norm, own_norm = (told["certificate"]["gradient_max_norm"] for told in (shared, own))
+    assert norm == pytest.approx(own_norm, rel=1e-4, abs=1e-15)

@@ -87,6 +87,8 @@ class Examination(NamedTuple):
     """Of the information, where it is known better than from the evaluation."""
     gap: Gap | None = None
     """Where it is known better than from the solver."""
+    known: tuple[float, float] | None = None
+    """Objective and largest entry of its gradient, where the evaluation is at the very parameters."""
     constant: list[int] = []  # noqa: RUF012  never changed
     """Columns whose coefficients are held at 0, because the intercept says what they say."""
 
@@ -178,7 +180,8 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, lo
             return fit._replace(likelihood=likelihood, is_minimum=False, withheld=_too_far(decrement))
     if likelihood.is_rounded:
         least = least._replace(theta_bq=_unrounded(likelihood, led_to_1q, least))
-    return _at(fit, problem, likelihood, least)
+    polished = _at(fit, problem, likelihood, least)
+    return polished if least.theta_bq is not led_to_1q else polished._replace(known=_known(likelihood, least))
 
 
 def _led(likelihood: Likelihood, theta_1q: Tensor, look: Look) -> Tensor:
@@ -196,9 +199,14 @@ def _unrounded(likelihood: Likelihood, led_to_1q: Tensor | None, least: Minimum)
     return least.theta_bq + newton_step(least.evaluation._replace(gradient_bq=gradient_1q))[0]
 
 
+def _known(likelihood: Likelihood, least: Minimum) -> tuple[float, float]:
+    n, here = likelihood.n_weighed, least.evaluation
+    return float(here.value_b) / n, float(here.gradient_bq.abs().max()) / n
+
+
 def _at(fit: Examination, problem: Problem, likelihood: Likelihood, least: Minimum) -> Examination:
     theta_bkp = all_parameters(problem, least.theta_bq).to(fit.theta_bkp.dtype)
-    return fit._replace(theta_bkp=theta_bkp, likelihood=likelihood, evaluation=least.evaluation)
+    return fit._replace(theta_bkp=theta_bkp, likelihood=likelihood, evaluation=least.evaluation, known=None)
 
 
 def _suits_factors(spec: LogisticRegressionSpec, problem: Problem, objective: Objective, outcome: Outcome) -> bool:
