@@ -20,6 +20,7 @@ from gradline.training import (
     certify,
 )
 from gradline.training.bounds import ESTIMATE
+from gradline.training.derivatives import Want
 from gradline.training.reach import Reach
 from tests.numerics.problems import FAMILIES, least_value, random_problem, solve, value, zeros
 
@@ -80,6 +81,21 @@ def test_cheaper_reaches_are_no_shorter_than_that_of_the_rows(family, dtype):
     assert (by_rows_b <= exact_b * 1.01).all()
     assert (by_columns_b >= exact_b * (1 - 1e-6)).all()
     assert (reach.by_largest(factor) >= by_columns_b).all()
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("family", [Family.BINOMIAL, Family.POISSON])
+def test_a_pass_for_the_hessian_tells_a_reach_no_shorter_than_that_of_the_rows(family, dtype, is_weighted):
+    problem = random_problem(family, 4, d=40, n=400, is_weighted=is_weighted)
+    objective = Objective(problem.to(dtype), l2=1e-3)
+    newton = Newton(objective, zeros(objective))
+    newton.step()
+    factor = newton.look().factor
+    exact_b, told_b = largest_move(problem, factor), Reach(objective.problem).by_weight(factor)
+    weight_n = objective.derivatives(newton.theta_bkp, Want.PRODUCTS).weights.flatten()
+    torch.testing.assert_close(told_b, weight_n.amin().rsqrt().view(1))
+    assert (told_b >= exact_b * (1 - 1e-6)).all()
 
 
 def largest_move(problem, factor):

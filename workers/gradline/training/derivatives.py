@@ -33,3 +33,6 @@ class Derivatives(NamedTuple):
     followed: curvatures have changed by at most a factor exp(drift)."""
     right_b: Tensor | None = None
     """Rows whose class is the predicted one, or with weights their shares added up; None where nobody counted."""
+    reach_b: Tensor | None = None
+    """w^-1/2 with w the least share_n d2 loss / dz2, where a pass for the Hessian H tells it: H is nowhere below
+    w x_n' x_n, so that no row's z moves by more than this times a step's length in the norm of H."""

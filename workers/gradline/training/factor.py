@@ -25,6 +25,8 @@ class Factor(NamedTuple):
     """D^-1/2."""
     is_singular_b: Tensor
     """Whether it took a ridge."""
+    reach_b: Tensor | None = None
+    """At least that of every row, where the pass told (see `Derivatives`)."""
 
     def solve(self, g_bq: Tensor) -> Tensor:
         """H^-1 g."""
@@ -47,7 +49,7 @@ class Factor(NamedTuple):
 def factorise(hessian_bqq: Tensor) -> Factor:
     """With the smallest ridge that it needs, where columns are collinear or rows have lost their curvature."""
     diagonal_bq = hessian_bqq.diagonal(dim1=1, dim2=2)
-    scale_bq = torch.where(diagonal_bq > 0, diagonal_bq, 1.0).rsqrt()
+    scale_bq = diagonal_bq.rsqrt().nan_to_num_(1.0, 1.0)  # where there is no curvature, units do not matter
     scaled_bqq = hessian_bqq * (scale_bq.unsqueeze(1) * scale_bq.unsqueeze(2))
     lower_bqq, info_b = torch.linalg.cholesky_ex(scaled_bqq)
     is_bad_b = is_singular_b = _is_singular(lower_bqq, info_b)
@@ -65,8 +67,8 @@ def factorise(hessian_bqq: Tensor) -> Factor:
 
 
 def _is_singular(lower_bqq: Tensor, info_b: Tensor) -> Tensor:
-    least_pivot_b = lower_bqq.diagonal(dim1=1, dim2=2).amin(1)
-    return (info_b > 0) | ~(least_pivot_b > ROOT_OF_SINGULAR)
+    is_sound_bq = lower_bqq.diagonal(dim1=1, dim2=2) > ROOT_OF_SINGULAR
+    return is_sound_bq.all(1).logical_not_().logical_or_(info_b)
 
 
 def fix_gauge(hessian_bqq: Tensor, freedom_bp: Tensor) -> Tensor:

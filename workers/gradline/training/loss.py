@@ -10,6 +10,7 @@ Shapes: b members, n rows, p columns of x, k outputs, m = b * k, q = k * p.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -199,10 +200,10 @@ class OneOutputLoss(Loss):
 
 
 class BinomialLoss(OneOutputLoss):
-    def __init__(self, problem: Problem, n_members: int) -> None:
-        super().__init__(problem, n_members)
-        self._wrong_n1 = 1 - problem.y_nk * 2
+    @cached_property
+    def _wrong_n1(self) -> Tensor:
         """The direction in which z makes the loss grow."""
+        return 1 - self._problem.y_nk * 2
 
     def _losses(self) -> Tensor:
         return softplus(self._z_nm * self._wrong_n1, threshold=NEGLIGIBLE)
@@ -378,6 +379,8 @@ def _add(total: Derivatives, part: Derivatives) -> Derivatives:
         total.hessian_bqq.add_(part.hessian_bqq)
     if total.right_b is not None and part.right_b is not None:
         total.right_b.add_(part.right_b)
+    if total.reach_b is not None and part.reach_b is not None:
+        torch.maximum(total.reach_b, part.reach_b, out=total.reach_b)
     if total.drift_b is None or part.drift_b is None:
         return total
     return total._replace(drift_b=torch.maximum(total.drift_b, part.drift_b))

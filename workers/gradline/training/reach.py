@@ -38,8 +38,8 @@ class Reach:
         """The Newton bound, `stretch_b` being how much longer a step may be in the factor's norm than in that of the
         Hessian. From the cheapest reach that tells it within a factor of two."""
         decrement_b = decrement_b * stretch_b
-        looks = (self.by_largest, self.by_columns, self.by_rows)
-        for look in looks if self.rows_are_cheap else looks[:2]:
+        looks = (self.by_weight, self.by_largest, self.by_columns, self.by_rows)
+        for look in looks if self.rows_are_cheap else looks[:-1]:
             bound_b = newton_bound(decrement_b, self._once(look, factor) * stretch_b)
             if not bool((bound_b > decrement_b.square()).any()):
                 break
@@ -61,6 +61,12 @@ class Reach:
     def _highest_p(self) -> Tensor:
         """Largest absolute entry of each column."""
         return self._problem.products.highest()
+
+    def by_weight(self, factor: Factor) -> Tensor:
+        """reach_b from the rows' weights in the Hessian: w_n x_n' x_n is no more than it, so |R x_n|^2 <= 1 / w_n."""
+        if self._problem.family == Family.GAUSSIAN:
+            return torch.zeros_like(factor.scale_bq[:, 0])
+        return torch.full_like(factor.scale_bq[:, 0], torch.inf) if factor.reach_b is None else factor.reach_b
 
     def by_largest(self, factor: Factor) -> Tensor:
         """reach_b from the largest entry of all: serves where columns are on one scale."""

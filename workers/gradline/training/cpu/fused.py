@@ -59,19 +59,24 @@ class FusedPass:
         if follow_drift:
             drift = kernel.KEEP_PREDICTOR if wants_hessian else kernel.MEASURE_DRIFT
             self._curved_at_n = np.empty_like(self._y_n) if self._curved_at_n is None else self._curved_at_n
-        loss, most, right = kernel.fused_pass(
+        loss, most, right, least = kernel.fused_pass(
             self._x_nd, self._y_n, self._offset_n, self._share_n, self._even_share, _flat(theta_bkp), self._family,
             drift, self._curved_at_n if follow_drift else self._nothing,
             self._no_rows if curvature_n1 is None else _flat(curvature_n1),
             gradient_p.numpy(), self._no_hessian if hessian_1pp is None else hessian_1pp[0].numpy(),
         )  # fmt: skip
+        numbers = torch.from_numpy(np.array((loss + self._target_term, most, right, least)))
+        value_b, drift_b, right_b, least_b = numbers.split(
+            1
+        )  # one by one they would take as long as a small fit's pass
         return Derivatives(
-            torch.tensor([loss + self._target_term], dtype=torch.float64),
+            value_b,
             gradient_p.view(1, 1, p),
             hessian_1pp,
             curvature_n1,
-            torch.tensor([most], dtype=torch.float64) if drift == kernel.MEASURE_DRIFT else None,
-            torch.tensor([right], dtype=torch.float64) if self._family == kernel.BINOMIAL else None,
+            drift_b if drift == kernel.MEASURE_DRIFT else None,
+            right_b if self._family == kernel.BINOMIAL else None,
+            least_b.rsqrt() if wants_hessian else None,
         )
 
     def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradline.training.derivatives import Want
-from gradline.training.factor import Factor, factorise
+from gradline.training.factor import Factor
 from gradline.training.objective import Objective
 from gradline.training.solvers.base import State
 from gradline.training.solvers.newton import Look, Newton, look_at
@@ -52,7 +52,7 @@ class LazyNewton(Newton):
         want = Want.HESSIAN if self._factor is None else Want.GRADIENT
         derivatives = self.objective.derivatives(self.theta_bkp, want, follow_drift=True)
         if derivatives.hessian_bqq is not None:
-            self._factor = factorise(self.objective.without_gauge(derivatives.hessian_bqq))
+            self._factor = self._factorised(derivatives.hessian_bqq, derivatives.reach_b)
             self.curved_at_bkp = self.theta_bkp.clone()
         assert self._factor is not None  # noqa: S101  this one or an older
         return look_at(derivatives, self._factor)

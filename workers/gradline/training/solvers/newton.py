@@ -94,9 +94,8 @@ class Newton:
     # --- how far from the minimum
 
     def is_converged(self, tolerance: float) -> bool:
-        if not self.is_within(tolerance) or not bool((self.gap().relative_b <= tolerance).all()):
-            return False
-        return not self._is_polished or self._n_idle_steps > 0 or self._is_spent or self.is_within(POLISHED)
+        is_polished = not self._is_polished or self._n_idle_steps > 0 or self._is_spent or self.is_within(POLISHED)
+        return is_polished and self.is_within(tolerance) and bool((self.gap().relative_b <= tolerance).all())
 
     def is_within(self, tolerance: float) -> bool:
         """Whether half the squared decrement, which is at most the bound, is."""
@@ -134,10 +133,13 @@ class Newton:
         want = Want.HESSIAN if self._only_factor is None else Want.GRADIENT
         derivatives, factor = self.objective.derivatives(self.theta_bkp, want), self._only_factor
         if derivatives.hessian_bqq is not None:
-            factor = factorise(self.objective.without_gauge(derivatives.hessian_bqq))
+            factor = self._factorised(derivatives.hessian_bqq, derivatives.reach_b)
         assert factor is not None  # noqa: S101  this one or an older
         self._only_factor = factor if self._is_quadratic else None
         return look_at(derivatives, factor)
+
+    def _factorised(self, hessian_bqq: Tensor, reach_b: Tensor | None) -> Factor:
+        return factorise(self.objective.without_gauge(hessian_bqq))._replace(reach_b=reach_b)
 
     def fitness(self) -> Fitness | None:
         """Of theta as it stands, at no pass of its own; None where the look does not tell it."""
