@@ -65,7 +65,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@echo "Compiling the kernels."
-	@$(BIN)/python -c "import gradline.data.kernel, gradline.training.cpu.kernel"
+	@$(BIN)/python -c "import gradline.data.kernel, gradline.evaluation.kernel"
 	@touch $@
 
 # Every variable that is empty in the example becomes 32 random bytes, in hexadecimal digits.

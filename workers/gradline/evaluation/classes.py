@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.evaluation.ranking import EXACT_ROWS, Ranking, added_up, pr_auc, rank, roc_auc
+from gradline.evaluation.ranking import EXACT_ROWS, N_STEPS, Ranking, added_up, pr_auc, rank, roc_auc
 
 N_BINS = 10
 """Of equal width, for the expected calibration error."""
@@ -67,6 +67,20 @@ def sums(said: Predicted, class_n: Tensor, weight_nr: Tensor, *, is_stepped: boo
         calibration_errors(probability_nc, predicted_n, class_n, weight_nr),
         [rank(probability_nc[:, c], class_n == c, weight_nr, is_stepped=is_stepped) for c in shown],
     )
+
+
+def sums_of_two(z_n: Tensor, y_n: Tensor, weight_n1: Tensor, boundary: float) -> Sums:
+    """The same of two classes from linear predictors, scores in steps, by a compiled kernel."""
+    from gradline.evaluation import kernel  # noqa: PLC0415  half a second; few rows do without
+
+    total_3, error_h = torch.zeros(3, dtype=torch.float64), torch.zeros(N_BINS, dtype=torch.float64)
+    confusion_22, ranking_s2 = torch.zeros(2, 2, dtype=torch.float64), torch.zeros(N_STEPS + 1, 2, dtype=torch.float64)
+    rows = (z_n.contiguous(), y_n.to(z_n).contiguous(), weight_n1[:, 0].contiguous())
+    found = (total_3, confusion_22, error_h, ranking_s2)
+    kernel.add_up(*(tensor.numpy() for tensor in rows), boundary, *(tensor.numpy() for tensor in found))
+    ranking = Ranking(positive_sr=ranking_s2[:, 1:], negative_sr=ranking_s2[:, :1])
+    weight_1, loss_1, brier_1 = total_3.split(1)
+    return Sums(weight_1, loss_1, brier_1, confusion_22.unsqueeze(0), error_h.unsqueeze(1), [ranking])
 
 
 def measured(parts: Iterable[Sums]) -> Measured:

@@ -71,7 +71,7 @@ class Judgement:
     def predicted_n(self) -> Tensor:
         """Index of the class."""
         if self.family == Family.BINOMIAL:
-            return (self.z_nk[:, 0].double() >= math.log(self.threshold / (1 - self.threshold))).long()
+            return (self.z_nk[:, 0].double() >= self._boundary).long()
         return self.z_nk.argmax(1)
 
     def at(self, rows: Tensor | slice) -> "Judgement":
@@ -103,8 +103,7 @@ class Judgement:
             sums = (numbers.sums(part._said_numbers(), part.target_n, w_n1) for part, w_n1 in self._weighed_parts())
             return _plain(numbers.measured(sums)) | {"n": n}
         measured = classes.measured(
-            classes.sums(part._said_classes(), part.target_n, weight_n1, is_stepped=self.is_in_parts)
-            for part, weight_n1 in self._weighed_parts()
+            part._class_sums(weight_n1, is_stepped=self.is_in_parts) for part, weight_n1 in self._weighed_parts()
         )
         metrics = _plain(measured.overall) | {"n": n}
         if self.y_nk.shape[1] > 1:
@@ -113,6 +112,16 @@ class Judgement:
             }
             metrics["by_class"] = by_class
         return metrics
+
+    def _class_sums(self, weight_n1: Tensor, *, is_stepped: bool) -> classes.Sums:
+        if is_stepped and self.family == Family.BINOMIAL:
+            return classes.sums_of_two(self.z_nk[:, 0], self.y_nk[:, 0], weight_n1, self._boundary)
+        return classes.sums(self._said_classes(), self.target_n, weight_n1, is_stepped=is_stepped)
+
+    @property
+    def _boundary(self) -> float:
+        """The linear predictor from which class 1 is predicted."""
+        return math.log(self.threshold / (1 - self.threshold))
 
     def _weighed_parts(self) -> Iterator[tuple["Judgement", Tensor]]:
         unit = self._unit

@@ -19,6 +19,7 @@ MODULES = {
 LOADED_LATE = (
     "gradline.training.cpu.kernel",
     "gradline.data.kernel",
+    "gradline.evaluation.kernel",
     "torch._dynamo",
     "torch._decomp.decompositions_for_jvp",
 )
