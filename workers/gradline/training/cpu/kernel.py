@@ -33,7 +33,8 @@ SHIFT = 1.5 * 2.0**52
 
 Array = NDArray[Any]
 FOR_DERIVATIVES = (
-    "Tuple((f8, f8, f8))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], f8[::1], f8[::1], f8[:,::1])"
+    "Tuple((f8, f8, f8, f8))"
+    "(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], f8[::1], f8[::1], f8[:,::1])"
 )
 FOR_PRODUCTS = "void(X[:,::1], f8[::1], f8[::1], f8[::1], f8[::1])"
 FOR_MOMENTS = "void(X[:,::1], f8[::1], f8[::1], f8[::1])"
@@ -301,6 +302,14 @@ def _sum(a_m: Array) -> float:
 
 
 @_inner
+def _least(a_m: Array, least: float) -> float:
+    for i in range(len(a_m)):
+        if a_m[i] < least:  # noqa: PLR1730  min() takes five times as long
+            least = a_m[i]
+    return least
+
+
+@_inner
 def _finish_hessian(gram_qq: Array, edge_p: Array, d: int, even_share: float, hessian_pp: Array) -> None:
     """Both triangles, with the row and column of the implied ones."""
     for j in range(len(edge_p)):
@@ -314,8 +323,9 @@ def _finish_hessian(gram_qq: Array, edge_p: Array, d: int, even_share: float, he
 def fused_pass(
     x_nd: Array, y_n: Array, offset_n: Array, share_n: Array, even_share: float, theta_p: Array,
     family: int, drift: int, curved_at_n: Array, curvature_n: Array, gradient_p: Array, hessian_pp: Array,
-) -> tuple[float, float, float]:  # fmt: skip
-    """The loss, the drift and the rows of two classes that are right; the rest goes to where it is given room.
+) -> tuple[float, float, float, float]:  # fmt: skip
+    """The loss, the drift, the rows of two classes that are right, and the least weight of a row in the Hessian, if
+    that is wanted; the rest goes to where it is given room.
 
     Empty offsets, shares, curvatures and Hessian: there are none, each row has `even_share`, they are not wanted. The
     predictor is kept in `curved_at` or compared with it, as `drift` says. A Hessian is had of narrow rows only.
@@ -327,7 +337,7 @@ def fused_pass(
     gram_qq, edge_p = np.zeros((d_tile + 4, d_tile + 4)), np.zeros(p)
     room_5m = np.empty((5, n_block))
     intercept, total, most = float(theta_p[d]) if p > d else 0.0, 0.0, 0.0
-    right = 0.0
+    right, least = 0.0, np.inf
     for j in range(p):
         gradient_p[j] = 0.0
     for start in range(0, n, n_block):
@@ -354,6 +364,7 @@ def fused_pass(
             for i in range(m):
                 curvature_n[start + i] = c_m[i] * even_share
         if wants_hessian:
+            least = _least(c_m, least)
             _collect_tile(tile_dm, r_m, gradient_p)
             _gram_tile(tile_dm, c_m, curved_dm, gram_qq)
         else:
@@ -367,7 +378,7 @@ def fused_pass(
         gradient_p[j] *= even_share
     if wants_hessian:
         _finish_hessian(gram_qq, edge_p, d, even_share, hessian_pp)
-    return total * even_share, most, right
+    return total * even_share, most, right, least * even_share
 
 
 @_outer([FOR_PRODUCTS.replace("X", dtype) for dtype in ("f4", "f8")])  # type: ignore[untyped-decorator]
