@@ -66,9 +66,7 @@ class FusedPass:
             gradient_p.numpy(), self._no_hessian if hessian_1pp is None else hessian_1pp[0].numpy(),
         )  # fmt: skip
         numbers = torch.from_numpy(np.array((loss + self._target_term, most, right, least)))
-        value_b, drift_b, right_b, least_b = numbers.split(
-            1
-        )  # one by one they would take as long as a small fit's pass
+        value_b, drift_b, right_b, least_b = numbers.split(1)  # four tensors of their own cost a small fit's pass
         return Derivatives(
             value_b,
             gradient_p.view(1, 1, p),
