@@ -1,7 +1,8 @@
 """Large data through REST, on warm one-machine stacks. Run: `python benchmarks/large_data.py`.
 
 First what a fit of 1,000,000 rows of 28 float32 columns costs through the service, against the fit itself and pyarrow
-reading the file once, in turns. Then the resident memory of the API and of the worker's child while a file several
+reading the file once, and against the job's own code called without the service, which reads, fits, examines and
+measures as the job does; in turns. Then the resident memory of the API and of the worker's child while a file several
 times the size of their bound is uploaded and fitted. Processor times tell more than wall times on a machine that others
 use. `--rounds 5` fits; `--rows 5000000` in the file whose memory is measured.
 """
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -26,9 +28,13 @@ import psutil
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from fit_small import SilentAttempt
 from service import stack_in, submit_and_wait, table, training_s
 
 from gradline.embedded.stack import Stack
+from gradline.settings import Settings
+from gradline.specs import parse_spec
+from gradline.storage import ArtifactStore
 
 N, D = 1_000_000, 28
 GROUP = 250_000
@@ -51,8 +57,9 @@ def main() -> None:
             path = Path(folder, "million.parquet")
             write(path, N)
             with stack_in(Path(folder, "home")) as stack:
+                store = ArtifactStore(Settings(home=Path(folder, "home")).store_url)
                 for file in (path, as_csv(path)):
-                    measure_cost(stack, file, arguments.rounds)
+                    measure_cost(stack, store, file, arguments.rounds)
         if arguments.rows:
             path = Path(folder, "large.parquet")
             write(path, arguments.rows)
@@ -88,10 +95,13 @@ def as_csv(path: Path) -> Path:
 # --- what it costs
 
 
-def measure_cost(stack: Stack, path: Path, rounds: int) -> None:
-    spec, uploaded = upload(stack, path)
-    submit_and_wait(stack, spec)  # the child has seen such a job
-    client, started, fits, reads = list[Cost](), list[Cost](), list[Cost](), list[Cost]()
+def measure_cost(stack: Stack, store: ArtifactStore, path: Path, rounds: int) -> None:
+    dataset, uploaded = upload(stack, path)
+    spec = spec_over(dataset)
+    for _ in range(2):  # the child has seen such a job, and this process too
+        submit_and_wait(stack, spec)
+        run_alone(spec, store, dataset)
+    client, started, fits, reads, alone = list[Cost](), list[Cost](), list[Cost](), list[Cost](), list[Cost]()
     child = child_of(stack)
     for _ in range(rounds):
         begun, cpu = time.perf_counter(), cpu_of(child)
@@ -101,6 +111,7 @@ def measure_cost(stack: Stack, path: Path, rounds: int) -> None:
         read, fit = fit_itself(path)
         reads.append(read)
         fits.append(fit)
+        alone.append(run_alone(spec, store, dataset))
     bare = [Cost(f.wall_s + r.wall_s, f.cpu_s + r.cpu_s) for f, r in zip(fits, reads, strict=True)]
     kind = path.suffix.removeprefix(".")
     table(
@@ -116,37 +127,72 @@ def measure_cost(stack: Stack, path: Path, rounds: int) -> None:
                 "ratio (aim: at most 1.3)",
                 f"{ratio(client, bare, 0):.2f} of wall, {ratio(client, bare, 1):.2f} of processor",
             ),
+            ("the job's own code without the service, standard errors and measures included", told(middle(alone))),
+            (
+                "ratio to that: what the service adds",
+                f"{ratio(client, alone, 0):.2f} of wall, {ratio(client, alone, 1):.2f} of processor",
+            ),
         ],
     )
 
 
+class Attempt(SilentAttempt):
+    """Reads an upload, and keeps nothing."""
+
+    features_max_bytes = None
+
+    def __init__(self, store: ArtifactStore, dataset: dict[str, Any]) -> None:
+        self.store, self._dataset = store, SimpleNamespace(**dataset)
+
+    def get_dataset(self, _id: str) -> Any:
+        return self._dataset
+
+
+def run_alone(spec: dict[str, Any], store: ArtifactStore, dataset: dict[str, Any]) -> Cost:
+    from gradline.worker.kinds import logistic_regression
+
+    begun, cpu = time.perf_counter(), time.process_time()
+    logistic_regression.run(parse_spec("logistic-regression", spec), Attempt(store, dataset))
+    return Cost(time.perf_counter() - begun, time.process_time() - cpu)
+
+
 def upload(stack: Stack, path: Path) -> tuple[dict[str, Any], Cost]:
-    """The spec of a fit over the file, and what uploading it cost; processor time is the API's."""
+    """The data set, and what uploading it cost; processor time is the API's."""
     api = psutil.Process(stack.pids()["api"])
     begun, cpu = time.perf_counter(), cpu_of(api)
     with httpx2.Client(base_url=stack.url, trust_env=False, timeout=3600) as client, path.open("rb") as file:
         answer = client.post(f"/v1/datasets?format={path.suffix[1:]}", content=file)
     cost = Cost(time.perf_counter() - begun, cpu_of(api) - cpu)
-    data = {"source": "dataset", "dataset_id": answer.raise_for_status().json()["id"], "target": "y"}
-    return {"data": data, "report": {"plots": []}}, cost
+    return dict(answer.raise_for_status().json()), cost
+
+
+def spec_over(dataset: dict[str, Any]) -> dict[str, Any]:
+    data = {"source": "dataset", "dataset_id": dataset["id"], "target": "y"}
+    return {"data": data, "report": {"plots": []}}
 
 
 def fit_itself(path: Path) -> tuple[Cost, Cost]:
-    """Of reading, and of training by the solver that `auto` stands for: standardised, to its tolerance, certified."""
+    """Of reading, and of training by the solver that `auto` stands for: standardised, to its tolerance, certified.
+
+    Each on one thread, as in the child: on a machine that others use two of them wait for each other.
+    """
     import torch
 
     from gradline.training import Family, Objective, choose, make_problem, zero_parameters
 
     torch.set_num_threads(1)
     begun, cpu = time.perf_counter(), time.process_time()
-    rows = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
+    if path.suffix == ".parquet":
+        rows = pq.read_table(path, use_threads=False)
+    else:
+        rows = pyarrow.csv.read_csv(path, pyarrow.csv.ReadOptions(use_threads=False))
     read = Cost(time.perf_counter() - begun, time.process_time() - cpu)
     x_nd = torch.from_numpy(np.stack([rows.column(f"x{j}").to_numpy() for j in range(D)], 1).astype(np.float32))
     x_nd = (x_nd - x_nd.mean(0)) / x_nd.std(0)
     y_n = torch.from_numpy(rows.column("y").to_numpy())
     begun, cpu = time.perf_counter(), time.process_time()
     with torch.inference_mode():
-        problem = make_problem(x_nd, y_n, Family.BINOMIAL)
+        problem = make_problem(x_nd, y_n, Family.BINOMIAL, implies_ones=True)
         theta_bkp = zero_parameters(D, 1, has_intercept=True, dtype=torch.float64)
         solver = choose(Objective(problem), theta_bkp).solver
         while solver.ending is None and not solver.is_converged(1e-6):
@@ -163,9 +209,9 @@ def measure_memory(stack: Stack, path: Path, n: int) -> None:
     api, child = psutil.Process(stack.pids()["api"]), child_of(stack)
     before = {process: process.memory_info().rss for process in (api, child)}
     with peak_of(api) as of_api:
-        spec, uploaded = upload(stack, path)
+        dataset, uploaded = upload(stack, path)
     with peak_of(child) as of_child:
-        job = finish(stack, spec)
+        job = finish(stack, spec_over(dataset))
     grown = {p: peak["rss"] - before[p] for p, peak in ((api, of_api), (child, of_child))}
     table(
         f"a file of {n:,} rows and {n_bytes // MIB} MiB, GRADLINE_FEATURES_MAX_BYTES {BOUND // MIB} MiB",
