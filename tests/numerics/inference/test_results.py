@@ -416,8 +416,9 @@ def test_a_penalised_or_unfinished_fit_holds_no_constant_column_at_zero(run):
 
 @pytest.mark.parametrize("file", ["csv", "parquet"])
 @pytest.mark.parametrize("family", ["binomial", "gaussian"])
-def test_a_sum_computed_in_single_precision_is_named_collinear(run, family, file):
-    draw = np.random.default_rng(5)
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_a_sum_computed_in_single_precision_is_named_collinear(run, family, file, seed):
+    draw = np.random.default_rng(seed)
     table = pd.DataFrame(draw.normal(5, 2, (200, 3)), columns=["a", "b", "other"])
     table["y"] = table.a + draw.normal(size=200) if family == "gaussian" else (draw.random(200) < 0.5).astype(int)
     without = entries(run(table, {"features": ["a", "b", "other"]}, model={"family": family})[0])
@@ -425,6 +426,7 @@ def test_a_sum_computed_in_single_precision_is_named_collinear(run, family, file
     table = table.astype(dict.fromkeys(["a", "b", "c"], np.float32))
     features = {"features": ["a", "b", "c", "other"]}
     result, attempt = run(table, features, model={"family": family}, file=file)
+    assert (result["outcome"], result["steps"] < 10) == ("converged", True)
     (found,) = result["collinearity"]["dependent"]
     assert {found["feature"], *found["of"]} == {"a", "b", "c"}
     assert "collinear_columns" in attempt.warnings
@@ -432,7 +434,7 @@ def test_a_sum_computed_in_single_precision_is_named_collinear(run, family, file
     assert {name for name, entry in told.items() if entry["std_error"] is None} == {"a", "b", "c"}
     # Newton's method still fits what rounding left of the third column, as it would any other column.
     assert told["other"]["std_error"] == pytest.approx(
-        without["other"]["std_error"], rel=1e-2 if family == "binomial" else 1e-6
+        without["other"]["std_error"], rel=3e-2 if family == "binomial" else 1e-6
     )
 
 

@@ -4,6 +4,7 @@ Shapes: b members, k outputs, p columns, q = k * p.
 """
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 
 ROOT_OF_SINGULAR = math.sqrt(1e-13)
 """A pivot of the scaled Hessian's factor below this is a direction without curvature, but for rounding."""
+SINGULAR_ROWS = 1e-13
+"""The same of the triangle of the rows, which knows what the products of rows round away."""
 FIRST_RIDGE = 1e-12
 """Added to the scaled diagonal where that is so: to the matrix of the step only, never to the objective."""
 RIDGE_GROWTH = 100.0
@@ -64,6 +67,20 @@ def factorise(hessian_bqq: Tensor) -> Factor:
         is_bad_b = is_bad_b & _is_singular(lower_bqq, info_b)
         ridge *= RIDGE_GROWTH
     return Factor(lower_bqq, scale_bq, is_singular_b)
+
+
+def factorise_rows(blocks: Iterable[Tensor]) -> Factor:
+    """Of the Hessian A' A of one member, A the blocks [r, q] below one another: from a QR decomposition of A, whose
+    condition is the root of the Hessian's (Golub and Van Loan 2013, section 5.3). No ridge where that is singular."""
+    triangle_qq: Tensor | None = None
+    for block_rq in blocks:
+        stacked = block_rq if triangle_qq is None else torch.cat((triangle_qq, block_rq))
+        triangle_qq = torch.linalg.qr(stacked, mode="r").R
+    assert triangle_qq is not None  # noqa: S101  there is a row
+    scale_q = triangle_qq.norm(dim=0).reciprocal().nan_to_num_(posinf=1.0)
+    scaled_qq = triangle_qq * scale_q * triangle_qq.diagonal().sign().unsqueeze(1)
+    is_singular = (scaled_qq.diagonal() <= SINGULAR_ROWS).any()
+    return Factor(scaled_qq.T.unsqueeze(0), scale_q.unsqueeze(0), is_singular.unsqueeze(0))
 
 
 def _is_singular(lower_bqq: Tensor, info_b: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ members that standardise the rows differently share them. The smooth part is L +
 Shapes: b members, k outputs, d features, p = d (+ 1 for the intercept).
 """
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from gradline.training.loss import make_loss
 from gradline.training.problem import Problem
 
 SLIGHT_GAUGE = 0.01
+ROWS_OF_HESSIAN = 4096
 
 
 class Fitness(NamedTuple):
@@ -111,6 +113,16 @@ class Objective:
         of_loss.value_b.add_((pull_bq * theta_bq).sum(1), alpha=0.5)
         of_loss.gradient_bkp.flatten(1).add_(pull_bq)
         return of_loss
+
+    def rows_of_hessian(self, theta_bkp: Tensor) -> Iterator[Tensor]:
+        """Blocks [r, q] of A with A' A the Hessian, in float64; for one member with one output."""
+        problem = self.problem
+        self._loss.predict(theta_bkp)
+        root_n1 = self._loss.curvature()[:, 0, 0].double().sqrt_()
+        yield self.l2_bq[0].sqrt().diag()
+        for start in range(0, problem.n, ROWS_OF_HESSIAN):
+            stop = start + ROWS_OF_HESSIAN
+            yield problem.products.block(start, stop).double() * root_n1[start:stop]
 
     def hessian_product(self, weights: Any, direction_bkp: Tensor) -> Tensor:
         """The Hessian that `derivatives` gave the weights of, times a direction; in the direction's dtype."""

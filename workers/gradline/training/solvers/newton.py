@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gradline.training.bounds import NEWTON, Gap, gap_of
 from gradline.training.derivatives import Derivatives, Want
-from gradline.training.factor import Factor, factorise
+from gradline.training.factor import Factor, factorise, factorise_rows
 from gradline.training.family import Family
 from gradline.training.objective import Fitness, Objective
 from gradline.training.outcome import Outcome
@@ -32,6 +32,8 @@ MAX_QUADRATIC_STEPS = 2
 """The first ends at the minimum of a quadratic, and the second takes back its rounding. What is left then is beyond the
 Hessian's precision."""
 SMALL_GAP = 1e-6
+MAX_ROWS_COST = 1e9
+"""Up to here a Hessian too ill-conditioned for its Cholesky factor is factorised from its rows."""
 EPS = torch.finfo(torch.float64).eps
 POLISHED = 1e-14
 """Relative gap to which small fits go on: a step or two that cost next to nothing, and the coefficients agree with
@@ -139,7 +141,18 @@ class Newton:
         return look_at(derivatives, factor)
 
     def _factorised(self, hessian_bqq: Tensor, reach_b: Tensor | None) -> Factor:
-        return factorise(self.objective.without_gauge(hessian_bqq))._replace(reach_b=reach_b)
+        factor = factorise(self.objective.without_gauge(hessian_bqq))
+        if self._may_factorise_rows and bool(factor.is_singular_b):
+            self.n_passes += 1
+            of_rows = factorise_rows(self.objective.rows_of_hessian(self.theta_bkp))
+            factor = factor if bool(of_rows.is_singular_b) else of_rows
+        return factor._replace(reach_b=reach_b)
+
+    @cached_property
+    def _may_factorise_rows(self) -> bool:
+        problem = self.objective.problem
+        cost = problem.n * problem.p**2
+        return len(self.theta_bkp) == 1 and problem.k == 1 and not problem.is_sparse and cost <= MAX_ROWS_COST
 
     def fitness(self) -> Fitness | None:
         """Of theta as it stands, at no pass of its own; None where the look does not tell it."""
