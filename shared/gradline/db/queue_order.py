@@ -80,7 +80,10 @@ def position(connection: Connection, lane: str, job_id: UUID) -> int | None:
         else:
             shares[row.owner] += row.n_jobs
             n_above += row.n_jobs
-    share = shares[asked.owner] + next(row.n_older for row in rivals if row.owner == asked.owner)
+    n_older = next((row.n_older for row in rivals if row.owner == asked.owner), None)
+    if n_older is None:
+        return None  # claimed since it was looked at: PostgreSQL takes a snapshot for each statement
+    share = shares[asked.owner] + n_older
     return n_above + sum(_n_first(share - shares[row.owner], row.n_jobs, row.n_older) for row in rivals)
 
 

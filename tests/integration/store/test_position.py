@@ -1,10 +1,14 @@
 """queue_position tells the order in which the claims really come."""
 
 import random
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from gradline.db.jobs import JobStore
+from gradline.db.session import Database
+from gradline.status import JobStatus
 from tests.integration.store.steps import claimed, fence, reread, submitted
 
 
@@ -42,3 +46,22 @@ def test_a_job_that_must_wait_has_no_position_yet(job_store: JobStore) -> None:
 def test_each_lane_counts_for_itself(job_store: JobStore) -> None:
     submitted(job_store, lane="gpu")
     assert job_store.queue_position(submitted(job_store, lane="cpu")) == 1
+
+
+def test_a_job_that_is_claimed_while_it_is_asked_for_is_no_fault(job_store: JobStore, database: Database) -> None:
+    if database.is_sqlite:
+        return  # all is read from one snapshot
+    job = submitted(job_store)
+    other = Database(database.url.render_as_string(hide_password=False))
+    asked: list[str] = []
+
+    def claim_after_the_first(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+        if sum("FROM jobs" in each for each in asked) == 1 and "FROM jobs" in statement:
+            claimed(JobStore(other))
+
+    event.listen(database.engine, "after_cursor_execute", claim_after_the_first)
+    found = job_store.queue_position(job)
+    other.close()
+    assert found is None
+    assert reread(job_store, job).status is JobStatus.RUNNING
