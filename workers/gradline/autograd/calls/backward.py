@@ -26,6 +26,7 @@ def _autograd_backward(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) ->
 
 
 def _backward(it: Dispatch, given: dict[str, Any], roots: Any, weights: Any, call: Callable[[], Any]) -> Any:
+    it.budget.check_memory()  # gradients take as much as what they are of
     creates = bool(given["create_graph"])
     keeps = creates if given["retain_graph"] is None else bool(given["retain_graph"])
     inputs = None if given["inputs"] is None else as_list(given["inputs"])

@@ -189,6 +189,7 @@ _STEP = Operation("optimizer.step", lambda parameters, step: step(), mutates=Tru
 def _step(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
     given = by_name(args, kwargs, "self", "closure")
     optimizer, closure = given["self"], given["closure"]
+    it.budget.check_memory()  # what an optimizer keeps may be twice its parameters
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     if closure is None:
         return it.apply(_STEP, (parameters, optimizer.step), {})
