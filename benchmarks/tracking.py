@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +27,7 @@ from gradline.db.jobs import JobStore
 from gradline.db.records import Job, NewJob
 from gradline.db.session import Database
 from gradline.embedded.stack import Stack
+from gradline.errors import Conflict
 from gradline.lanes import Doorbell
 from gradline.settings import Settings
 from gradline.specs import parse_spec
@@ -90,7 +92,8 @@ class Trainings:
     def end(self) -> list[Job]:
         """Cancel what is left; all that ran."""
         for job_id in self.ids[-QUEUED - 1 :]:
-            self.jobs.cancel(job_id, "local")
+            with suppress(Conflict):  # it has ended
+                self.jobs.cancel(job_id, "local")
         return [job for job_id in self.ids if (job := self.jobs.find(job_id)) and job.attempt]
 
     def commits(self, job: Job) -> Iterator[tuple[float, int]]:
