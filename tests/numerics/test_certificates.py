@@ -1,5 +1,7 @@
 """A bound of the objective gap is one: at every step, for every family, penalty and solver."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -96,6 +98,19 @@ def test_a_pass_for_the_hessian_tells_a_reach_no_shorter_than_that_of_the_rows(f
     weight_n = objective.derivatives(newton.theta_bkp, Want.PRODUCTS).weights.flatten()
     torch.testing.assert_close(told_b, weight_n.amin().rsqrt().view(1))
     assert (told_b >= exact_b * (1 - 1e-6)).all()
+
+
+@pytest.mark.parametrize("implies_ones", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_pass_for_the_hessian_tells_how_long_the_longest_row_is_and_so_a_reach(dtype, implies_ones):
+    problem = random_problem(Family.BINOMIAL, 4, d=8, n=2000)
+    problem = replace(problem, x_np=problem.x_np[:, :-1].contiguous(), implies_ones=True) if implies_ones else problem
+    objective = Objective(problem.to(dtype), l2=1e-3)
+    factor = Newton(objective, zeros(objective)).look().factor
+    length_n = problem.products.block(0, problem.n).norm(dim=1)
+    torch.testing.assert_close(factor.length_b, length_n.amax().view(1), rtol=1e-6, atol=0)
+    exact = (problem.products.block(0, problem.n) @ factor.inverse_root()[0].T).norm(dim=1).amax()
+    assert float(Reach(objective.problem).by_length(factor)) >= float(exact) * (1 - 1e-6)
 
 
 def largest_move(problem, factor):

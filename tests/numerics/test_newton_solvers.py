@@ -24,6 +24,7 @@ from gradline.training import (
 )
 from gradline.training.derivatives import Want
 from gradline.training.rows import Rows
+from gradline.training.solvers.lazy_newton import LazyNewton
 from gradline.training.solvers.preconditioner import Preconditioner
 from gradline.training.solvers.subspace import Subspace
 from tests.numerics.problems import FAMILIES, least_value, random_problem, solve, value, zeros
@@ -227,6 +228,17 @@ def test_columns_given_twice_leave_the_fit_itself_alone():
     assert solve(newton)
     close(newton.gap().value_b.item(), least_value(Objective(problem)))
     assert newton.look().factor.is_singular_b.all()
+
+
+def test_a_long_step_takes_curvatures_anew_without_a_pass_to_see_that_they_changed():
+    objective = Objective(random_problem(Family.BINOMIAL, 0, signal=3.0), l2=1e-3)
+    newton = LazyNewton(objective, zeros(objective))
+    newton.step()
+    assert newton.look().drift_b is None  # the factor is from here
+    assert newton.n_passes == 2
+    while not newton.is_within(1e-9):
+        newton.step()
+    assert newton.look().drift_b is not None
 
 
 @pytest.mark.parametrize("make", [Newton, NewtonCg, SAMPLED["sampled"]])

@@ -7,16 +7,17 @@ Shapes: n rows, d columns, r rows of a tile.
 from typing import Any
 
 import numpy as np
-from numba import carray, njit, types  # type: ignore[attr-defined]
+from numba import carray, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from gradline.training.cpu.compiling import compiled
 
 TILE_ROWS = 256
 TILE_STRIDE = TILE_ROWS + 16
 """Of a power of two, the columns of a tile would compete for the same lines of the cache."""
 
 Array = NDArray[Any]
-SIGNATURES = [f"void(i8[::1], {x}[::1], {x}[:,::1], f8[:,::1])" for x in ("f4", "f8")]
 
 
 def _cast(_context: Any, _address: Any, like: Any) -> Any:
@@ -31,7 +32,8 @@ def _cast(_context: Any, _address: Any, like: Any) -> Any:
 _pointer: Any = intrinsic(_cast)
 
 
-def _turn(address_d: Array, shift_d: Array, rows_np: Array, sum_2d: Array) -> None:
+@compiled("void(i8[::1], X[::1], X[:,::1], f8[:,::1])", frozenset({"reassoc", "contract", "nsz"}))
+def turn(address_d: Array, shift_d: Array, rows_np: Array, sum_2d: Array) -> None:
     """Row i is the i-th entry of every column less its shift, and 1 in the last place.
 
     Columns are of the type of the rows, and given by where they begin. Entries as written and their squares are added
@@ -59,10 +61,3 @@ def _turn(address_d: Array, shift_d: Array, rows_np: Array, sum_2d: Array) -> No
             for j in range(d):
                 row_p[j] = tile_dr[j, i]
             row_p[d] = 1
-
-
-_compiled: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "error_model": "numpy"}
-try:
-    turn = njit(SIGNATURES, cache=True, **_compiled)(_turn)
-except RuntimeError:  # nowhere to write
-    turn = njit(SIGNATURES, **_compiled)(_turn)

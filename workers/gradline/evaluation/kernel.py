@@ -6,17 +6,17 @@ Shapes: n rows, h bins, s steps of scores.
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gradline.training.cpu.compiling import compiled
 from gradline.training.cpu.kernel import BINOMIAL, respond
 
 Array = NDArray[Any]
 ROWS_AT_ONCE = 512
-SIGNATURES = [f"void({x}[::1], {x}[::1], f8[::1], f8, f8[::1], f8[:,::1], f8[::1], f8[:,::1])" for x in ("f4", "f8")]
 
 
-def _add_up(
+@compiled("void(X[::1], X[::1], f8[::1], f8, f8[::1], f8[:,::1], f8[::1], f8[:,::1])")
+def add_up(
     z_n: Array, y_n: Array, weight_n: Array, boundary: float,
     total_3: Array, confusion_22: Array, error_h: Array, ranking_s2: Array,
 ) -> None:  # fmt: skip
@@ -40,10 +40,3 @@ def _add_up(
                 confusion_22[c, 1 if z_m[i] >= boundary else 0] += weight_m[i]
                 error_h[min(int(p * n_bins), n_bins - 1)] -= weight_m[i] * residual_m[i]
                 ranking_s2[n_steps - int(p * n_steps), c] += weight_m[i]
-
-
-add_up: Any
-try:
-    add_up = njit(SIGNATURES, cache=True, nogil=True, error_model="numpy")(_add_up)
-except RuntimeError:  # nowhere to write
-    add_up = njit(SIGNATURES, nogil=True, error_model="numpy")(_add_up)

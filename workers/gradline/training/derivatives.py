@@ -36,3 +36,5 @@ class Derivatives(NamedTuple):
     reach_b: Tensor | None = None
     """w^-1/2 with w the least share_n d2 loss / dz2, where a pass for the Hessian H tells it: H is nowhere below
     w x_n' x_n, so that no row's z moves by more than this times a step's length in the norm of H."""
+    length_b: Tensor | None = None
+    """The largest length of a row of x, where a pass for the Hessian tells it."""

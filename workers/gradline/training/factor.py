@@ -30,6 +30,8 @@ class Factor(NamedTuple):
     """Whether it took a ridge."""
     reach_b: Tensor | None = None
     """At least that of every row, where the pass told (see `Derivatives`)."""
+    length_b: Tensor | None = None
+    """The largest of a row, where the pass told."""
 
     def solve(self, g_bq: Tensor) -> Tensor:
         """H^-1 g."""

@@ -16,6 +16,9 @@ from gradline.training.problem import Problem
 class FusedPass(Protocol):
     """For one member over the rows of one dense problem with one output."""
 
+    gives_hessian: bool
+    """With a gradient in float64 beside it, whatever the features."""
+
     def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
         """As those of the loss; None where it cannot give all that is asked for."""
 

@@ -381,6 +381,8 @@ def _add(total: Derivatives, part: Derivatives) -> Derivatives:
         total.right_b.add_(part.right_b)
     if total.reach_b is not None and part.reach_b is not None:
         torch.maximum(total.reach_b, part.reach_b, out=total.reach_b)
+    if total.length_b is not None and part.length_b is not None:
+        torch.maximum(total.length_b, part.length_b, out=total.length_b)
     if total.drift_b is None or part.drift_b is None:
         return total
     return total._replace(drift_b=torch.maximum(total.drift_b, part.drift_b))

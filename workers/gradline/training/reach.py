@@ -38,7 +38,7 @@ class Reach:
         """The Newton bound, `stretch_b` being how much longer a step may be in the factor's norm than in that of the
         Hessian. From the cheapest reach that tells it within a factor of two."""
         decrement_b = decrement_b * stretch_b
-        looks = (self.by_weight, self.by_largest, self.by_columns, self.by_rows)
+        looks = (self.by_weight, self.by_length, self.by_largest, self.by_columns, self.by_rows)
         for look in looks if self.rows_are_cheap else looks[:-1]:
             bound_b = newton_bound(decrement_b, self._once(look, factor) * stretch_b)
             if not bool((bound_b > decrement_b.square()).any()):
@@ -68,8 +68,16 @@ class Reach:
             return torch.zeros_like(factor.scale_bq[:, 0])
         return torch.full_like(factor.scale_bq[:, 0], torch.inf) if factor.reach_b is None else factor.reach_b
 
+    def by_length(self, factor: Factor) -> Tensor:
+        """reach_b from the longest row: |R x_n| <= |R|_F |x_n|; serves where columns are on one scale."""
+        if self._problem.family == Family.GAUSSIAN:
+            return torch.zeros_like(factor.scale_bq[:, 0])
+        if factor.length_b is None:
+            return torch.full_like(factor.scale_bq[:, 0], torch.inf)
+        return torch.linalg.vector_norm(self._once(self._moves, factor), dim=(1, 2, 3)) * factor.length_b
+
     def by_largest(self, factor: Factor) -> Tensor:
-        """reach_b from the largest entry of all: serves where columns are on one scale."""
+        """reach_b from the largest entry of all: the same where no pass has told how long rows are."""
         return self._by_entries(factor, self._problem.highest_of_all)
 
     def by_columns(self, factor: Factor) -> Tensor:

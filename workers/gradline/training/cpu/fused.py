@@ -9,6 +9,7 @@ What it must agree with is `loss`, which is used wherever this does not suit.
 Shapes: n rows, p columns of x with the column of ones.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class FusedPass:
         self._kernel = kernel
         self._family = FAMILIES[problem.family]
         self._p = problem.p
-        self._is_narrow = int(problem.x_np.shape[1]) <= kernel.NARROW
+        self.gives_hessian = int(problem.x_np.shape[1]) <= kernel.NARROW
         self._x_nd, self._y_n = problem.x_np.numpy(), _flat(problem.y_nk)
         self._nothing, self._no_hessian = self._y_n[:0], np.empty((0, 0))
         self._offset_n = self._nothing if problem.offset_n1 is None else _flat(problem.offset_n1)
@@ -50,7 +51,7 @@ class FusedPass:
         """None where a Hessian of wide rows is wanted or followed: one product of matrices is faster."""
         kernel, p = self._kernel, self._p
         wants_hessian = want == Want.HESSIAN
-        if not self._is_narrow and (wants_hessian or follow_drift):
+        if not self.gives_hessian and (wants_hessian or follow_drift):
             return None
         gradient_p = torch.empty(p, dtype=torch.float64)
         hessian_1pp = torch.empty(1, p, p, dtype=torch.float64) if wants_hessian else None
@@ -59,14 +60,15 @@ class FusedPass:
         if follow_drift:
             drift = kernel.KEEP_PREDICTOR if wants_hessian else kernel.MEASURE_DRIFT
             self._curved_at_n = np.empty_like(self._y_n) if self._curved_at_n is None else self._curved_at_n
-        loss, most, right, least = kernel.fused_pass(
+        loss, most, right, least, square = kernel.fused_pass(
             self._x_nd, self._y_n, self._offset_n, self._share_n, self._even_share, _flat(theta_bkp), self._family,
             drift, self._curved_at_n if follow_drift else self._nothing,
             self._no_rows if curvature_n1 is None else _flat(curvature_n1),
             gradient_p.numpy(), self._no_hessian if hessian_1pp is None else hessian_1pp[0].numpy(),
         )  # fmt: skip
-        numbers = torch.from_numpy(np.array((loss + self._target_term, most, right, least)))
-        value_b, drift_b, right_b, least_b = numbers.split(1)  # four tensors of their own cost a small fit's pass
+        length = math.sqrt(square + (p > self._x_nd.shape[1]))
+        numbers = torch.from_numpy(np.array((loss + self._target_term, most, right, least, length)))
+        value_b, drift_b, right_b, least_b, length_b = numbers.split(1)  # tensors of their own cost a small fit's pass
         return Derivatives(
             value_b,
             gradient_p.view(1, 1, p),
@@ -75,6 +77,7 @@ class FusedPass:
             drift_b if drift == kernel.MEASURE_DRIFT else None,
             right_b if self._family == kernel.BINOMIAL else None,
             least_b.rsqrt() if wants_hessian else None,
+            length_b if wants_hessian else None,
         )
 
     def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor:

@@ -9,12 +9,13 @@ Shapes: n rows, m rows of a block, d features, p = d + 1 where the column of one
 """
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from gradline.training.cpu.compiling import compiled
 
 BINOMIAL, GAUSSIAN, POISSON = 0, 1, 2
 NARROW = 64
@@ -33,28 +34,14 @@ SHIFT = 1.5 * 2.0**52
 
 Array = NDArray[Any]
 FOR_DERIVATIVES = (
-    "Tuple((f8, f8, f8, f8))"
+    "Tuple((f8, f8, f8, f8, f8))"
     "(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], f8[::1], f8[::1], f8[:,::1])"
 )
 FOR_PRODUCTS = "void(X[:,::1], f8[::1], f8[::1], f8[::1], f8[::1])"
 FOR_MOMENTS = "void(X[:,::1], f8[::1], f8[::1], f8[::1])"
 """Signatures; X is the dtype of the features."""
-_compiled = partial(njit, fastmath={"reassoc", "contract", "nsz", "arcp"}, nogil=True, error_model="numpy")
-
-
-def _outer(signatures: list[str]) -> Any:
-    """Compiled at once, or loaded from what an earlier process has kept, where there is a place to keep it."""
-
-    def compiled(function: Any) -> Any:
-        try:
-            return _compiled(signatures, cache=True)(function)
-        except RuntimeError:  # nowhere to write
-            return _compiled(signatures)(function)
-
-    return compiled
-
-
-_inner = _compiled()
+FAST = frozenset({"reassoc", "contract", "nsz", "arcp"})
+_inner = njit(fastmath=set(FAST), nogil=True, error_model="numpy")
 """For what is compiled as a part of what calls it."""
 _in_order = njit(fastmath={"contract"}, nogil=True, error_model="numpy")
 """The same for terms that must be added as they are written."""
@@ -163,12 +150,16 @@ def _fill_tile(x_md: Array, tile_dm: Array) -> None:
 
 
 @_inner
-def _predict_tile(tile_dm: Array, theta_p: Array, z_m: Array) -> None:
-    """z += x theta."""
+def _predict_tile(tile_dm: Array, theta_p: Array, z_m: Array, square_m: Array) -> None:
+    """z += x theta, and the squared length of each row."""
+    for i in range(len(z_m)):
+        square_m[i] = 0.0
     for j in range(len(tile_dm)):
         x_m, factor = tile_dm[j], theta_p[j]
         for i in range(len(z_m)):
-            z_m[i] += factor * x_m[i]
+            x = np.float64(x_m[i])
+            z_m[i] += factor * x
+            square_m[i] += x * x
 
 
 @_inner
@@ -310,6 +301,14 @@ def _least(a_m: Array, least: float) -> float:
 
 
 @_inner
+def _most(a_m: Array, most: float) -> float:
+    for i in range(len(a_m)):
+        if a_m[i] > most:  # noqa: PLR1730  as above
+            most = a_m[i]
+    return most
+
+
+@_inner
 def _finish_hessian(gram_qq: Array, edge_p: Array, d: int, even_share: float, hessian_pp: Array) -> None:
     """Both triangles, with the row and column of the implied ones."""
     for j in range(len(edge_p)):
@@ -319,13 +318,13 @@ def _finish_hessian(gram_qq: Array, edge_p: Array, d: int, even_share: float, he
             hessian_pp[k, j] = entry
 
 
-@_outer([FOR_DERIVATIVES.replace("X", dtype) for dtype in ("f4", "f8")])  # type: ignore[untyped-decorator]
+@compiled(FOR_DERIVATIVES, FAST)
 def fused_pass(
     x_nd: Array, y_n: Array, offset_n: Array, share_n: Array, even_share: float, theta_p: Array,
     family: int, drift: int, curved_at_n: Array, curvature_n: Array, gradient_p: Array, hessian_pp: Array,
-) -> tuple[float, float, float, float]:  # fmt: skip
-    """The loss, the drift, the rows of two classes that are right, and the least weight of a row in the Hessian, if
-    that is wanted; the rest goes to where it is given room.
+) -> tuple[float, float, float, float, float]:  # fmt: skip
+    """The loss, the drift, the rows of two classes that are right, and if a Hessian is wanted the least weight of a row
+    in it and the largest squared length of a row of x; the rest goes to where it is given room.
 
     Empty offsets, shares, curvatures and Hessian: there are none, each row has `even_share`, they are not wanted. The
     predictor is kept in `curved_at` or compared with it, as `drift` says. A Hessian is had of narrow rows only.
@@ -337,7 +336,7 @@ def fused_pass(
     gram_qq, edge_p = np.zeros((d_tile + 4, d_tile + 4)), np.zeros(p)
     room_5m = np.empty((5, n_block))
     intercept, total, most = float(theta_p[d]) if p > d else 0.0, 0.0, 0.0
-    right, least = 0.0, np.inf
+    right, least, square = 0.0, np.inf, 0.0
     for j in range(p):
         gradient_p[j] = 0.0
     for start in range(0, n, n_block):
@@ -347,7 +346,8 @@ def fused_pass(
         _begin(z_m, intercept, offset_n, start)
         if wants_hessian:
             _fill_tile(x_md, tile_dm)
-            _predict_tile(tile_dm, theta_p, z_m)
+            _predict_tile(tile_dm, theta_p, z_m, loss_m)
+            square = _most(loss_m, square)
         else:
             _predict_rows(x_md, theta_p, z_m)
         if drift != WITHOUT_DRIFT:
@@ -378,10 +378,10 @@ def fused_pass(
         gradient_p[j] *= even_share
     if wants_hessian:
         _finish_hessian(gram_qq, edge_p, d, even_share, hessian_pp)
-    return total * even_share, most, right, least * even_share
+    return total * even_share, most, right, least * even_share, square
 
 
-@_outer([FOR_PRODUCTS.replace("X", dtype) for dtype in ("f4", "f8")])  # type: ignore[untyped-decorator]
+@compiled(FOR_PRODUCTS, FAST)
 def products(x_nd: Array, direction_p: Array, weight_n: Array, predictor_n: Array, out_p: Array) -> None:
     """predictor = x direction, and out = x' (weight * predictor), from one read.
 
@@ -412,7 +412,7 @@ def products(x_nd: Array, direction_p: Array, weight_n: Array, predictor_n: Arra
             out_p[d] += _sum(z_m)
 
 
-@_outer([FOR_MOMENTS.replace("X", dtype) for dtype in ("f4", "f8")])  # type: ignore[untyped-decorator]
+@compiled(FOR_MOMENTS, FAST)
 def moments(x_nd: Array, weight_n: Array, sum_p: Array, square_p: Array) -> None:
     """sum = x' weight and square = (x * x)' weight, the column of ones implied where they have an entry more than x."""
     n, d = x_nd.shape

@@ -37,6 +37,8 @@ FAMILIES = {Family.BINOMIAL: 0, Family.GAUSSIAN: 1, Family.POISSON: 2}
 class FusedPass:
     """Value and gradient for one member, over the rows of one dense problem."""
 
+    gives_hessian = False
+
     def __init__(self, problem: Problem, n_programs: int) -> None:
         from gradline.training.cuda import kernel  # noqa: PLC0415  Triton is there with torch's CUDA builds only
 

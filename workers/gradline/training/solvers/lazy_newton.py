@@ -16,6 +16,9 @@ from gradline.training.solvers.newton import Look, Newton, look_at
 CONTRACTION = 0.25
 """A step with an old factor that leaves more than this of the decrement asks for a new one."""
 MAX_DRIFT = 1.0
+LONG_STEP = 0.25
+"""Decrement of a step that goes too far for its factor: the rows' changes of z are twice that or more in the mean, as
+no curvature of classes is above 1/4, and the largest is some times the mean."""
 
 
 class LazyNewton(Newton):
@@ -35,6 +38,8 @@ class LazyNewton(Newton):
             if bool(is_slow_b.any()):
                 self._forget()
         self._last_square_b = self.look().square_b
+        if self.objective.problem.family.is_classification and bool((self._last_square_b > LONG_STEP**2).any()):
+            self._factor = None  # the look, which has it too, still knows the step
         super().step()
 
     def renew(self) -> None:
@@ -52,7 +57,7 @@ class LazyNewton(Newton):
         want = Want.HESSIAN if self._factor is None else Want.GRADIENT
         derivatives = self.objective.derivatives(self.theta_bkp, want, follow_drift=True)
         if derivatives.hessian_bqq is not None:
-            self._factor = self._factorised(derivatives.hessian_bqq, derivatives.reach_b)
+            self._factor = self._factorised(derivatives, derivatives.hessian_bqq)
             self.curved_at_bkp = self.theta_bkp.clone()
         assert self._factor is not None  # noqa: S101  this one or an older
         return look_at(derivatives, self._factor)

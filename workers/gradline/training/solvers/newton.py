@@ -135,18 +135,18 @@ class Newton:
         want = Want.HESSIAN if self._only_factor is None else Want.GRADIENT
         derivatives, factor = self.objective.derivatives(self.theta_bkp, want), self._only_factor
         if derivatives.hessian_bqq is not None:
-            factor = self._factorised(derivatives.hessian_bqq, derivatives.reach_b)
+            factor = self._factorised(derivatives, derivatives.hessian_bqq)
         assert factor is not None  # noqa: S101  this one or an older
         self._only_factor = factor if self._is_quadratic else None
         return look_at(derivatives, factor)
 
-    def _factorised(self, hessian_bqq: Tensor, reach_b: Tensor | None) -> Factor:
+    def _factorised(self, derivatives: Derivatives, hessian_bqq: Tensor) -> Factor:
         factor = factorise(self.objective.without_gauge(hessian_bqq))
         if self._may_factorise_rows and bool(factor.is_singular_b):
             self.n_passes += 1
             of_rows = factorise_rows(self.objective.rows_of_hessian(self.theta_bkp))
             factor = factor if bool(of_rows.is_singular_b) else of_rows
-        return factor._replace(reach_b=reach_b)
+        return factor._replace(reach_b=derivatives.reach_b, length_b=derivatives.length_b)
 
     @cached_property
     def _may_factorise_rows(self) -> bool:
