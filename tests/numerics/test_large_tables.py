@@ -15,10 +15,10 @@ from tests.unit.data.uploads import ID, stored
 N = 120_000
 
 
-def table(type_name: str = "float32", n: int = N, n_more: int = 0) -> pa.Table:
+def table(type_name: str = "float32", n: int = N, n_more: int = 0, log_odds: float = -0.5) -> pa.Table:
     generator = torch.Generator().manual_seed(1)
     x_n3 = torch.randn(n, 3, generator=generator) * torch.tensor([1.0, 30.0, 0.01]) + torch.tensor([0.0, 1000.0, 5.0])
-    z_n = x_n3[:, 0] - 0.02 * (x_n3[:, 1] - 1000) + 50 * (x_n3[:, 2] - 5) - 0.5
+    z_n = x_n3[:, 0] - 0.02 * (x_n3[:, 1] - 1000) + 50 * (x_n3[:, 2] - 5) + log_odds
     y_n = torch.rand(n, generator=generator) < torch.sigmoid(z_n)
     columns: dict[str, Any] = {name: pa.array(x_n3[:, j].numpy()).cast(type_name) for j, name in enumerate("abc")}
     columns |= {f"more {j}": torch.randn(n, generator=generator).exp().numpy() for j in range(n_more)}
@@ -41,16 +41,16 @@ def fitted(tmp_path: Any, file: bytes, format: str = "parquet", **spec: Any) -> 
     return train(attempt, data=source, report={"plots": []}, **spec)[0]
 
 
-@pytest.mark.parametrize("n_more", [0, 10, 22])
-def test_estimates_in_float32_are_those_in_float64(tmp_path: Any, n_more: int):
-    data = parquet(table(n_more=n_more))
+@pytest.mark.parametrize(("n_more", "log_odds"), [(0, -0.5), (10, -0.5), (22, -0.5), (10, -5.0)])
+def test_estimates_in_float32_are_those_in_float64(tmp_path: Any, n_more: int, log_odds: float):
+    data = parquet(table(n_more=n_more, log_odds=log_odds))
     single, double = fitted(tmp_path, data), fitted(tmp_path, data, dtype="float64")
     assert (single["dtype"], double["dtype"]) == ("float32", "float64")
     pairs = zip(
         single["coefficients"] + single["intercepts"], double["coefficients"] + double["intercepts"], strict=True
     )
     for one, two in pairs:
-        assert abs(one["estimate"] - two["estimate"]) < 1e-5 * two["std_error"], one
+        assert abs(one["estimate"] - two["estimate"]) < 1e-6 * two["std_error"], one
         assert one["std_error"] == pytest.approx(two["std_error"], rel=1e-6), one
     assert single["metrics"]["train"]["log_loss"] == pytest.approx(double["metrics"]["train"]["log_loss"], rel=1e-8)
 
@@ -92,17 +92,3 @@ def test_a_column_that_rises_through_the_file_is_standardised_by_all_rows(tmp_pa
     assert (single["dtype"], double["dtype"]) == ("float32", "float64")
     for one, two in zip(single["coefficients"], double["coefficients"], strict=True):
         assert abs(one["estimate"] - two["estimate"]) < 1e-5 * two["std_error"], one
-
-
-def test_what_a_certificate_takes_from_the_doctors_pass_is_what_a_pass_of_its_own_says(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-):
-    data, asked = parquet(table(n_more=22)), []
-    shared = fitted(tmp_path, data)
-    monkeypatch.setattr("gradline.worker.kinds.regression_doctor._known", lambda *_: asked.append(1))
-    own = fitted(tmp_path, data)
-    assert asked, "the doctor's last pass was at the last parameters"
-    assert shared["fingerprint"] == own["fingerprint"]
-    assert shared["objective"] == pytest.approx(own["objective"], rel=1e-13)
-    norm, own_norm = (told["certificate"]["gradient_max_norm"] for told in (shared, own))
-    assert norm == pytest.approx(own_norm, rel=1e-4, abs=1e-15)

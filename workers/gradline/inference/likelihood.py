@@ -144,8 +144,11 @@ class Likelihood:
 
     @property
     def is_rounded(self) -> bool:
-        """Whether training's pass is used although it is in float32."""
-        return self.suits_training and self.problem.y_nk.dtype != torch.float64
+        """Whether training's pass is used although its gradient comes from products in float32."""
+        if not self.suits_training or self.problem.y_nk.dtype == torch.float64:
+            return False
+        fused = fused_pass_of(self.problem, 1)
+        return fused is None or not fused.gives_hessian
 
     def _evaluate_as_training(self, theta_1q: Tensor) -> Evaluation:
         loss = make_loss(self.problem, 1)

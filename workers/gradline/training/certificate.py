@@ -44,20 +44,11 @@ class Certificate(NamedTuple):
     """None where a second fit is dear or does not converge, and after first-order steps, which promise no optimum."""
 
 
-def certify(
-    objective: Objective,
-    theta_bkp: Tensor,
-    solver: Solver | None,
-    gap: Gap | None = None,
-    known: tuple[float, float] | None = None,
-) -> Certificate:
-    """For one member. `solver` is the one that ended at theta or a little above it, and `gap` what it said there.
-
-    `known`: F and the largest entry of its gradient, where somebody has just made a pass at theta.
-    """
+def certify(objective: Objective, theta_bkp: Tensor, solver: Solver | None, gap: Gap | None = None) -> Certificate:
+    """For one member. `solver` is the one that ended at theta or a little above it, and `gap` what it said there."""
     theta_bkp = theta_bkp.double()
     newton = _newton_at(objective, theta_bkp, solver)
-    value, norm = known or [told_b.item() for told_b in objective.value_and_stationarity(theta_bkp)]
+    value, norm = (told_b.item() for told_b in objective.value_and_stationarity(theta_bkp))
     first_norm = objective.at_zero[1].item()
     return Certificate(
         value,

@@ -213,7 +213,7 @@ class _RegressionAttempt:
         self._fit.theta_bkp.copy_(fit.theta_bkp)
         self._objective = fit.objective
         evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)
-        result = self._result(Ending(fit.outcome, fit.gap or gap, fit.mend, fit.separation, fit.known), evaluation)
+        result = self._result(Ending(fit.outcome, fit.gap or gap, fit.mend, fit.separation), evaluation)
         tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit, self._ctx))
         self._warn(fit.outcome, result)
         self._save_artifacts(result, evaluation)

@@ -25,8 +25,6 @@ class Ending(NamedTuple):
     """What was fitted anew since, if anything."""
     separation: dict[str, Any] | None
     """What the doctor found, that there is none included; None where nothing was looked for."""
-    known: tuple[float, float] | None = None
-    """Objective and largest entry of its gradient at the last parameters, where a pass there has told them."""
 
     @property
     def kind(self) -> str | None:
@@ -50,7 +48,7 @@ def look_at_end(fit: Fit) -> Look | None:
 def certify_end(objective: Objective, theta_bkp: Tensor, fit: Fit, ending: Ending) -> Certificate | None:
     """None where the parameters are not finite."""
     solver, gap = (fit.solver, ending.gap) if ending.mend is None else (None, None)
-    return certify(objective, theta_bkp, solver, gap, ending.known) if bool(theta_bkp.isfinite().all()) else None
+    return certify(objective, theta_bkp, solver, gap) if bool(theta_bkp.isfinite().all()) else None
 
 
 def certificate_of(

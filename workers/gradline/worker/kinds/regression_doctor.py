@@ -87,8 +87,6 @@ class Examination(NamedTuple):
     """Of the information, where it is known better than from the evaluation."""
     gap: Gap | None = None
     """Where it is known better than from the solver."""
-    known: tuple[float, float] | None = None
-    """Objective and largest entry of its gradient, where the evaluation is at the very parameters."""
     constant: list[int] = []  # noqa: RUF012  never changed
     """Columns whose coefficients are held at 0, because the intercept says what they say."""
 
@@ -169,9 +167,8 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, lo
             return fit._replace(likelihood=likelihood, evaluation=here, is_minimum=True)
         return fit._replace(likelihood=likelihood, is_minimum=False, withheld=_too_far(decrement))
     is_small = problem.n * likelihood.q**2 <= SMALL_COST
-    led_to_1q = None
     if look is not None and not is_small and problem.k == 1:
-        led_to_1q = theta_1q = _led(likelihood, theta_1q, look)
+        theta_1q = _led(likelihood, theta_1q, look)
     unit = _unit(likelihood, likelihood.evaluate(theta_1q)) if problem.family == Family.GAUSSIAN else 1.0
     least = minimise(likelihood, theta_1q, unit=unit, tolerance=1e-15 if is_small else 1e-6, max_steps=6)
     if not bool(least.is_converged_b):
@@ -179,9 +176,8 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, lo
         if decrement > AT_OPTIMUM:
             return fit._replace(likelihood=likelihood, is_minimum=False, withheld=_too_far(decrement))
     if likelihood.is_rounded:
-        least = least._replace(theta_bq=_unrounded(likelihood, led_to_1q, least))
-    polished = _at(fit, problem, likelihood, least)
-    return polished if least.theta_bq is not led_to_1q else polished._replace(known=_known(likelihood, least))
+        least = least._replace(theta_bq=_unrounded(likelihood, least))
+    return _at(fit, problem, likelihood, least)
 
 
 def _led(likelihood: Likelihood, theta_1q: Tensor, look: Look) -> Tensor:
@@ -191,22 +187,15 @@ def _led(likelihood: Likelihood, theta_1q: Tensor, look: Look) -> Tensor:
     return theta_1q - look.factor.solve(likelihood.gradient(theta_1q)) / likelihood.n_weighed
 
 
-def _unrounded(likelihood: Likelihood, led_to_1q: Tensor | None, least: Minimum) -> Tensor:
-    """The minimum by a gradient in float64, where training's own pass is in float32; it may have led here already."""
-    if led_to_1q is not None and torch.equal(least.theta_bq, led_to_1q + least.step_bq):
-        return led_to_1q
+def _unrounded(likelihood: Likelihood, least: Minimum) -> Tensor:
+    """The minimum by a gradient in float64, where that of the evaluation is from products in float32."""
     gradient_1q = likelihood.gradient(least.theta_bq)
     return least.theta_bq + newton_step(least.evaluation._replace(gradient_bq=gradient_1q))[0]
 
 
-def _known(likelihood: Likelihood, least: Minimum) -> tuple[float, float]:
-    n, here = likelihood.n_weighed, least.evaluation
-    return float(here.value_b) / n, float(here.gradient_bq.abs().max()) / n
-
-
 def _at(fit: Examination, problem: Problem, likelihood: Likelihood, least: Minimum) -> Examination:
     theta_bkp = all_parameters(problem, least.theta_bq).to(fit.theta_bkp.dtype)
-    return fit._replace(theta_bkp=theta_bkp, likelihood=likelihood, evaluation=least.evaluation, known=None)
+    return fit._replace(theta_bkp=theta_bkp, likelihood=likelihood, evaluation=least.evaluation)
 
 
 def _suits_factors(spec: LogisticRegressionSpec, problem: Problem, objective: Objective, outcome: Outcome) -> bool:
