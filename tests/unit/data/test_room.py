@@ -4,6 +4,9 @@ import os
 import time
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
 
@@ -39,6 +42,22 @@ def test_pages_beyond_the_bound_are_let_go_and_keep_what_was_written(tmp_path: A
         assert float(x[:, 0].double().sum()) == 16 * MIB * (16 * MIB - 1) / 2
         assert settles_below(before + 16 * MIB)
     assert os.listdir(tmp_path / "incoming") == [], "the file has no name to be left behind"
+
+
+def resident_bytes_of_no_file() -> int:
+    with open("/proc/self/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("RssAnon"))
+
+
+def test_what_pyarrow_keeps_of_blocks_is_given_back_where_features_are_beyond_the_bound(tmp_path: Any):
+    blocks = [pa.array(np.full(MIB, i)) for i in range(24)]
+    doubled = [pc.add(block, block) for block in blocks]
+    with Room(MIB, ArtifactStore(f"file://{tmp_path}")) as room:
+        room.empty(2 * MIB, 1, torch.float32)
+        del doubled
+        kept = resident_bytes_of_no_file()
+        room.give_back_blocks()
+        assert resident_bytes_of_no_file() < kept - 96 * MIB, "192 MiB were sums"
 
 
 def n_mapped(folder: Any) -> int:

@@ -1,12 +1,14 @@
 """The columns of an uploaded table that are no features: target, weights, offset, groups and folds."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline.column_roles import find_level
@@ -20,9 +22,9 @@ from gradline.specs.regression.model import NUMERIC_FAMILIES
 def roles_of(table: pa.Table, data: Dataset, family: str) -> Roles:
     """Of a table that `check_columns` has passed; raises PermanentError for a target that the family cannot take."""
     weight_n, target = _numbers(table, data.weights), _with_nulls(table.column(data.target))
-    has_target_n = _tensor(pc.cast(pc.is_valid(target), pa.uint8())).bool() if target.null_count else None
+    has_target_n = _each(target, _is_valid, np.bool_) if target.null_count else None
     if family in NUMERIC_FAMILIES:
-        target_n, classes = _tensor(pc.fill_null(pc.cast(target, pa.float64()), math.nan)), None
+        target_n, classes = _each(target, _as_numbers, np.float64), None
         check_numbers(target_n, weight_n, family, data.target)
         target_n = on_scale_of_fit(target_n, family)
     else:
@@ -58,12 +60,26 @@ def _coded(column: pa.ChunkedArray) -> tuple[list[Any], Tensor]:
     """The values in sorted order, and which of them each row has; of a row without one, the first."""
     values = pc.drop_null(pc.unique(column))
     values = values.take(pc.sort_indices(values))
-    return values.to_pylist(), _tensor(pc.fill_null(pc.index_in(column, value_set=values), 0)).long()
+    return values.to_pylist(), _each(column, lambda some: pc.fill_null(pc.index_in(some, values), 0), np.int64)
 
 
 def _numbers(table: pa.Table, name: str | None) -> Tensor | None:
-    return None if name is None else _tensor(pc.cast(table.column(name), pa.float64()))
+    return None if name is None else _each(table.column(name), _as_numbers, np.float64)
 
 
-def _tensor(column: pa.ChunkedArray) -> Tensor:
-    return torch.from_numpy(np.concatenate([plain_values(chunk) for chunk in column.chunks]))
+def _as_numbers(column: pa.Array) -> pa.Array:
+    return pc.fill_null(pc.cast(column, pa.float64()), math.nan)
+
+
+def _is_valid(column: pa.Array) -> pa.Array:
+    return pc.cast(pc.is_valid(column), pa.uint8())
+
+
+def _each(column: pa.ChunkedArray, convert: Callable[[pa.Array], pa.Array], dtype: type) -> Tensor:
+    """The whole column converted, a chunk at a time: of many rows, copies of all of them would take much memory."""
+    values_n: NDArray[Any] = np.empty(len(column), dtype)
+    start = 0
+    for chunk in column.chunks:
+        values_n[start : start + len(chunk)] = plain_values(convert(chunk))
+        start += len(chunk)
+    return torch.from_numpy(values_n)

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -63,6 +64,11 @@ class Room:
             yield
         finally:
             del self._mapped[n_before:]
+
+    def give_back_blocks(self) -> None:
+        """Where features are beyond the bound, also what pyarrow keeps of the blocks that they came in."""
+        if self._mapped:
+            pa.default_memory_pool().release_unused()
 
     def _map(self, n_bytes: int) -> mmap.mmap:
         """The file has no name, so that nothing is left of it whatever becomes of this process."""

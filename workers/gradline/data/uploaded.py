@@ -103,7 +103,11 @@ class Upload:
             of_roles.append(block.select(self._role_names))
             gathering.add(self._as_spec_says(block, start), None)
             start += block.num_rows
-        return self._sample(gathering, self._roles_of(of_roles))
+        room.give_back_blocks()
+        sample = self._sample(gathering, self._roles_of(of_roles))
+        of_roles.clear()
+        room.give_back_blocks()
+        return sample
 
     def samples(
         self, roles: Roles, parts: list[torch.Tensor], room: Room, dtype: torch.dtype, *, is_shifted: bool
@@ -123,6 +127,7 @@ class Upload:
                     is_all = last - first == block.num_rows
                     gathering.add(read, None if is_all else part_r[first:last] - start)
             start += block.num_rows
+        room.give_back_blocks()
         return [self._sample(g, roles.rows(part_r)) for g, part_r in zip(gatherings, parts, strict=True)]
 
     def _gathering(self, n: int, room: Room, dtype: torch.dtype, *, is_shifted: bool) -> Gathering:

@@ -218,7 +218,8 @@ class Newton:
     @cached_property
     def _separated_below_b(self) -> Tensor:
         """No loss as low as this has a row on the wrong side: its own share of it would be more."""
-        share_nb = self.objective.problem.share_nb
+        problem = self.objective.problem
+        share_nb = problem.share_nb[:1] if problem.weight_nb is None else problem.share_nb
         return torch.where(share_nb > 0, share_nb, torch.inf).amin(0) * math.log(2)
 
     def _is_separated(self, look: Look) -> bool:
