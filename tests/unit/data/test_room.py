@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
+from torch import Tensor
 
 from gradline.data.room import Room
 from gradline.errors import PermanentError
 from gradline.storage import ArtifactStore
+from gradline.training import Family, Objective, Problem, linear_predictor, make_problem, zero_parameters
 from tests.numerics.attempts import MemoryAttempt, train
 from tests.unit.data.uploads import ID, stored
 
@@ -99,6 +103,24 @@ def test_a_full_disk_is_told_with_the_bytes_that_are_wanted(tmp_path: Any):
     ):
         room.empty(2**50, 1, torch.float32)
     assert refused.value.code == "no_room"
+
+
+def test_what_reads_features_beyond_the_bound_lets_go_of_them_between_parts(tmp_path: Any):
+    calls: list[None] = []
+    x = torch.randn(150_000, 32, generator=torch.Generator().manual_seed(0))
+    problem = make_problem(x, (x[:, 0] > 0).long(), Family.BINOMIAL, implies_ones=True)
+    mapped = replace(problem, let_go=lambda: calls.append(None))
+
+    def n_calls(read: Callable[[Problem], Tensor]) -> int:
+        before = len(calls)
+        torch.testing.assert_close(read(mapped), read(problem), rtol=1e-6, atol=1e-6)
+        return len(calls) - before
+
+    theta_bkp = zero_parameters(problem.d, 1, has_intercept=True, dtype=torch.float64) + 0.1
+    picked_r = torch.arange(0, problem.n, 77).flip(0)
+    assert n_calls(lambda some: Objective(some).derivatives(theta_bkp).gradient_bkp) == 2, "of 16 MiB each, at most"
+    assert n_calls(lambda some: linear_predictor(some, theta_bkp)) == 2
+    assert n_calls(lambda some: some.rows(picked_r).x_np) == 4, "of 512 rows each, at most"
 
 
 @pytest.mark.parametrize("solver", ["auto", "lbfgs", "adam"])

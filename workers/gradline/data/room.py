@@ -1,7 +1,8 @@
 """Where large matrices of features lie: in memory, or beyond a bound in a file on disk that is mapped into it.
 
 A mapped matrix is a tensor like any other, read and written in place. Its pages count as resident memory once they are
-touched; a thread lets go of all of them whenever they are more than the bound, and what is needed again is read again.
+touched. Whenever they are more than the bound all of them are let go of, and what is needed again is read again:
+training asks for it between the parts of a pass, and a thread looks in between.
 """
 
 import mmap
@@ -36,6 +37,7 @@ class Room:
         self._mapped: list[mmap.mmap] = []
         self._is_closed = threading.Event()
         self._thread: threading.Thread | None = None
+        self._resident_before = 0
 
     def __enter__(self) -> Self:
         return self
@@ -65,9 +67,14 @@ class Room:
         finally:
             del self._mapped[n_before:]
 
+    @property
+    def is_beyond(self) -> bool:
+        """Whether anything is mapped."""
+        return bool(self._mapped)
+
     def give_back_blocks(self) -> None:
         """Where features are beyond the bound, also what pyarrow keeps of the blocks that they came in."""
-        if self._mapped:
+        if self.is_beyond:
             pa.default_memory_pool().release_unused()
 
     def _map(self, n_bytes: int) -> mmap.mmap:
@@ -85,15 +92,19 @@ class Room:
 
     def _watch(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._let_go, name="features", daemon=True)
+            self._resident_before = _resident_file_bytes()
+            self._thread = threading.Thread(target=self._look, name="features", daemon=True)
             self._thread.start()
 
-    def _let_go(self) -> None:
-        before, max_bytes = _resident_file_bytes(), self._max_bytes or 0
+    def _look(self) -> None:
         while not self._is_closed.wait(LOOK_EVERY_S):
-            if _resident_file_bytes() - before > max_bytes:
-                for mapped in list(self._mapped):
-                    mapped.madvise(mmap.MADV_DONTNEED)
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Of all mapped pages, where they are more than the bound."""
+        if _resident_file_bytes() - self._resident_before > (self._max_bytes or 0):
+            for mapped in list(self._mapped):
+                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _huge(n_bytes: int, dtype: torch.dtype) -> Tensor:

@@ -9,7 +9,7 @@ Shapes: b members, n rows, p columns of x, k outputs, m = b * k, q = k * p.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -321,8 +321,15 @@ class ChunkedLoss:
         self._problem = problem
         self._chunks = [_LOSSES[problem.family](chunk, n_members) for chunk in chunks]
 
-    def predict(self, theta_bkp: Tensor) -> None:
+    def _reading(self) -> Iterator[Loss]:
+        """The chunks, for what reads their features."""
         for chunk in self._chunks:
+            yield chunk
+            if self._problem.let_go is not None:
+                self._problem.let_go()
+
+    def predict(self, theta_bkp: Tensor) -> None:
+        for chunk in self._reading():
             chunk.predict(theta_bkp)
 
     def predictor(self) -> Tensor:
@@ -339,12 +346,12 @@ class ChunkedLoss:
 
     def gradient(self) -> Tensor:
         """In float64."""
-        return _total(chunk.gradient() for chunk in self._chunks)
+        return _total(chunk.gradient() for chunk in self._reading())
 
     def derivatives(self, theta_bkp: Tensor, want: Want = Want.GRADIENT, *, follow_drift: bool = False) -> Derivatives:
         total: Derivatives | None = None
         weights = []
-        for chunk in self._chunks:
+        for chunk in self._reading():
             part = chunk.derivatives(theta_bkp, want, follow_drift=follow_drift)
             weights.append(part.weights)
             total = part if total is None else _add(total, part)
@@ -355,7 +362,7 @@ class ChunkedLoss:
         return torch.cat([chunk.curvature() for chunk in self._chunks])
 
     def hessian(self) -> Tensor:
-        return _total(chunk.hessian() for chunk in self._chunks)
+        return _total(chunk.hessian() for chunk in self._reading())
 
     def intercept_curvature(self) -> Tensor:
         return _total(chunk.intercept_curvature() for chunk in self._chunks)
@@ -367,7 +374,7 @@ class ChunkedLoss:
         return [chunk.curvature_weights() for chunk in self._chunks]
 
     def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor:
-        pairs = zip(self._chunks, weights, strict=True)
+        pairs = zip(self._reading(), weights, strict=True)
         return _total(chunk.curvature_product(own, direction_bkp) for chunk, own in pairs)
 
 

@@ -34,7 +34,12 @@ def linear_predictor(problem: Problem, theta_bkp: Tensor) -> Tensor:
     """z_nm with m = b * k columns, members outermost: one product for all members."""
     theta_mp = theta_bkp.flatten(0, 1)
     z_nm = problem.y_nk.new_empty(problem.n, len(theta_mp))
-    problem.products.predict(theta_mp.to(z_nm.dtype).T, z_nm)
+    start = 0
+    for chunk in problem.chunks() if problem.let_go else [problem]:
+        chunk.products.predict(theta_mp.to(z_nm.dtype).T, z_nm[start : start + chunk.n])
+        start += chunk.n
+        if problem.let_go is not None:
+            problem.let_go()
     return z_nm if problem.offset_n1 is None else z_nm + problem.offset_n1
 
 

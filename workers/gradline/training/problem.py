@@ -4,6 +4,7 @@ Shapes: n rows, d features, p = d columns of x plus the column of ones, k output
 b members.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,6 +19,8 @@ CHUNK_BYTES = 16 * 2**20
 """Of features: products of this many stay in one sum of their dtype; larger problems add float64 sums of such."""
 CUDA_CHUNK_BYTES = 256 * 2**20
 """The same on a CUDA device, which adds up many parts of a product side by side, and waits for each call."""
+ROWS_AT_ONCE = 512
+"""Of those picked from features in a file: each may bring many of its neighbours into memory."""
 MAX_COPIED = 2**18
 """Entries of features that are copied to stand beside a column of ones: one product then does for all columns."""
 
@@ -40,6 +43,8 @@ class Problem:
     """Added to the linear predictor with a coefficient of 1. Not for multinomial."""
     implies_ones: bool = False
     """Whether the column of ones is left out of x_np and only thought of, so that large features need no copy."""
+    let_go: Callable[[], None] | None = None
+    """Called where a part of the features has been read; given where they lie in a file that is mapped into memory."""
 
     @property
     def n(self) -> int:
@@ -133,7 +138,14 @@ class Problem:
 
     def _dense_rows(self, index_r: Tensor) -> Tensor:
         """On the device, also where the others are not."""
-        return self.x_np.index_select(0, index_r.to(self.x_np.device)).to(self.y_nk.device)
+        index_r = index_r.to(self.x_np.device)
+        if self.let_go is None:
+            return self.x_np.index_select(0, index_r).to(self.y_nk.device)
+        x_rp = self.x_np.new_empty(len(index_r), self.x_np.shape[1])
+        for some_sp, some_s in zip(x_rp.split(ROWS_AT_ONCE), index_r.split(ROWS_AT_ONCE), strict=True):
+            torch.index_select(self.x_np, 0, some_s, out=some_sp)
+            self.let_go()
+        return x_rp.to(self.y_nk.device)
 
     def to(self, dtype: torch.dtype) -> "Problem":
         """The same numbers in another dtype."""
