@@ -24,6 +24,7 @@ from gradline.training import (
 )
 from gradline.training.derivatives import Want
 from gradline.training.rows import Rows
+from gradline.training.solvers.grouping import grouped
 from gradline.training.solvers.lazy_newton import LazyNewton
 from gradline.training.solvers.preconditioner import Preconditioner
 from gradline.training.solvers.subspace import Subspace
@@ -379,10 +380,36 @@ def test_columns_far_from_zero_take_no_more_products_than_centred_ones():
         assert passes_taken(away_nd, class_n) <= passes_taken(x_nd, class_n) + 3
 
 
+def like_their_neighbours(x_nd):
+    alike_nd = x_nd.clone()
+    for j in range(1, x_nd.shape[1]):
+        alike_nd[:, j] = 0.95 * alike_nd[:, j - 1] + (1 - 0.95**2) ** 0.5 * x_nd[:, j]
+    return alike_nd
+
+
 def test_columns_like_their_neighbours_take_few_more_products_than_others():
     x_nd = torch.randn(3000, 300, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
-    alike = x_nd.clone()
-    for j in range(1, 300):
-        alike[:, j] = 0.95 * alike[:, j - 1] + (1 - 0.95**2) ** 0.5 * x_nd[:, j]
-    class_n = (x_nd[:, 0] + alike[:, 1] > 0).long() ^ (torch.arange(3000) % 5 == 0)
-    assert passes_taken(alike, class_n) <= 1.5 * passes_taken(x_nd, class_n)
+    alike_nd = like_their_neighbours(x_nd)
+    class_n = (x_nd[:, 0] + alike_nd[:, 1] > 0).long() ^ (torch.arange(3000) % 5 == 0)
+    assert passes_taken(alike_nd, class_n) <= 1.5 * passes_taken(x_nd, class_n)
+
+
+def test_columns_like_others_far_away_take_few_more_products_than_beside_them():
+    generator = torch.Generator().manual_seed(5)
+    x_nd = like_their_neighbours(torch.randn(2000, 1000, generator=generator, dtype=torch.float64))
+    class_n = (x_nd[:, 0] + x_nd[:, 1] > 0).long() ^ (torch.arange(2000) % 5 == 0)
+    shuffled_nd = x_nd[:, torch.randperm(1000, generator=generator)]
+    assert passes_taken(shuffled_nd, class_n) <= 1.5 * passes_taken(x_nd, class_n)
+
+
+def test_columns_are_put_in_order_only_where_that_brings_partners_together():
+    generator = torch.Generator().manual_seed(6)
+    x_nd = like_their_neighbours(torch.randn(256, 600, generator=generator))
+    order_d = torch.randperm(600, generator=generator)
+    assert grouped(x_nd, 64) is None
+    assert grouped(torch.randn(256, 600, generator=generator), 64) is None
+    found_d = grouped(x_nd[:, order_d], 64)
+    assert found_d.sort().values.tolist() == list(range(600))
+    column_d = order_d[found_d]
+    beside = [abs(int(a) - int(b)) == 1 for block in column_d.split(64) for a in block for b in block]
+    assert sum(beside) / 2 > 0.9 * 599, "pairs of neighbours within a block"

@@ -4,8 +4,9 @@
 
 The column of ones is taken out exactly: with m the features' means, X'X is the covariance V once w's part of the
 intercept, m'w, is counted as the intercept's. Of V the diagonal is exact; for dense features the correlations among
-columns that stand side by side come from a sample of the rows, shrunk towards none by the share of their squares that
-the sampling itself makes (Schäfer and Strimmer 2005), so that columns without any cost nothing but the look.
+columns that stand side by side, or are put there, come from a sample of the rows, shrunk towards none by the share of
+their squares that the sampling itself makes (Schäfer and Strimmer 2005), so that columns without any cost nothing but
+the look.
 
 Shapes: b members, n rows, r rows of the sample, d features, p = d + 1 with an intercept, k outputs, s blocks of m
 columns.
@@ -18,6 +19,7 @@ from torch.nn.functional import pad
 from gradline.training.cpu.fused import fused_pass_of
 from gradline.training.objective import Objective
 from gradline.training.problem import Problem
+from gradline.training.solvers.grouping import ROWS, grouped
 from gradline.training.solvers.sample import sample_rows
 
 BLOCK_COLUMNS = 256
@@ -25,6 +27,8 @@ SAMPLE_ROWS = 2048
 LEAST_VARIANCE = 1e-6
 """As a share of a column's mean square: less is rounding."""
 LEAST_SHRINKAGE = 1e-3
+MAX_GROUPED = 8192
+"""Columns up to which their order is looked into: that takes all their correlations, of few rows."""
 
 
 class Preconditioner:
@@ -42,9 +46,13 @@ class Preconditioner:
         l2_b1p = objective.l2_bq.view(-1, problem.k, problem.p)[:, :1]
         self._over_l2_b1p = torch.where(l2_b1p > 0, 1 / l2_b1p, 0.0)
         self._inverse_bsmm: Tensor | None = None
+        self._order_d: Tensor | None = None
         if not problem.is_sparse:
+            index_r = sample_rows(problem, min(problem.n, SAMPLE_ROWS))
+            self._order_d = _order(problem, index_r)
             ridge_bd = (self._l2_b11 / (_positive(curvature_b).view(-1, 1, 1) * self._variance_d)).squeeze(1)
-            self._inverse_bsmm = _inverse_blocks(_correlations(problem), ridge_bd)
+            ridge_bd = ridge_bd if self._order_d is None else ridge_bd[:, self._order_d]
+            self._inverse_bsmm = _inverse_blocks(_correlations(problem, index_r, self._order_d), ridge_bd)
 
     def solve(self, r_bkp: Tensor, curvature_bk: Tensor) -> Tensor:
         """Where the rows' mean curvature is as given.
@@ -71,10 +79,14 @@ class Preconditioner:
             return r_bkd / (curvature_bk1 * self._variance_d + self._l2_b11)
         b, k, d = r_bkd.shape
         _, s, m, _ = self._inverse_bsmm.shape
-        scale_d = self._variance_d.rsqrt()
-        padded_bksm = pad(r_bkd * scale_d, (0, s * m - d)).view(b, k, s, m)
+        scale_d, order_d = self._variance_d.rsqrt(), self._order_d
+        scaled_bkd = r_bkd * scale_d
+        padded_bksm = pad(scaled_bkd if order_d is None else scaled_bkd[:, :, order_d], (0, s * m - d)).view(b, k, s, m)
         solved_bskm = padded_bksm.transpose(1, 2) @ self._inverse_bsmm
-        return solved_bskm.transpose(1, 2).reshape(b, k, s * m)[:, :, :d] * scale_d / curvature_bk1
+        solved_bkd = solved_bskm.transpose(1, 2).reshape(b, k, s * m)[:, :, :d]
+        if order_d is not None:
+            solved_bkd = torch.empty_like(scaled_bkd).index_copy_(2, order_d, solved_bkd)
+        return solved_bkd * scale_d / curvature_bk1
 
 
 def _positive(curvature: Tensor) -> Tensor:
@@ -92,12 +104,22 @@ def _moments(problem: Problem) -> tuple[Tensor, Tensor]:
     return mean_1p[0].double(), problem.products.squares(share_n1)
 
 
-def _correlations(problem: Problem) -> Tensor:
+def _order(problem: Problem, index_r: Tensor) -> Tensor | None:
+    """None: blocks of columns as they stand."""
+    if not BLOCK_COLUMNS < problem.d <= MAX_GROUPED:
+        return None
+    stride = -(-len(index_r) // ROWS)
+    return grouped(problem.x_np[index_r[::stride], : problem.d], BLOCK_COLUMNS)
+
+
+def _correlations(problem: Problem, index_r: Tensor, order_d: Tensor | None) -> Tensor:
     """Of each block of columns, shrunk, [s, m, m] in float64; the last block is filled up with columns apart."""
-    index_r = sample_rows(problem, min(problem.n, SAMPLE_ROWS))
-    m = min(BLOCK_COLUMNS, problem.d)
-    blocks = [_block_correlation(block_nm[index_r], m) for block_nm in problem.x_np[:, : problem.d].split(m, 1)]
-    return _shrunk(torch.stack(blocks), len(index_r))
+    m, x_nd = min(BLOCK_COLUMNS, problem.d), problem.x_np[:, : problem.d]
+    if order_d is None:
+        blocks = [block_nm[index_r] for block_nm in x_nd.split(m, 1)]
+    else:
+        blocks = [x_nd[index_r.unsqueeze(1), some_m] for some_m in order_d.split(m)]
+    return _shrunk(torch.stack([_block_correlation(block_rm, m) for block_rm in blocks]), len(index_r))
 
 
 def _block_correlation(x_rm: Tensor, m: int) -> Tensor:

@@ -1,0 +1,82 @@
+"""An order of the columns in which those that lean on each other stand side by side, from some of the rows.
+
+Pairs are taken by falling correlation, and what they stand in is joined, as single linkage does (Gower and Ross 1969),
+end to end where the pair is. Shapes: r rows, d features, t columns looked at at a time.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+ROWS = 256
+NOISE = 5.0
+"""Standard deviations of a correlation of columns that have none: more is a sign of one."""
+PARTNERS = 4
+"""Of each column, those that it leans on most."""
+LOOKED_AT = 64
+LEAST_SHARE = 0.25
+"""Of the columns looked at, whose strongest partner must stand in another block, for a new order to pay."""
+COLUMNS_AT_ONCE = 512
+
+
+def grouped(x_rd: Tensor, size: int) -> Tensor | None:
+    """The order as indices [d]; None where blocks of `size` columns as they stand do as well."""
+    d = x_rd.shape[1]
+    unit_rd = x_rd - x_rd.mean(0)
+    unit_rd /= unit_rd.norm(dim=0).clamp_(min=torch.finfo(x_rd.dtype).tiny)
+    least = NOISE * len(x_rd) ** -0.5
+    some_t = torch.linspace(0, d - 1, min(d, LOOKED_AT), device=x_rd.device).long()
+    strength_t1, partner_t1 = _partners(unit_rd, some_t, 1)
+    are_apart_t1 = (strength_t1 > least) & (partner_t1 // size != some_t.unsqueeze(1) // size)
+    if are_apart_t1.sum() < LEAST_SHARE * len(some_t):
+        return None
+    rows = _Rows(d)
+    for first, second in _pairs(unit_rd, least):
+        rows.join(first, second)
+    return torch.tensor(rows.in_order(), device=x_rd.device)
+
+
+def _partners(unit_rd: Tensor, column_t: Tensor, n_partners: int) -> tuple[Tensor, Tensor]:
+    """The largest absolute correlations of some columns with others, and with which, as [t, n_partners]."""
+    correlation_td = (unit_rd[:, column_t].T @ unit_rd).abs_()
+    correlation_td.scatter_(1, column_t.unsqueeze(1), 0.0)
+    found: tuple[Tensor, Tensor] = torch.topk(correlation_td, n_partners, dim=1)
+    return found
+
+
+def _pairs(unit_rd: Tensor, least: float) -> Iterator[tuple[int, int]]:
+    """Columns and their partners, the strongest correlations first."""
+    column_d = torch.arange(unit_rd.shape[1], device=unit_rd.device)
+    found = [_partners(unit_rd, column_t, PARTNERS) for column_t in column_d.split(COLUMNS_AT_ONCE)]
+    strength_e = torch.cat([strength_tk for strength_tk, _ in found]).flatten()
+    partner_e = torch.cat([partner_tk for _, partner_tk in found]).flatten()
+    order_e = strength_e.argsort(descending=True)[: int((strength_e > least).sum())]
+    yield from zip((order_e // PARTNERS).tolist(), partner_e[order_e].tolist(), strict=True)
+
+
+class _Rows:
+    """Columns in rows, at first each in one of its own."""
+
+    def __init__(self, d: int) -> None:
+        self._row_of = [[column] for column in range(d)]
+
+    def join(self, first: int, second: int) -> None:
+        """The rows of both, turned so that these two come as near to each other as they can."""
+        ahead, behind = self._row_of[first], self._row_of[second]
+        if ahead is behind:
+            return
+        if len(ahead) < len(behind):
+            first, second, ahead, behind = second, first, behind, ahead
+        if 2 * ahead.index(first) < len(ahead) - 1:
+            ahead.reverse()
+        if 2 * behind.index(second) > len(behind) - 1:
+            behind.reverse()
+        ahead += behind
+        for column in behind:
+            self._row_of[column] = ahead
+
+    def in_order(self) -> list[int]:
+        """One after another, long rows first."""
+        rows = {id(row): row for row in self._row_of}
+        return [column for row in sorted(rows.values(), key=len, reverse=True) for column in row]
