@@ -195,6 +195,7 @@ async def _http_exception(request: Request, error: HTTPException) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = ", ".join(sorted({*headers.get("Allow", "").split(", "), *_methods_at(request)} - {""}))
+        detail = f"{request.method} is not what {request.scope['path']} answers to; it answers to {headers['Allow']}"
     return problem(request, error.status_code, code, detail, headers=headers)
 
 

@@ -1,5 +1,6 @@
 """The pages that need no network: a start page, the API docs, and what the error codes mean."""
 
+import re
 from functools import cache
 from html import escape
 from importlib.resources import as_file, files
@@ -11,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from gradline.api.deps import ServicesDep
 from gradline.api.errors import CODES
+from gradline.mlflow_pages import experiments_page
 
 router = APIRouter(include_in_schema=False)
 _CSP = (
@@ -25,7 +27,7 @@ _DOCS_HEADERS = {"Content-Security-Policy": _CSP.format(styles=" 'unsafe-inline'
 @router.get("/")
 async def home(request: Request, services: ServicesDep) -> HTMLResponse:
     page = _template("home.html").substitute(
-        mlflow_url=escape(services.settings.mlflow_ui_url),
+        mlflow_url=escape(experiments_page(services.settings.mlflow_ui_url)),
         base_url=escape(str(request.base_url).rstrip("/")),
     )
     return HTMLResponse(page, headers=_PAGE_HEADERS)
@@ -39,9 +41,14 @@ async def docs() -> HTMLResponse:
 @router.get("/docs/errors")
 async def errors() -> HTMLResponse:
     codes = "\n".join(
-        f'<dt id="{code}"><code>{code}</code></dt><dd>{escape(said)}</dd>' for code, said in CODES.items()
+        f'<dt id="{code}"><code>{code}</code></dt><dd>{_marked_up(said)}</dd>' for code, said in CODES.items()
     )
     return HTMLResponse(_template("errors.html").substitute(codes=codes), headers=_PAGE_HEADERS)
+
+
+def _marked_up(said: str) -> str:
+    """Text as HTML, with what stands between backticks as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(said))
 
 
 def static_files() -> StaticFiles:

@@ -13,12 +13,13 @@ from gradline.cli.client import Client
 from gradline.cli.display import make_display
 from gradline.cli.follow import watch
 from gradline.cli.results import print_result
-from gradline.cli.terminal import clean, console, duration, print_table, say, table
+from gradline.cli.terminal import clean, console, duration, print_facts, say
 from gradline.cli.up import API_START_S, MLFLOW_START_S, StopSignals
 from gradline.embedded.home_lock import find_running
 from gradline.embedded.mlflow_server import MLFLOW_PORT
 from gradline.embedded.stack import Stack, Wishes
 from gradline.errors import DependencyDown
+from gradline.mlflow_pages import experiments_page
 from gradline.settings import Settings
 
 T = TypeVar("T")
@@ -157,11 +158,10 @@ class _Demo:
         return found
 
     def _show_addresses(self, jobs: Sequence[dict[str, Any]]) -> None:
-        rows = [("API docs", f"{self._client.url}/docs"), ("MLflow", self._mlflow_url)]
-        rows += [(f"run of {job['name']}", job["mlflow"]["url"]) for job in jobs]
-        rows += [("plots", str(FOLDER.absolute()))]
-
-        print_table(console(), table(("", ""), rows))
+        facts = [("API docs", f"{self._client.url}/docs"), ("MLflow", experiments_page(self._mlflow_url))]
+        facts += [(f"run of {job['name']}", job["mlflow"]["url"]) for job in jobs]
+        facts += [("plots", str(FOLDER.absolute()))]
+        print_facts(console(), facts)
 
 
 def _show_result(job: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from gradline.cli.display import make_display
 from gradline.cli.follow import watch
 from gradline.cli.output import Output
 from gradline.cli.results import print_job
-from gradline.cli.terminal import ago, number, say, status_text, write, write_json, write_table
+from gradline.cli.terminal import ago, console, number, print_facts, say, status_text, write, write_json, write_table
 from gradline.errors import CallerError
 
 EXIT_JOB_FAILED = 1
@@ -86,7 +86,7 @@ def show_dataset(dataset: dict[str, Any], output: Output) -> None:
     if output is not Output.TABLE:
         _show_list([dataset], "id", output)
         return
-    write_table(("", ""), [("id", dataset["id"]), ("name", dataset["name"]), ("rows", number(dataset["n_rows"]))])
+    print_facts(console(), [("id", dataset["id"]), ("name", dataset["name"]), ("rows", number(dataset["n_rows"]))])
     columns = [(column["name"], column["type"], number(column["n_missing"])) for column in dataset["columns"]]
     print()
     write_table(("column", "type", "missing"), columns, numeric=[2])
@@ -115,7 +115,8 @@ def read_body(file: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise CallerError(f"{file} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CallerError(f"{file} cannot be read: {why}") from error
     if file.endswith(".py"):
         return {"kind": "autograd", "name": Path(file).name, "spec": {"program": text}}
     try:

@@ -7,11 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from gradline.cli.lesson import print_lesson
-from gradline.cli.terminal import ago, clean, console, duration, number, print_table, status_text, table
+from gradline.cli.terminal import ago, clean, console, duration, number, print_facts, print_table, status_text, table
 
 N_COEFFICIENTS_SHOWN = 30
 INTERCEPT = "(intercept)"
 INFINITE = {"inf": "infinite", "-inf": "−infinite", "undetermined": "undetermined"}
+ENDINGS = {"step_limit": "step limit reached", "early_stopped": "stopped early"}
+"""Outcomes whose name is not what one would say of them."""
 METRICS = {
     "accuracy": "accuracy",
     "log_loss": "log loss",
@@ -36,7 +38,7 @@ METRICS = {
 def print_job(job: dict[str, Any]) -> None:
     """Everything of a job on stdout."""
     out = console()
-    print_table(out, table(("", ""), _facts(job)))
+    print_facts(out, _facts(job))
     if job.get("result"):
         out.print()
         print_result(job["result"])
@@ -98,7 +100,7 @@ def _progress_facts(job: dict[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _ending(result: dict[str, Any]) -> str:
-    outcome = str(result["outcome"]).replace("_", " ")
+    outcome = ENDINGS.get(result["outcome"], str(result["outcome"]).replace("_", " "))
     at = f" at step {number(result['steps'])}" if result.get("steps") is not None else ""
     objective = f"; objective {number(result['objective'])}" if result.get("objective") is not None else ""
     device = f"; trained on {clean(result['device'])}" if result.get("device") else ""

@@ -61,6 +61,17 @@ def print_table(target: Console, made: Table) -> None:
         print(line.rstrip(), file=target.file)
 
 
+def print_facts(target: Console, facts: Iterable[tuple[str, str | Text]]) -> None:
+    """A name and its value a line, which is never folded: a terminal opens an address only where it is whole."""
+    named = [(Text(clean(name)), value) for name, value in facts]
+    width = max(name.cell_len for name, _ in named)
+    for name, value in named:
+        name.pad_right(width + 2 - name.cell_len)
+        line = name + (value if isinstance(value, Text) else Text(clean(value)))
+        line.rstrip()
+        target.print(line, soft_wrap=True)
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iterable[int] = ()) -> Table:
     right = set(numeric)
     made = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headers), padding=(0, 2, 0, 0))

@@ -4,12 +4,11 @@ import signal
 import threading
 from types import FrameType
 
-from rich.table import Table
-
-from gradline.cli.terminal import console, print_table, say, table
+from gradline.cli.terminal import console, print_facts, say
 from gradline.embedded.home_lock import find_running
 from gradline.embedded.stack import Stack, Wishes, default_children
 from gradline.errors import DependencyDown
+from gradline.mlflow_pages import experiments_page
 from gradline.settings import Settings
 
 API_START_S = 120.0
@@ -50,7 +49,7 @@ def say_already_running(settings: Settings) -> None:
         say(f"A stack is already starting or stopping on {settings.home.absolute()}.")
         return
     say(f"A stack already runs on {settings.home.absolute()} (process {running.pid}):")
-    print_table(console(stderr=True), _addresses(running.url, running.mlflow_url))
+    print_facts(console(stderr=True), _addresses(running.url, running.mlflow_url))
 
 
 def _run(stack: Stack, signals: StopSignals) -> None:
@@ -70,7 +69,7 @@ def _run(stack: Stack, signals: StopSignals) -> None:
 
 def show_addresses(stack: Stack) -> None:
     say("")
-    print_table(console(stderr=True), _addresses(stack.url, stack.mlflow_url, stack))
+    print_facts(console(stderr=True), _addresses(stack.url, stack.mlflow_url, stack))
     say("")
 
 
@@ -94,8 +93,8 @@ def _wait_for_mlflow(stack: Stack, signals: StopSignals) -> None:
         say(f"{down}\nEverything else runs; jobs are carried over once MLflow does.", "yellow")
 
 
-def _addresses(url: str, mlflow_url: str, stack: Stack | None = None) -> Table:
-    rows = [("API", url), ("API docs", f"{url}/docs"), ("MLflow", mlflow_url)]
+def _addresses(url: str, mlflow_url: str, stack: Stack | None = None) -> list[tuple[str, str]]:
+    facts = [("API", url), ("API docs", f"{url}/docs"), ("MLflow", experiments_page(mlflow_url))]
     if stack is not None:
-        rows += [("Data", str(stack.home)), ("Logs", str(stack.home / "logs"))]
-    return table(("", ""), rows)
+        facts += [("Data", str(stack.home)), ("Logs", str(stack.home / "logs"))]
+    return facts

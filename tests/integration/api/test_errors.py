@@ -28,8 +28,9 @@ def test_a_method_that_is_not_there_is_answered_with_those_that_are(
     api: Api, method: str, path: str, allowed: set[str]
 ) -> None:
     answer = api.client.request(method, path)
-    problem(answer, 405, "method_not_allowed")
+    document = problem(answer, 405, "method_not_allowed")
     assert set(answer.headers["allow"].split(", ")) == allowed
+    assert document["detail"].endswith(f"it answers to {answer.headers['allow']}")
 
 
 def test_a_request_id_of_the_caller_comes_back_and_a_dangerous_one_is_replaced(api: Api) -> None:
@@ -78,3 +79,5 @@ def test_every_code_is_explained_where_its_type_points(api: Api) -> None:
     page = api.client.get("/docs/errors").text
     for code in CODES:
         assert f'id="{code}"' in page
+    assert "<code>Retry-After</code>" in page
+    assert "`" not in page

@@ -1,11 +1,12 @@
 """Text for terminals: nothing of a user's may drive them."""
 
 import pytest
+from rich.console import Console
 from rich.text import Text
 
 from gradline.cli.display import PlainDisplay
 from gradline.cli.results import print_result
-from gradline.cli.terminal import clean, duration, number, say, write_table
+from gradline.cli.terminal import clean, duration, number, print_facts, say, write_table
 from gradline.cli.view import JobView
 
 
@@ -25,6 +26,20 @@ def test_a_table_without_a_terminal_is_whole_lines_without_trailing_blanks(capsy
     assert first == "name" + " " * 199 + "n"
     assert second == "x" * 200 + "   1"
     assert third.split() == ["[b]", "22"]
+
+
+def test_an_address_is_not_folded_however_narrow_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    address = "http://127.0.0.1:5000/#/experiments/1/runs/" + "a" * 32
+    print_facts(Console(width=40, force_terminal=True), [("MLflow", address), ("日本", Text("ok"))])
+    assert capsys.readouterr().out.splitlines() == [f"MLflow  {address}", "日本    ok"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"), [("step_limit", "Step limit reached"), ("early_stopped", "Stopped early")]
+)
+def test_an_ending_is_said_as_people_would(outcome: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_result({"outcome": outcome, "steps": 7})
+    assert capsys.readouterr().out == f"{said} at step 7\n"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +89,7 @@ def test_errors_of_estimates_are_shown_where_there_are_any(capsys: pytest.Captur
 
 def test_advice_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     print_result({"outcome": "step_limit", "steps": 10, "advice": "raise stop.max_steps"})
-    assert capsys.readouterr().out.splitlines() == ["Step limit at step 10", "raise stop.max_steps"]
+    assert capsys.readouterr().out.splitlines() == ["Step limit reached at step 10", "raise stop.max_steps"]
 
 
 def test_a_program_that_is_explained_has_no_lines_of_steps(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 from gradline.api.jobs.schemas import ArtifactView, JobLinks, JobView, MetricPoint, MlflowView, Progress
 from gradline.db.records import Artifact, Event, Job
 from gradline.db.runs import Run
+from gradline.mlflow_pages import run_page
 
 _SAME = tuple(name for name in JobView.model_fields if name in Job.__dataclass_fields__ and name not in ("progress",))
 
@@ -40,13 +41,12 @@ def _progress(stored: dict[str, object]) -> Progress:
 
 
 def _mlflow(job: Job, run: Run | None, ui_url: str) -> MlflowView:
-    if run is None or run.run_id is None:
+    if run is None or run.experiment_id is None or run.run_id is None:
         return MlflowView()
     return MlflowView(
         experiment_id=run.experiment_id,
         run_id=run.run_id,
-        # Without the workflow the UI opens such a run in its mode for language models.
-        url=f"{ui_url}/#/experiments/{run.experiment_id}/runs/{run.run_id}?workflowType=machine_learning",
+        url=run_page(ui_url, run.experiment_id, run.run_id),
         synced=run.is_closed or run.synced_seq >= job.last_seq,
     )
 
