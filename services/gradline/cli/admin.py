@@ -9,6 +9,7 @@ from gradline.cli.terminal import say, write
 from gradline.db import migrations
 from gradline.db.api_keys import ApiKeyStore
 from gradline.db.session import Database
+from gradline.embedded.home_lock import refusing_unwritable
 from gradline.errors import CallerError, NotFound
 from gradline.settings import Settings
 
@@ -42,7 +43,8 @@ def revoke_key(settings: Settings, key_id: UUID) -> None:
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database]:
     if not settings.database_url:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        with refusing_unwritable(settings.home):
+            settings.home.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database, pool_size=1)
     try:
         yield database

@@ -1,13 +1,14 @@
 """`gradline doctor`: what is right on this machine, what is wrong, and the mend."""
 
 import importlib.metadata
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from rich.text import Text
@@ -87,8 +88,7 @@ def look_at_torch(_: Settings) -> Iterator[Finding]:
 def look_at_home(settings: Settings) -> Iterator[Finding]:
     home = settings.home.absolute()
     nearest = next(folder for folder in (home, *home.parents) if folder.exists())
-    writable = os.access(nearest, os.W_OK | os.X_OK) and nearest.is_dir()
-    yield _finding(writable, "data folder", str(home), f"make {nearest} writable, or set GRADLINE_HOME")
+    yield _finding(_takes_files(nearest), "data folder", str(home), f"make {nearest} writable, or set GRADLINE_HOME")
     free = shutil.disk_usage(nearest).free
     yield _finding(
         free >= DISK_MIN_BYTES, "disk", f"{free / 1e9:.1f} GB free", "free some, or set GRADLINE_HOME", Verdict.WARN
@@ -120,7 +120,9 @@ def look_at_database(settings: Settings) -> Iterator[Finding]:
     try:
         is_current = migrations.is_current(database)
     except GradlineError as error:
-        yield Finding(Verdict.FAIL, "database", error.message, "start it, or correct GRADLINE_DATABASE_URL")
+        yield Finding(
+            Verdict.FAIL, "database", " ".join(error.message.split()), "start it, or correct GRADLINE_DATABASE_URL"
+        )
         return
     finally:
         database.close()
@@ -203,6 +205,16 @@ LOOKS: list[Callable[[Settings], Iterator[Finding]]] = [
 
 def _finding(is_ok: bool, what: str, detail: str, mend: str, otherwise: Verdict = Verdict.FAIL) -> Finding:
     return Finding(Verdict.OK, what, detail) if is_ok else Finding(otherwise, what, detail, mend)
+
+
+def _takes_files(folder: Path) -> bool:
+    """By writing one, as permissions do not tell of a file system that is full or takes none."""
+    try:
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"gradline")
+    except OSError:
+        return False
+    return True
 
 
 def _is_installed(package: str) -> bool:

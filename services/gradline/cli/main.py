@@ -189,7 +189,7 @@ def upload(
     format: Annotated[str | None, typer.Option(help="csv or parquet; default: the file's ending.")] = None,  # noqa: A002
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Upload a data set; its columns, types and missing values on stdout."""
+    """Upload a data set; its columns on stdout."""
     from gradline.cli import jobs
 
     with _client() as client:
@@ -202,7 +202,7 @@ def predict(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Rows as CSV.")],
     output: Annotated[Output, typer.Option("--output", "-o", help="How data is written: table is CSV.")] = Output.TABLE,
 ) -> None:
-    """Predict the rows of a CSV file with a job's model; one line a row on stdout."""
+    """Predict the rows of a CSV file, a line each."""
     from gradline.cli import jobs
 
     with _client() as client:
@@ -211,7 +211,7 @@ def predict(
 
 @app.command()
 def doctor() -> None:
-    """Look at this machine: what is right, what is wrong, and the mend."""
+    """Say what is wrong here, and the mend."""
     from gradline.cli.doctor import doctor as run
 
     raise typer.Exit(run(_settings()))

@@ -3,9 +3,13 @@
 import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from gradline.errors import CallerError
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,10 @@ class HomeLock:
         self._file: IO[Any] | None = None
 
     def acquire(self) -> bool:
-        """False: another stack holds the folder. Raises OSError where it cannot be written."""
-        self._home.mkdir(parents=True, exist_ok=True)
-        file = (self._home / "stack.lock").open("a")
+        """False: another stack holds the folder. Raises CallerError where it cannot be written."""
+        with refusing_unwritable(self._home):
+            self._home.mkdir(parents=True, exist_ok=True)
+            file = (self._home / "stack.lock").open("a")
         if not _lock(file):
             file.close()
             return False
@@ -45,6 +50,15 @@ class HomeLock:
             _note_path(self._home).unlink(missing_ok=True)
             self._file.close()
             self._file = None
+
+
+@contextmanager
+def refusing_unwritable(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = f"the data folder {home.absolute()} cannot be written: {error.strerror}"
+        raise CallerError(f"{why}; make it writable, or set GRADLINE_HOME to another") from error
 
 
 def find_running(home: Path) -> Running | None:

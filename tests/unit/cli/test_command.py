@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gradline.cli.doctor import Verdict, look_at_home
+from gradline.settings import Settings
+
 GRADLINE = Path(sys.executable).parent / "gradline"
 NOBODY = "http://127.0.0.1:9"
 """A port on which nothing listens."""
@@ -40,6 +43,27 @@ def test_help_lists_every_command_of_the_design(tmp_path: Path) -> None:
 def test_the_version_is_printed_where_people_look_for_it(tmp_path: Path) -> None:
     ran = gradline("--version", folder=tmp_path)
     assert (ran.returncode, ran.stdout) == (0, version("gradline") + "\n")
+
+
+@pytest.mark.parametrize("command", ["up", "demo", "db upgrade"])
+def test_a_data_folder_that_cannot_be_made_is_refused_with_the_mend(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").touch()
+    ran = gradline(*command.split(), folder=tmp_path, GRADLINE_HOME=str(tmp_path / "file"))
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert str(tmp_path / "file") in ran.stderr
+    assert "GRADLINE_HOME" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_data_folder_that_takes_no_files_is_found_by_the_doctor() -> None:
+    """Permissions do not say so: root may write everywhere."""
+    (folder, *_) = look_at_home(Settings(home=Path("/proc/nowhere")))
+    assert folder.verdict is Verdict.FAIL
+
+
+def test_a_file_that_is_not_there_is_named_in_words(tmp_path: Path) -> None:
+    ran = gradline("submit", "nowhere.json", folder=tmp_path)
+    assert (ran.returncode, ran.stderr) == (2, "gradline: nowhere.json cannot be read: No such file or directory\n")
 
 
 def test_help_loads_nothing_heavy() -> None:
