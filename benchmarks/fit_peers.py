@@ -47,6 +47,8 @@ class Shape(NamedTuple):
     """The rest take minutes."""
     is_real: bool = False
     """Its name is that of a data set of scikit-learn."""
+    is_mixed: bool = False
+    """Columns come in no order, not beside those that they lean on."""
 
 
 DENSE = ("sk-lbfgs", "sk-newton-cholesky", "sk-newton-cg", "ex-lbfgs", "glum", "snapml", "sk-liblinear", "h2o")
@@ -62,6 +64,7 @@ SHAPES = {
     "10mx28": Shape(10_000_000, 28, peers=("sk-lbfgs", "ex-lbfgs")),
     "200kx500": Shape(200_000, 500, peers=("sk-lbfgs", "sk-newton-cg", "ex-lbfgs")),
     "20kx5000": Shape(20_000, 5_000, peers=("sk-lbfgs", "sk-newton-cg", "ex-lbfgs")),
+    "20kx5000-mixed": Shape(20_000, 5_000, peers=("sk-lbfgs", "sk-newton-cg", "ex-lbfgs"), is_mixed=True),
     "multi10": Shape(100_000, 100, k=10, peers=("sk-lbfgs", "sk-newton-cg", "ex-lbfgs")),
     "sparse": Shape(100_000, 100_000, density=1e-3, peers=("sk-lbfgs", "sk-newton-cg", "sk-liblinear", "snapml")),
 }
@@ -96,6 +99,8 @@ def make_data(shape: Shape, seed: int) -> tuple[Any, Any]:
         for j in range(1, d):
             x_nd[:, j] = 0.8 * x_nd[:, j - 1] + 0.6 * x_nd[:, j]
         z_nk = x_nd @ w_dk.astype(np.float32)
+        if shape.is_mixed:
+            x_nd = np.ascontiguousarray(x_nd[:, rng.permutation(d)])
     if k == 2:
         return x_nd, (rng.random(n) < 1 / (1 + np.exp(-z_nk[:, 0]))).astype(np.int64)
     return x_nd, np.argmax(z_nk + rng.gumbel(size=z_nk.shape), 1)
