@@ -31,10 +31,10 @@ def grouped(x_rd: Tensor, size: int) -> Tensor | None:
     are_apart_t1 = (strength_t1 > least) & (partner_t1 // size != some_t.unsqueeze(1) // size)
     if are_apart_t1.sum() < LEAST_SHARE * len(some_t):
         return None
-    rows = _Rows(d)
+    chains = _Chains(d)
     for first, second in _pairs(unit_rd, least):
-        rows.join(first, second)
-    return torch.tensor(rows.in_order(), device=x_rd.device)
+        chains.join(first, second)
+    return torch.tensor(chains.in_order(), device=x_rd.device)
 
 
 def _partners(unit_rd: Tensor, column_t: Tensor, n_partners: int) -> tuple[Tensor, Tensor]:
@@ -55,15 +55,15 @@ def _pairs(unit_rd: Tensor, least: float) -> Iterator[tuple[int, int]]:
     yield from zip((order_e // PARTNERS).tolist(), partner_e[order_e].tolist(), strict=True)
 
 
-class _Rows:
-    """Columns in rows, at first each in one of its own."""
+class _Chains:
+    """Columns in chains, at first each in one of its own."""
 
     def __init__(self, d: int) -> None:
-        self._row_of = [[column] for column in range(d)]
+        self._chain_of = [[column] for column in range(d)]
 
     def join(self, first: int, second: int) -> None:
-        """The rows of both, turned so that these two come as near to each other as they can."""
-        ahead, behind = self._row_of[first], self._row_of[second]
+        """The chains of both, turned so that these two come as near to each other as they can."""
+        ahead, behind = self._chain_of[first], self._chain_of[second]
         if ahead is behind:
             return
         if len(ahead) < len(behind):
@@ -74,9 +74,9 @@ class _Rows:
             behind.reverse()
         ahead += behind
         for column in behind:
-            self._row_of[column] = ahead
+            self._chain_of[column] = ahead
 
     def in_order(self) -> list[int]:
-        """One after another, long rows first."""
-        rows = {id(row): row for row in self._row_of}
-        return [column for row in sorted(rows.values(), key=len, reverse=True) for column in row]
+        """One after another, long ones first."""
+        chains = {id(chain): chain for chain in self._chain_of}
+        return [column for chain in sorted(chains.values(), key=len, reverse=True) for column in chain]
