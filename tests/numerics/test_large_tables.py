@@ -55,6 +55,43 @@ def test_estimates_in_float32_are_those_in_float64(tmp_path: Any, n_more: int, l
     assert single["metrics"]["train"]["log_loss"] == pytest.approx(double["metrics"]["train"]["log_loss"], rel=1e-8)
 
 
+def test_standard_errors_in_float32_have_six_digits_where_columns_nearly_repeat_each_other(tmp_path: Any):
+    rows = table(n_more=16)
+    near = rows.column("a").to_numpy() + 0.01 * torch.randn(N, generator=torch.Generator().manual_seed(2)).numpy()
+    data = parquet(rows.append_column("near", pa.array(near)))
+    single, double = fitted(tmp_path, data), fitted(tmp_path, data, dtype="float64")
+    assert (single["dtype"], double["dtype"]) == ("float32", "float64")
+    for one, two in zip(single["coefficients"], double["coefficients"], strict=True):
+        assert one["std_error"] == pytest.approx(two["std_error"], rel=1e-6), one
+
+
+def test_three_classes_in_float32_are_those_in_float64(tmp_path: Any):
+    rows = table(n_more=16)
+    thirds = torch.randint(0, 3, (N,), generator=torch.Generator().manual_seed(2)).numpy() * rows.column("y").to_numpy()
+    data = parquet(rows.set_column(rows.column_names.index("y"), "y", pa.array(thirds)))
+    single, double = fitted(tmp_path, data, dtype="float32"), fitted(tmp_path, data)
+    assert (single["dtype"], double["dtype"]) == ("float32", "float64")
+    for one, two in zip(single["coefficients"], double["coefficients"], strict=True):
+        assert abs(one["estimate"] - two["estimate"]) < 1e-5 * two["std_error"], one
+        assert one["std_error"] == pytest.approx(two["std_error"], rel=1e-6), one
+
+
+def test_standard_errors_of_a_fit_within_tolerance_are_those_at_the_minimum(tmp_path: Any):
+    generator = torch.Generator().manual_seed(3)
+    x_nd = torch.randn(N, 30, generator=generator, dtype=torch.float64)
+    x_nd[:, ::2] = (2 * x_nd[:, ::2]).exp()
+    z_n = 0.3 * ((x_nd - x_nd.mean(0)) / x_nd.std(0) @ torch.randn(30, generator=generator, dtype=torch.float64)) - 1
+    columns = {f"x{j}": x_nd[:, j].numpy() for j in range(30)}
+    data = parquet(pa.table(columns | {"y": torch.poisson(z_n.clamp(max=3).exp(), generator=generator).numpy()}))
+    near, at = (
+        fitted(tmp_path, data, model={"family": "poisson"}, stop={"tolerance": tolerance})
+        for tolerance in (1e-6, 1e-12)
+    )
+    assert near["certificate"]["passes"] < at["certificate"]["passes"]
+    for one, two in zip(near["coefficients"], at["coefficients"], strict=True):
+        assert one["std_error"] == pytest.approx(two["std_error"], rel=1e-6), one
+
+
 @pytest.mark.parametrize(
     "spec",
     [
@@ -63,6 +100,10 @@ def test_estimates_in_float32_are_those_in_float64(tmp_path: Any, n_more: int, l
         {"penalty": {"l1": 0.01}},
         {"data": {"weights": "k"}},
         {"model": {"class_weights": "balanced"}},
+        {"model": {"fit_intercept": False}},
+        {"preprocess": {"standardize": False}},
+        {"preprocess": {"interactions": [["a", "b"]]}},
+        {"preprocess": {"sparse": True}},
     ],
     ids=str,
 )

@@ -136,7 +136,7 @@ def _samples(
 ) -> list[Sample]:
     """The training rows, and those held out if any."""
     if upload is not None:
-        if _suits_float32(spec, upload) and upload.fits_float32():
+        if is_shifted and _suits_float32(spec, upload) and upload.fits_float32():
             dtype = torch.float32
         is_shifted = is_shifted and dtype == torch.float32
         if upload.all_rows_train:
@@ -149,10 +149,13 @@ def _samples(
 
 
 def _suits_float32(spec: LogisticRegressionSpec, upload: Upload) -> bool:
-    """Where nobody names a precision: many rows of two classes, all that the sums over them are tested for."""
+    """Where nobody names a precision: many rows of two classes, all that the sums over them are tested for, and no
+    features but those of the file: a product of two columns has more digits than they have, and what is not centred
+    lies too far from 0 for sums of products in float32."""
     assert isinstance(spec.data, Dataset)  # noqa: S101  an upload
     is_plain = spec.data.weights is None and spec.data.offset is None and spec.model.class_weights is None
     is_plain = is_plain and spec.n_folds is None and spec.data.fold is None and spec.penalty.l1 == 0
+    is_plain = is_plain and not spec.preprocess.interactions and spec.preprocess.sparse is not True
     has_two = upload.n_classes == 2 and spec.model.family in ("auto", "binomial")
     is_newton = spec.solver.name in ("auto", "newton")
     return spec.dtype is None and is_plain and has_two and is_newton and upload.n >= LEAST_FLOAT32_ROWS

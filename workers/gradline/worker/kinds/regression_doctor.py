@@ -48,7 +48,12 @@ MAX_ASKED_COST = 4e12
 MAX_PROGRAM_ENTRIES = 2e8
 """Rows times parameters that the search for a separation may read at every round."""
 SMALL_COST = 1e8
-"""Up to here polishing goes on to the last digits; beyond, to a thousandth of a standard error."""
+"""Up to here polishing goes on to the last digits; beyond, to `NEAR`."""
+NEAR = 1e-10
+"""Squared Newton decrement up to which standard errors of the parameters before the last step have six digits. Of
+skewed columns and rare classes they change by a tenth of the step, in standard errors."""
+NEAR_ROUNDED = 1e-8
+"""The same of gradients from products in float32, which are too rough for more."""
 AT_OPTIMUM = 1e-4
 """Squared Newton decrement: estimates are a hundredth of a standard error from the optimum, or less."""
 ROUNDING = 1e-12
@@ -170,7 +175,8 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, lo
     if look is not None and not is_small and problem.k == 1:
         theta_1q = _led(likelihood, theta_1q, look)
     unit = _unit(likelihood, likelihood.evaluate(theta_1q)) if problem.family == Family.GAUSSIAN else 1.0
-    least = minimise(likelihood, theta_1q, unit=unit, tolerance=1e-15 if is_small else 1e-6, max_steps=6)
+    tolerance = 1e-15 if is_small else NEAR_ROUNDED if likelihood.is_rounded else NEAR
+    least = minimise(likelihood, theta_1q, unit=unit, tolerance=tolerance, max_steps=6)
     if not bool(least.is_converged_b):
         decrement = float(newton_step(least.evaluation)[1]) / unit
         if decrement > AT_OPTIMUM:
