@@ -50,7 +50,7 @@ def check_columns(spec: LogisticRegressionSpec, table: Profiled, row_of: RowOf =
         faults += _target_faults(spec, data, by_name, row_of)
     for role, name in data.roles.items():
         if name in by_name and role != "target" and not _is_empty(by_name[name]):
-            faults += _role_faults(role, by_name[name])
+            faults += _role_faults(role, by_name[name], row_of)
     if not names:
         faults.append(InputFault("spec.data.features", None, "no column is left to be a feature"))
     for name in names:
@@ -167,9 +167,12 @@ def _number_faults(family: str, column: Column, weights: Column | None, row_of: 
     elif family == "poisson" and column["min"] == column["max"] == 0:
         yield ALL_ZERO
     elif family in ABOVE_ZERO and weights and weights.get("min", 0) > 0 and is_refused(column["min"], family):
-        row = row_of(column["name"], column["min"])
-        where = "" if row is None else f", in data row {row}"
-        yield f"is {column['min']} at its lowest{where}; the family {family} {ABOVE_ZERO[family]}"
+        yield f"{_lowest(column, row_of)}; the family {family} {ABOVE_ZERO[family]}"
+
+
+def _lowest(column: Column, row_of: RowOf) -> str:
+    row = row_of(column["name"], column["min"])
+    return f"is {column['min']} at its lowest" + ("" if row is None else f", in data row {row}")
 
 
 def is_refused(value: Any, family: str) -> Any:
@@ -225,15 +228,17 @@ def find_level(value: Any, levels: Sequence[Any]) -> int | None:
     return None
 
 
-def _role_faults(role: str, column: Column) -> list[InputFault]:
+def _role_faults(role: str, column: Column, row_of: RowOf) -> list[InputFault]:
     """Of weights, offset, group and fold: no value may be missing, and the first two are numbers."""
     field, name = f"spec.data.{role}", column["name"]
     if role in ("weights", "offset") and column["type"] not in _NUMBERS:
         return [InputFault(field, name, f"must hold numbers; this column holds {column['type']}")]
     if column["n_missing"]:
         return [InputFault(field, name, f"has no value in {column['n_missing']} of its rows")]
-    if role == "weights" and (column["min"] < 0 or column["max"] == 0):
-        return [InputFault(field, name, "row weights must not be negative, nor all zero")]
+    if role == "weights" and column["min"] < 0:
+        return [InputFault(field, name, f"{_lowest(column, row_of)}; row weights must not be negative")]
+    if role == "weights" and column["max"] == 0:
+        return [InputFault(field, name, "is 0 in every row, so that none counts")]
     if role in ("group", "fold") and _n_distinct(column) < 2:
         return [InputFault(field, name, f"names one {role} only")]
     if role == "fold" and (n_folds := _n_distinct(column)) > MAX_FOLDS:

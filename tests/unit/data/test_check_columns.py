@@ -152,10 +152,17 @@ def test_the_row_of_a_target_that_a_family_cannot_take_is_named_where_it_is_know
         check_columns(spec, COUNTS, lambda _name, _value: 7)
 
 
-def test_weights_must_not_be_negative():
+def test_weights_must_not_be_negative_and_the_row_is_named():
     table = profiled(b"a,w,y\n1,-1,0\n2,1,1\n")
-    with pytest.raises(InvalidInput, match="must not be negative"):
+    with pytest.raises(InvalidInput, match="weights: is -1 at its lowest; row weights must not be negative"):
         check(table, weights="w")
+    with pytest.raises(InvalidInput, match="is -1 at its lowest, in data row 7; row weights"):
+        check_columns(spec_of({"weights": "w"}), table, lambda _name, _value: 7)
+
+
+def test_weights_must_not_all_be_zero():
+    with pytest.raises(InvalidInput, match="is 0 in every row"):
+        check(profiled(b"a,w,y\n1,0,0\n2,0,1\n"), weights="w")
 
 
 COUNTS = profiled(b"a,n,w,zero,group,code,same\n1,-1,1,0,u,5,s\n2,0,2,1,v,6,s\n3,4,0.5,1,u,x,s\n4,2,1,1,v,7,s\n")
