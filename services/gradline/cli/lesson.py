@@ -41,9 +41,24 @@ def _change(change: dict[str, Any]) -> str:
             return f"{name}.grad: {_values(change['before'])} → {_values(change['after'])}"
         case "assigned" if "tensor" in change:
             return f"{name} = {_tensor(change['tensor'])}"
+        case "assigned":
+            return f"{name} = {_plain(change['value'])}"
+        case "changed in place":
+            return f"{name} changed in place: {_tensor(change['tensor'])}"
+        case "requires_grad":
+            return f"{name}.requires_grad: {change['before']} → {change['after']}"
+        case "condition":
+            return f"the condition is {change['value']}"
         case kind:
-            told = {key: value for key, value in change.items() if key not in ("kind", "name", "id", "is_new")}
-            return f"{name} {kind}: " + ", ".join(f"{key} {_values(value)}" for key, value in told.items())
+            return f"{name} {kind}"
+
+
+def _plain(value: dict[str, Any]) -> str:
+    """What is no tensor: itself, or its name, where that is told, else what it is."""
+    if "value" in value:
+        return repr(value["value"]) if value["type"] == "str" else _values(value["value"])
+    length = f" of {value['length']}" if "length" in value else ""
+    return f"{value['type']}{length}"
 
 
 def _tensor(tensor: dict[str, Any]) -> str:

@@ -52,6 +52,13 @@ def work(program: str, context: RecordingContext, **more: Any) -> dict[str, Any]
     return run(parse_spec("autograd", {"program": program, **more}), context)  # type: ignore[arg-type]
 
 
+def test_an_object_of_a_class_of_the_program_is_told_by_that_class() -> None:
+    program = "class XOR(nn.Module):\n    def forward(self, x):\n        return x\nmodel = XOR()\nx = torch.ones(1, requires_grad=True)"
+    lines = work(program, RecordingContext())["lines"]
+    (change,) = next(line["changes"] for line in lines if line["source"] == "model = XOR()")
+    assert change["value"] == {"type": "XOR"}
+
+
 def test_the_result_has_the_fields_that_others_rely_on() -> None:
     context = RecordingContext()
     result = work("x = torch.tensor(3., requires_grad=True)\ny = x ** 2\ny.backward()\nprint(x.grad)", context)

@@ -42,6 +42,27 @@ def test_a_lesson_is_listed_line_by_line_with_what_each_changed(capsys: pytest.C
     ]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"kind": "assigned", "name": "step", "value": {"type": "int", "value": 0}}, "step = 0"),
+        ({"kind": "assigned", "name": "key", "value": {"type": "str", "value": "w"}}, "key = 'w'"),
+        ({"kind": "assigned", "name": "g", "value": {"type": "UserFunction", "value": "f"}}, "g = f"),
+        ({"kind": "assigned", "name": "opt", "value": {"type": "Adam"}}, "opt = Adam"),
+        ({"kind": "assigned", "name": "both", "value": {"type": "tuple", "length": 2}}, "both = tuple of 2"),
+        ({"kind": "changed in place", "name": "w", "tensor": W, "version_before": 1}, "w changed in place: [1]  leaf"),
+        ({"kind": "requires_grad", "name": "w", "before": False, "after": True}, "w.requires_grad: False → True"),
+        ({"kind": "condition", "value": True}, "the condition is True"),
+        ({"kind": "deleted", "name": "w"}, "w deleted"),
+    ],
+)
+def test_a_change_is_told_in_the_words_of_the_program(
+    change: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_result({"lines": [{"line": 1, "source": "…", "changes": [change]}]})
+    assert f"│ {said}" in capsys.readouterr().out
+
+
 def test_a_lesson_ends_with_the_error_its_cause_its_mend_and_the_checks(capsys: pytest.CaptureFixture[str]) -> None:
     print_result(RESULT)
     out = capsys.readouterr().out

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gradline.autograd.objects import type_name
+
 MAX_WHOLE = 64
 """Elements up to which a tensor is shown whole; of a larger one its first HEAD elements are."""
 HEAD = 16
@@ -114,7 +116,7 @@ def plain(value: Any) -> dict[str, Any]:
     if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
         return {"type": type(value).__name__, "length": len(value)}
     name = getattr(value, "name", None)
-    return {"type": type(value).__name__, **({"value": name} if isinstance(name, str) else {})}
+    return {"type": type_name(value), **({"value": name} if isinstance(name, str) else {})}
 
 
 def _huge(value: Any) -> str:
