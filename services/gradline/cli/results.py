@@ -28,6 +28,7 @@ METRICS = {
     "calibration_error": "calibration error",
     "r2": "R²",
     "rmse": "root mean square error",
+    "mse": "mean square error",
     "mae": "mean absolute error",
     "deviance": "mean deviance",
     "n": "rows",
