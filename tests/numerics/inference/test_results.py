@@ -147,6 +147,15 @@ def test_as_many_coefficients_as_rows_leave_no_standard_errors(run, std_errors, 
         assert result["inference"]["r_squared"] == pytest.approx(1)
 
 
+def test_weights_that_add_up_to_one_are_told_to_count_rows(run):
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame(generator.normal(size=(50, 2)), columns=["x", "y"]).assign(w=0.02)
+    result, _ = run(table, {"weights": "w"}, model={"family": "gaussian"})
+    assert (
+        "data.weights count rows, and add up to 1, no more than the 2 coefficients" in (result["inference"]["withheld"])
+    )
+
+
 def test_hc3_is_withheld_where_a_row_alone_determines_a_coefficient(run):
     table = crowd()
     table.loc[5, "city"] = "Rom"

@@ -63,9 +63,19 @@ def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ct
     inverse = fit.inverse or inverse_of(fit.evaluation.information_bqq[0], fit.rounding)
     n_determined = fit.likelihood.q - inverse.null_qz.shape[1]
     if prepared.train.family == Family.GAUSSIAN and fit.likelihood.n_weighed <= n_determined:
-        block = {"withheld": SATURATED, **_whole(spec, fit, theta_q, n_determined), **_drawn(spec, replicates)}
+        withheld = _why_saturated(prepared.train.n, fit.likelihood.n_weighed, n_determined)
+        block = {"withheld": withheld, **_whole(spec, fit, theta_q, n_determined), **_drawn(spec, replicates)}
         return told._replace(block=block)
     return _estimated(spec, prepared, fit, theta_q, inverse, told)
+
+
+def _why_saturated(n: int, n_weighed: float, n_determined: int) -> str:
+    if n <= n_determined:
+        return SATURATED
+    return (
+        f"data.weights count rows, and add up to {n_weighed:.6g}, no more than the {n_determined} coefficients: "
+        "none is left to tell how far they scatter; multiply them to add up to the number of rows they stand for"
+    )
 
 
 def _withheld(spec: LogisticRegressionSpec, fit: Examination) -> str | None:
