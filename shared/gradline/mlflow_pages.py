@@ -3,8 +3,8 @@
 _WORKFLOW = "workflowType=machine_learning"
 
 
-def experiments_page(ui_url: str) -> str:
-    return f"{ui_url}/#/experiments?{_WORKFLOW}"
+def runs_page(ui_url: str, experiment_id: str) -> str:
+    return f"{ui_url}/#/experiments/{experiment_id}/runs?{_WORKFLOW}"
 
 
 def run_page(ui_url: str, experiment_id: str, run_id: str) -> str:

@@ -26,7 +26,7 @@ def test_the_demo_trains_two_models_and_shows_what_it_promises(tmp_path: Path) -
     assert_plots(ran.stdout, tmp_path)
     assert "Both runs are in MLflow" in ran.stderr
     assert "/docs" in ran.stdout
-    assert "/#/experiments/" in ran.stdout
+    assert "/runs?workflowType=machine_learning" in ran.stdout
     assert processes_of(home) == [], "it has stopped cleanly"
 
 

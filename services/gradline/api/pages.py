@@ -12,7 +12,6 @@ from starlette.staticfiles import StaticFiles
 
 from gradline.api.deps import ServicesDep
 from gradline.api.errors import CODES
-from gradline.mlflow_pages import experiments_page
 
 router = APIRouter(include_in_schema=False)
 _CSP = (
@@ -27,7 +26,7 @@ _DOCS_HEADERS = {"Content-Security-Policy": _CSP.format(styles=" 'unsafe-inline'
 @router.get("/")
 async def home(request: Request, services: ServicesDep) -> HTMLResponse:
     page = _template("home.html").substitute(
-        mlflow_url=escape(experiments_page(services.settings.mlflow_ui_url)),
+        mlflow_url=escape(services.settings.mlflow_ui_url),
         base_url=escape(str(request.base_url).rstrip("/")),
     )
     return HTMLResponse(page, headers=_PAGE_HEADERS)

@@ -19,7 +19,7 @@ from gradline.embedded.home_lock import find_running
 from gradline.embedded.mlflow_server import MLFLOW_PORT
 from gradline.embedded.stack import Stack, Wishes
 from gradline.errors import DependencyDown
-from gradline.mlflow_pages import experiments_page
+from gradline.mlflow_pages import runs_page
 from gradline.settings import Settings
 
 T = TypeVar("T")
@@ -158,7 +158,10 @@ class _Demo:
         return found
 
     def _show_addresses(self, jobs: Sequence[dict[str, Any]]) -> None:
-        facts = [("API docs", f"{self._client.url}/docs"), ("MLflow", experiments_page(self._mlflow_url))]
+        facts = [
+            ("API docs", f"{self._client.url}/docs"),
+            ("MLflow", runs_page(self._mlflow_url, jobs[0]["mlflow"]["experiment_id"])),
+        ]
         facts += [(f"run of {job['name']}", job["mlflow"]["url"]) for job in jobs]
         facts += [("plots", str(FOLDER.absolute()))]
         print_facts(console(), facts)

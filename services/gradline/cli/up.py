@@ -8,7 +8,6 @@ from gradline.cli.terminal import console, print_facts, say
 from gradline.embedded.home_lock import find_running
 from gradline.embedded.stack import Stack, Wishes, default_children
 from gradline.errors import DependencyDown
-from gradline.mlflow_pages import experiments_page
 from gradline.settings import Settings
 
 API_START_S = 120.0
@@ -86,7 +85,7 @@ def _wait_for_mlflow(stack: Stack, signals: StopSignals) -> None:
         say("MLflow is still starting; what is trained meanwhile is carried over.")
     try:
         if stack.wait_for_mlflow(MLFLOW_START_S, signals.stop):
-            say("MLflow is ready.")
+            say("MLflow is ready. Its page has the runs under “Model training”, at the top left.")
         elif not signals.stop.is_set():
             say(f"MLflow has not answered for {MLFLOW_START_S:.0f} s; its log: {stack.home}/logs/mlflow.log", "yellow")
     except DependencyDown as down:
@@ -94,7 +93,7 @@ def _wait_for_mlflow(stack: Stack, signals: StopSignals) -> None:
 
 
 def _addresses(url: str, mlflow_url: str, stack: Stack | None = None) -> list[tuple[str, str]]:
-    facts = [("API", url), ("API docs", f"{url}/docs"), ("MLflow", experiments_page(mlflow_url))]
+    facts = [("API", url), ("API docs", f"{url}/docs"), ("MLflow", mlflow_url)]
     if stack is not None:
         facts += [("Data", str(stack.home)), ("Logs", str(stack.home / "logs"))]
     return facts
