@@ -80,7 +80,7 @@ def test_standard_errors_of_a_fit_within_tolerance_are_those_at_the_minimum(tmp_
     generator = torch.Generator().manual_seed(3)
     x_nd = torch.randn(N, 30, generator=generator, dtype=torch.float64)
     x_nd[:, ::2] = (2 * x_nd[:, ::2]).exp()
-    z_n = 0.3 * ((x_nd - x_nd.mean(0)) / x_nd.std(0) @ torch.randn(30, generator=generator, dtype=torch.float64)) - 1
+    z_n = 0.2 * ((x_nd - x_nd.mean(0)) / x_nd.std(0) @ torch.randn(30, generator=generator, dtype=torch.float64))
     columns = {f"x{j}": x_nd[:, j].numpy() for j in range(30)}
     data = parquet(pa.table(columns | {"y": torch.poisson(z_n.clamp(max=3).exp(), generator=generator).numpy()}))
     near, at = (

@@ -49,7 +49,7 @@ MAX_PROGRAM_ENTRIES = 2e8
 """Rows times parameters that the search for a separation may read at every round."""
 SMALL_COST = 1e8
 """Up to here polishing goes on to the last digits; beyond, to `NEAR`."""
-NEAR = 1e-10
+NEAR = 1e-11
 """Squared Newton decrement up to which standard errors of the parameters before the last step have six digits. Of
 skewed columns and rare classes they change by a tenth of the step, in standard errors."""
 NEAR_ROUNDED = 1e-8
