@@ -12,7 +12,7 @@ from torch import Tensor
 ROWS = 256
 NOISE = 5.0
 """Standard deviations of a correlation of columns that have none: more is a sign of one."""
-PARTNERS = 4
+PARTNERS = 8
 """Of each column, those that it leans on most."""
 LOOKED_AT = 64
 LEAST_SHARE = 0.25
@@ -27,7 +27,7 @@ def grouped(x_rd: Tensor, size: int) -> Tensor | None:
     unit_rd /= unit_rd.norm(dim=0).clamp_(min=torch.finfo(x_rd.dtype).tiny)
     least = NOISE * len(x_rd) ** -0.5
     some_t = torch.linspace(0, d - 1, min(d, LOOKED_AT), device=x_rd.device).long()
-    strength_t1, partner_t1 = _partners(unit_rd, some_t, 1)
+    strength_t1, partner_t1 = _partners(unit_rd, some_t, unit_rd, 1)
     are_apart_t1 = (strength_t1 > least) & (partner_t1 // size != some_t.unsqueeze(1) // size)
     if are_apart_t1.sum() < LEAST_SHARE * len(some_t):
         return None
@@ -37,22 +37,25 @@ def grouped(x_rd: Tensor, size: int) -> Tensor | None:
     return torch.tensor(chains.in_order(), device=x_rd.device)
 
 
-def _partners(unit_rd: Tensor, column_t: Tensor, n_partners: int) -> tuple[Tensor, Tensor]:
-    """The largest absolute correlations of some columns with others, and with which, as [t, n_partners]."""
-    correlation_td = (unit_rd[:, column_t].T @ unit_rd).abs_()
-    correlation_td.scatter_(1, column_t.unsqueeze(1), 0.0)
-    found: tuple[Tensor, Tensor] = torch.topk(correlation_td, n_partners, dim=1)
-    return found
+def _partners(unit_rd: Tensor, column_t: Tensor, among_rd: Tensor, n_partners: int) -> tuple[Tensor, Tensor]:
+    """The largest absolute correlations of some columns with others among the last, and with which, [t, n_partners]."""
+    n_before = unit_rd.shape[1] - among_rd.shape[1]
+    correlation_td = (unit_rd[:, column_t].T @ among_rd).abs_()
+    correlation_td.scatter_(1, column_t.unsqueeze(1) - n_before, 0.0)
+    strength_tk, partner_tk = torch.topk(correlation_td, n_partners, dim=1)
+    return strength_tk, partner_tk + n_before
 
 
 def _pairs(unit_rd: Tensor, least: float) -> Iterator[tuple[int, int]]:
-    """Columns and their partners, the strongest correlations first."""
-    column_d = torch.arange(unit_rd.shape[1], device=unit_rd.device)
-    found = [_partners(unit_rd, column_t, PARTNERS) for column_t in column_d.split(COLUMNS_AT_ONCE)]
-    strength_e = torch.cat([strength_tk for strength_tk, _ in found]).flatten()
-    partner_e = torch.cat([partner_tk for _, partner_tk in found]).flatten()
+    """Columns and their partners, the strongest correlations first. Each looks among those of its part and after it."""
+    column_d, parts = torch.arange(unit_rd.shape[1], device=unit_rd.device), []
+    for column_t in column_d.split(COLUMNS_AT_ONCE):
+        among_rd = unit_rd[:, int(column_t[0]) :]
+        strength_tk, partner_tk = _partners(unit_rd, column_t, among_rd, min(PARTNERS, among_rd.shape[1]))
+        parts.append(torch.stack((strength_tk, column_t.unsqueeze(1).expand_as(partner_tk), partner_tk)).flatten(1))
+    strength_e, first_e, second_e = torch.cat(parts, 1)
     order_e = strength_e.argsort(descending=True)[: int((strength_e > least).sum())]
-    yield from zip((order_e // PARTNERS).tolist(), partner_e[order_e].tolist(), strict=True)
+    yield from zip(first_e[order_e].int().tolist(), second_e[order_e].int().tolist(), strict=True)
 
 
 class _Chains:
