@@ -119,7 +119,7 @@ def _correlations(problem: Problem, index_r: Tensor, order_d: Tensor | None) -> 
         blocks = [block_nm[index_r] for block_nm in x_nd.split(m, 1)]
     else:
         x_rd = x_nd[index_r]
-        blocks = [x_rd[:, some_m] for some_m in order_d.split(m)]
+        blocks = [x_rd.index_select(1, some_m) for some_m in order_d.split(m)]
     return _shrunk(torch.stack([_block_correlation(block_rm, m) for block_rm in blocks]), len(index_r))
 
 
