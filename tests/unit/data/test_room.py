@@ -1,6 +1,7 @@
 """Features beyond the bound lie in a file, and nothing but memory changes by it."""
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -124,7 +125,11 @@ def test_what_reads_features_beyond_the_bound_lets_go_of_them_between_parts(tmp_
 
 
 @pytest.mark.parametrize("solver", ["auto", "lbfgs", "adam"])
-def test_a_fit_has_the_same_bits_wherever_its_features_lie(tmp_path: Any, solver: str):
+def test_a_fit_has_the_same_bits_wherever_its_features_lie_and_lets_go_of_them(
+    tmp_path: Any, solver: str, monkeypatch: pytest.MonkeyPatch
+):
+    lets_go, callers = Room.let_go, set[str]()
+    monkeypatch.setattr(Room, "let_go", lambda room: (callers.add(threading.current_thread().name), lets_go(room)))
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(500, 3, generator=generator)
     lines = [f"{a:.6f},{b:.6f},{'uvw'[i % 3]},{int(a + c > 0)}" for i, (a, b, c) in enumerate(rows.tolist())]
@@ -138,3 +143,4 @@ def test_a_fit_has_the_same_bits_wherever_its_features_lie(tmp_path: Any, solver
         results.append(train(attempt, data=data, split={"validation_fraction": 0.2}, **spec)[0])
     assert results[0]["fingerprint"] == results[1]["fingerprint"]
     assert results[0]["metrics"] == results[1]["metrics"]
+    assert threading.current_thread().name in callers, "not only the thread that looks"

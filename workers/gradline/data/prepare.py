@@ -87,13 +87,12 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
         raise PermanentError(NO_FEATURE, code="bad_data")
     family = family_of(spec.model, train.roles.classes)
     factor_c = class_factors(train.roles, spec.model)
-    let_go = sources.room.let_go if sources.room.is_beyond else None
-    judged = _problem(x_np, train.roles, family, has_intercept, let_go)
+    judged = _problem(x_np, train.roles, family, has_intercept, sources.room)
     validation = None
     if held_out:
         preprocessing.warn_of_unlisted(held_out[0], warn)
         x_np = preprocessing.apply(held_out[0], sources.room)
-        validation = _problem(x_np, held_out[0].roles, family, has_intercept, let_go)
+        validation = _problem(x_np, held_out[0].roles, family, has_intercept, sources.room)
     problem = judged if factor_c is None else _with_class_weights(judged, factor_c)
     folds = None
     if fold_n is not None:
@@ -205,9 +204,7 @@ def _folds(roles: Roles, spec: LogisticRegressionSpec) -> Tensor | None:
     return assign_folds(roles, spec.n_folds, spec.split)
 
 
-def _problem(
-    x_np: Tensor, roles: Roles, family: Family, has_intercept: bool, let_go: Callable[[], None] | None
-) -> Problem:
+def _problem(x_np: Tensor, roles: Roles, family: Family, has_intercept: bool, room: Room) -> Problem:
     if roles.offset_n is not None and family == Family.MULTINOMIAL:
         raise PermanentError("spec.data.offset: a multinomial family has no place for an offset", code="bad_data")
     return Problem(
@@ -217,7 +214,7 @@ def _problem(
         has_intercept,
         _column(roles.weight_n, x_np.dtype),
         _column(roles.offset_n, x_np.dtype),
-        let_go=let_go,
+        let_go=room.let_go if room.is_beyond else None,
     )
 
 
