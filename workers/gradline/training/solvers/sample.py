@@ -5,15 +5,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gradline.training.derivatives import Want
 from gradline.training.objective import Objective
 from gradline.training.problem import Problem
 from gradline.training.solvers.lazy_newton import LazyNewton
+from gradline.training.solvers.newton import Look
 
 SEED = 20
 MAX_STEPS = 30
 SHARE_OF_ERROR = 0.1
 """The sample's minimum is off by about q / 2m in the objective, q parameters and m rows: to find it to this share of
 that is enough, as a relative gap."""
+MOST_FORETOLD = 0.5
+"""Of a step's length, that of the next one."""
 
 
 def sample_rows(problem: Problem, n_rows: int) -> Tensor:
@@ -52,3 +56,19 @@ def _minimise(newton: LazyNewton) -> bool:
         if newton.ending is not None:
             return False
     return False
+
+
+def next_step(sample: Objective, theta_bkp: Tensor, look: Look) -> Tensor:
+    """The step that follows a look's step v with the same factor, [b, q], by the gradient to be expected there:
+
+        g(theta + v) ~ g_s(theta + v) - g_s(theta) - H_s(theta) v,    as g(theta) + H(theta) v = 0,
+
+    s for the sample. 0 for members in which it is no small part of v, where the sample foretells little.
+    """
+    step_bkp = look.step_bq.view_as(theta_bkp)
+    here = sample.derivatives(theta_bkp, Want.PRODUCTS)
+    straight_bkp = here.gradient_bkp + sample.hessian_product(here.weights, step_bkp)
+    gradient_bq = (sample.derivatives(theta_bkp + step_bkp).gradient_bkp - straight_bkp).flatten(1)
+    next_bq = look.factor.solve(gradient_bq).neg_()
+    is_small_b = -(gradient_bq * next_bq).sum(1) <= MOST_FORETOLD**2 * look.square_b
+    return torch.where(is_small_b.unsqueeze(1), next_bq, 0.0)
