@@ -44,22 +44,23 @@ def check_columns(spec: LogisticRegressionSpec, table: Profiled, row_of: RowOf =
     assert isinstance(data, Dataset)  # noqa: S101  the caller looked
     by_name = {column["name"]: column for column in table.columns}
     names = features_of(data, table.columns)
+    n_dropped = n_without_target(data, table.columns) if data.missing_target == "drop" else 0
     faults = [*_unknown(data, by_name, spec.preprocess.interactions, names)]
     faults += _empty_faults(data, by_name)
     if data.target in by_name and not _is_empty(by_name[data.target]):
         faults += _target_faults(spec, data, by_name, row_of)
     for role, name in data.roles.items():
         if name in by_name and role != "target" and not _is_empty(by_name[name]):
-            faults += _role_faults(role, by_name[name], row_of)
+            faults += _role_faults(role, by_name[name], n_dropped, row_of)
     if not names:
         faults.append(InputFault("spec.data.features", None, "no column is left to be a feature"))
     for name in names:
         if name in by_name and not _is_empty(by_name[name]):
-            faults += _feature_faults(by_name[name], spec.preprocess.missing)
+            faults += _feature_faults(by_name[name], spec.preprocess.missing, n_dropped)
             faults += _type_faults(data, by_name[name], table.format)
     if names and all(_has_one_level(data, by_name.get(name)) for name in names):
         faults.append(InputFault("spec.data.features", None, NO_FEATURE))
-    faults += _split_faults(spec, data, by_name, table.n_rows - n_without_target(data, table.columns))
+    faults += _split_faults(spec, data, by_name, table.n_rows - n_dropped)
     if faults:
         raise InvalidInput(faults)
 
@@ -228,14 +229,17 @@ def find_level(value: Any, levels: Sequence[Any]) -> int | None:
     return None
 
 
-def _role_faults(role: str, column: Column, row_of: RowOf) -> list[InputFault]:
-    """Of weights, offset, group and fold: no value may be missing, and the first two are numbers."""
+def _role_faults(role: str, column: Column, n_dropped: int, row_of: RowOf) -> list[InputFault]:
+    """Of weights, offset, group and fold: no value may be missing, and the first two are numbers.
+
+    `n_dropped`: rows without a target, which may hold anything; whoever reads the rows looks at the others again.
+    """
     field, name = f"spec.data.{role}", column["name"]
     if role in ("weights", "offset") and column["type"] not in _NUMBERS:
         return [InputFault(field, name, f"must hold numbers; this column holds {column['type']}")]
-    if column["n_missing"]:
+    if column["n_missing"] > n_dropped:
         return [InputFault(field, name, f"has no value in {column['n_missing']} of its rows")]
-    if role == "weights" and column["min"] < 0:
+    if role == "weights" and column["min"] < 0 and n_dropped == 0:
         return [InputFault(field, name, f"{_lowest(column, row_of)}; row weights must not be negative")]
     if role == "weights" and column["max"] == 0:
         return [InputFault(field, name, "is 0 in every row, so that none counts")]
@@ -246,12 +250,17 @@ def _role_faults(role: str, column: Column, row_of: RowOf) -> list[InputFault]:
     return []
 
 
-def _feature_faults(column: Column, missing: str) -> list[InputFault]:
+def _feature_faults(column: Column, missing: str, n_dropped: int) -> list[InputFault]:
     field, name = "spec.data.features", column["name"]
-    if missing == "error" and column["n_missing"]:
-        mend = "set spec.preprocess.missing to mean, median, most_frequent or indicator"
-        return [InputFault(field, name, f"column {name!r} has no value in {column['n_missing']} of its rows; {mend}")]
+    if missing == "error" and column["n_missing"] > n_dropped:
+        return [InputFault(field, name, lacks_values(name, column["n_missing"]))]
     return []
+
+
+def lacks_values(name: str, n: int) -> str:
+    """What is wrong with a feature under `missing: error`."""
+    mend = "set spec.preprocess.missing to mean, median, most_frequent or indicator"
+    return f"column {name!r} has no value in {n} of its rows; {mend}"
 
 
 def _type_faults(data: Dataset, column: Column, table_format: str) -> list[InputFault]:

@@ -74,6 +74,49 @@ def test_rows_without_a_target_are_refused_unless_the_spec_drops_them(tmp_path):
         train(attempt, data=source)
 
 
+ROLES: dict[str, dict[str, Any]] = {"w": {"weights": "w"}, "fold": {"fold": "fold"}, "group": {"group": "group"}}
+
+
+def fit(path: Any, table: pd.DataFrame, format: str, data: dict[str, Any], **spec: Any) -> dict[str, Any]:  # noqa: A002
+    attempt = MemoryAttempt()
+    attempt.store = ArtifactStore(f"file://{path}")
+    attempt.uploads[ID] = stored(attempt.store, written(table, format), format)
+    source = {"source": "dataset", "dataset_id": ID, "target": "class", "features": ["b", "city"]}
+    return train(attempt, data=source | {"missing_target": "drop"} | data, report={"plots": []}, **spec)[0]
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("data", "spec"),
+    [
+        ({"weights": "w", "group": "group"}, {"split": {"validation_fraction": 0.25, "folds": 3}}),
+        ({"weights": "w", "fold": "fold", "offset": "a"}, {}),
+    ],
+)
+def test_rows_without_a_target_may_hold_anything_in_other_roles(tmp_path, format, data, spec):  # noqa: A002
+    table = gaps().astype({"fold": "Int64", "group": "Int64"}).assign(a=lambda rows: rows.b / 2)
+    is_dropped = table.group % 5 == 2
+    table.loc[is_dropped, ["class", "a", "b", "city", "w", "fold", "group"]] = None
+    table.loc[is_dropped.idxmax(), "w"] = -1
+    results = [fit(tmp_path, rows, format, data, **spec) for rows in (table, table[~is_dropped])]
+    assert [result.pop("n_without_target") for result in results] == [48, 0]
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+@pytest.mark.parametrize("column", ["w", "fold", "group", "city", "b"])
+def test_rows_with_a_target_still_need_what_their_roles_ask_for(tmp_path, format, column):  # noqa: A002
+    table = gaps().astype({"fold": "Int64", "group": "Int64"})
+    table.loc[[3, 8], "class"] = None
+    table.loc[[8, 9], column] = None
+    with pytest.raises(PermanentError, match=r"in data row 10, which has a target|no value in 1 of its rows; set"):
+        fit(tmp_path, table, format, ROLES.get(column, {}))
+    if column == "w":
+        table.loc[[8, 9], "w"] = [1, -1]
+        with pytest.raises(PermanentError, match=r"spec\.data\.weights: 'w' is negative in data row 10"):
+            fit(tmp_path, table, format, ROLES["w"])
+
+
 def test_rows_without_a_target_are_dropped_from_blocks_that_come_as_they_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(uploaded, "BLOCK_BYTES", 4096)
     monkeypatch.setattr(parquet_tables, "_MIN_ROWS", 50)

@@ -180,7 +180,7 @@ def _parts(roles: Roles, spec: LogisticRegressionSpec) -> list[Tensor]:
         kept_r = kept_r[roles.has_target_n]
     if roles.weight_n is not None:
         kept_r = kept_r[roles.weight_n[kept_r] > 0]
-    if roles.weight_n is not None and not bool(roles.weight_n.double().sum().isfinite()):
+    if roles.weight_n is not None and not bool(roles.weight_n[kept_r].double().sum().isfinite()):
         raise PermanentError(
             "spec.data.weights: the sum of the weights is no number; use smaller ones", code="bad_data"
         )

@@ -15,14 +15,18 @@ from gradline.column_roles import find_level
 from gradline.data.gathering import plain_values
 from gradline.data.sample import Roles
 from gradline.data.targets import check_numbers, on_scale_of_fit
+from gradline.errors import PermanentError
 from gradline.specs.logistic_regression import Dataset
 from gradline.specs.regression.model import NUMERIC_FAMILIES
 
 
 def roles_of(table: pa.Table, data: Dataset, family: str) -> Roles:
-    """Of a table that `check_columns` has passed; raises PermanentError for a target that the family cannot take."""
+    """Of a table that `check_columns` has passed; raises PermanentError for what it could not see without the rows."""
     weight_n, target = _numbers(table, data.weights), _with_nulls(table.column(data.target))
-    has_target_n = _each(target, _is_valid, np.bool_) if target.null_count else None
+    has_target_n = None
+    if target.null_count:
+        has_target_n = _each(target, _is_valid, np.bool_)
+        _check_rows_with_target(table, data, has_target_n, weight_n)
     if family in NUMERIC_FAMILIES:
         target_n, classes = _each(target, _as_numbers, np.float64), None
         check_numbers(target_n, weight_n, family, data.target)
@@ -31,6 +35,25 @@ def roles_of(table: pa.Table, data: Dataset, family: str) -> Roles:
         classes, target_n = _classes(target, data.positive_class)
     offset_n, group_n, fold_n = _numbers(table, data.offset), _codes(table, data.group), _codes(table, data.fold)
     return Roles(target_n, classes, weight_n, offset_n, group_n, fold_n, has_target_n)
+
+
+def _check_rows_with_target(table: pa.Table, data: Dataset, has_target_n: Tensor, weight_n: Tensor | None) -> None:
+    """Rows without a target may lack values in other roles too, and a profile does not tell which rows do."""
+    for role, name in data.roles.items():
+        column = _with_nulls(table.column(name))
+        if role == "target" or not column.null_count:
+            continue
+        lacks_n = has_target_n & ~_each(column, _is_valid, np.bool_)
+        if bool(lacks_n.any()):
+            raise _in_row(role, name, "has no value", lacks_n)
+    if weight_n is not None and bool((is_wrong_n := has_target_n & (weight_n < 0)).any()):
+        raise _in_row("weights", str(data.weights), "is negative", is_wrong_n)
+
+
+def _in_row(role: str, name: str, fault: str, is_wrong_n: Tensor) -> PermanentError:
+    first, n = int(is_wrong_n.nonzero()[0]), int(is_wrong_n.sum())
+    reason = f"spec.data.{role}: {name!r} {fault} in data row {first + 1}, which has a target ({n} such rows)"
+    return PermanentError(reason, code="bad_data")
 
 
 def _with_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:

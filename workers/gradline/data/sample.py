@@ -114,6 +114,12 @@ class Sample:
         texts = {name: column.rows(index_r) for name, column in self.texts.items()}
         return Sample(self.title, self.order, self.numbers.rows(index_r), texts, self.roles.rows(index_r))
 
+    def n_missing(self, name: str) -> int:
+        """Rows without a value in a column."""
+        if name in self.texts:
+            return int((self.texts[name].code_n < 0).sum())
+        return int(self.numbers.values_nj[:, self.numbers.names.index(name)].isnan().sum())
+
     def as_given(self, n: int) -> list[dict[str, Any]]:
         """The first rows as the source spells them: numbers, booleans, text, and None where a value is missing."""
         values_jn = (self.numbers.values_nj[:n].double() + self.numbers.shift_j).T.tolist()

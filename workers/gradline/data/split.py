@@ -21,7 +21,8 @@ def split_rows(roles: Roles, spec: Split) -> tuple[Tensor, Tensor]:
         for class_r in _shuffled(roles, spec.seed, spec.stratify):
             is_held_out_n[class_r[: round(spec.validation_fraction * len(class_r))]] = True
     else:
-        is_held_out_n = _held_out_groups(roles.group_n, spec)[roles.group_n]
+        group_n = _numbered(roles.group_n)
+        is_held_out_n = _held_out_groups(group_n, spec)[group_n]
     training_r, validation_r = torch.nonzero(~is_held_out_n).squeeze(1), torch.nonzero(is_held_out_n).squeeze(1)
     _check_split(roles, spec, training_r, validation_r)
     return training_r, validation_r
@@ -59,9 +60,10 @@ def assign_folds(roles: Roles, n_folds: int | None, spec: Split) -> Tensor:
         order_n = torch.cat(_shuffled(roles, spec.seed + _FOLD_STREAM, spec.stratify))
         fold_n = _dealt(order_n, n_folds)
     else:
-        group_g, size_g = _shuffled_groups(roles.group_n, spec.seed + _FOLD_STREAM)
+        group_n = _numbered(roles.group_n)
+        group_g, size_g = _shuffled_groups(group_n, spec.seed + _FOLD_STREAM)
         largest_first = size_g.argsort(descending=True, stable=True)
-        fold_n = _dealt(group_g[largest_first], n_folds)[roles.group_n]
+        fold_n = _dealt(group_g[largest_first], n_folds)[group_n]
     _check_folds(roles, fold_n, n_folds)
     return fold_n
 
@@ -78,6 +80,12 @@ def _shuffled(roles: Roles, seed: int, stratify: bool) -> list[Tensor]:
     if not stratify or roles.classes is None:
         return [order_n]
     return [order_n[roles.target_n[order_n] == c] for c in range(len(roles.classes))]
+
+
+def _numbered(group_n: Tensor) -> Tensor:
+    """Without gaps, so that groups of which no row is left draw no place among the others."""
+    is_there_g = torch.bincount(group_n) > 0
+    return (is_there_g.cumsum(0) - 1)[group_n]
 
 
 def _shuffled_groups(group_n: Tensor, seed: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from gradline.column_roles import Profiled, check_columns, empty_columns, features_of, is_number, n_without_target
+from gradline.column_roles import (
+    Profiled,
+    check_columns,
+    empty_columns,
+    features_of,
+    is_number,
+    lacks_values,
+    n_without_target,
+)
 from gradline.data.gathering import Gathering
 from gradline.data.roles import roles_of
 from gradline.data.room import Room
@@ -51,6 +59,7 @@ class Upload:
             raise _bad_data(error) from error
         self._features = features_of(spec.data, file.columns)
         self._holds_out = spec.split.validation_fraction > 0
+        self._may_not_lack = spec.preprocess.missing == "error"
         self.left_out = empty_columns(spec.data, file.columns)
         """Columns without any value, which are no features."""
         self.n_without_target = n_without_target(spec.data, file.columns)
@@ -128,7 +137,10 @@ class Upload:
                     gathering.add(read, None if is_all else part_r[first:last] - start)
             start += block.num_rows
         room.give_back_blocks()
-        return [self._sample(g, roles.rows(part_r)) for g, part_r in zip(gatherings, parts, strict=True)]
+        samples = [self._sample(g, roles.rows(part_r)) for g, part_r in zip(gatherings, parts, strict=True)]
+        if self.n_without_target and self._may_not_lack:
+            _check_values(samples)
+        return samples
 
     def _gathering(self, n: int, room: Room, dtype: torch.dtype, *, is_shifted: bool) -> Gathering:
         texts = [name for name in self._features if self._is_text(name)]
@@ -179,6 +191,14 @@ class Upload:
             elif wanted == "numeric" and is_text:
                 block = block.set_column(at, name, _parsed(block.column(at), name, start))
         return block
+
+
+def _check_values(samples: list[Sample]) -> None:
+    """Rows without a target may lack features too, and a profile does not tell which rows do."""
+    for name in samples[0].order:
+        n = sum(sample.n_missing(name) for sample in samples)
+        if n:
+            raise PermanentError(f"spec.data.features: {lacks_values(name, n)}", code="bad_data")
 
 
 def _spelled(column: pa.Array) -> pa.Array:
