@@ -156,6 +156,33 @@ def test_weights_that_add_up_to_one_are_told_to_count_rows(run):
     )
 
 
+def test_weights_that_are_shares_or_of_a_sample_are_told_to_count_rows(run):
+    table = crowd(100)
+    share = np.random.default_rng(0).uniform(0.2, 1.8, len(table))
+    said = {}
+    for scale in (1.0, 1 / share.sum(), 30.5):
+        _, attempt = run(table.assign(w=share * scale), {"weights": "w"})
+        said[scale] = attempt.warnings.get("weights_count_rows")
+    assert said[1.0] is None
+    assert "add up to 1 for 100 rows" in str(said[1 / share.sum()])
+    assert "multiply them by 100 " in str(said[1 / share.sum()])
+    assert "add up to 3" in str(said[30.5])
+
+
+def test_weights_that_are_whole_numbers_or_penalised_fits_without_errors_are_taken_as_they_are(run):
+    table = crowd(100).assign(w=lambda rows: 5 + rows.index % 3)
+    for weight, penalty in ((table.w, {}), (table.w / 1e3, {"l2": 0.1})):
+        _, attempt = run(table.assign(w=weight), {"weights": "w"}, penalty=penalty)
+        assert "weights_count_rows" not in attempt.warnings
+
+
+def test_errors_corrected_for_parameters_are_withheld_where_weights_count_no_more_rows(run):
+    table = crowd(100).assign(w=0.01)
+    result, _ = run(table, {"weights": "w"}, inference={"std_errors": "hc1"})
+    assert "data.weights count rows, and add up to 1, no more than the 5" in result["inference"]["withheld"]
+    assert "std_error" not in result["coefficients"][0]
+
+
 def test_hc3_is_withheld_where_a_row_alone_determines_a_coefficient(run):
     table = crowd()
     table.loc[5, "city"] = "Rom"

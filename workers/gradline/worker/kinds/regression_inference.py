@@ -15,7 +15,7 @@ from gradline.inference.profile import Profile, RatioTest, profile_intervals, ra
 from gradline.inference.summary import Summary, summarise
 from gradline.inference.wald import Reference, Table, wald_table
 from gradline.specs.logistic_regression import LogisticRegressionSpec
-from gradline.training import Family
+from gradline.training import Family, Problem
 from gradline.worker.context import AttemptContext
 from gradline.worker.kinds.history import finite
 from gradline.worker.kinds.regression_doctor import Examination, is_penalised
@@ -33,7 +33,8 @@ LEVERAGE = (
     "a row alone determines a coefficient (its leverage is 1), where hc2 and hc3 are not defined; ask for hc0 or hc1"
 )
 
-
+FAR = 2.0
+"""By how much weights may add up to more or less than the rows without a word."""
 MAX_FAILED = 0.05
 """Share of replicates without an estimate from which on intervals of the others say too little."""
 
@@ -56,13 +57,16 @@ def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ct
     replicates = _replicates(spec, prepared, fit, ctx)
     withheld = fit.withheld or _withheld(spec, fit)
     told = nothing._replace(replicates=replicates)
+    if (withheld is None or replicates is not None) and spec.model.class_weights is None:
+        _warn_of_weights(prepared.train, fit.likelihood.n_weighed, ctx)
     theta_q = free_parameters(prepared.train, fit.theta_bkp[0])
     if withheld is not None or fit.evaluation is None:
         block = {"withheld": withheld, **_whole(spec, fit, theta_q, len(theta_q)), **_drawn(spec, replicates)}
         return told._replace(block=block)
     inverse = fit.inverse or inverse_of(fit.evaluation.information_bqq[0], fit.rounding)
     n_determined = fit.likelihood.q - inverse.null_qz.shape[1]
-    if prepared.train.family == Family.GAUSSIAN and fit.likelihood.n_weighed <= n_determined:
+    needs_spare_rows = prepared.train.family == Family.GAUSSIAN or spec.inference.std_errors == "hc1"
+    if needs_spare_rows and fit.likelihood.n_weighed <= n_determined:
         withheld = _why_saturated(prepared.train.n, fit.likelihood.n_weighed, n_determined)
         block = {"withheld": withheld, **_whole(spec, fit, theta_q, n_determined), **_drawn(spec, replicates)}
         return told._replace(block=block)
@@ -75,6 +79,20 @@ def _why_saturated(n: int, n_weighed: float, n_determined: int) -> str:
     return (
         f"data.weights count rows, and add up to {n_weighed:.6g}, no more than the {n_determined} coefficients: "
         "none is left to tell how far they scatter; multiply them to add up to the number of rows they stand for"
+    )
+
+
+def _warn_of_weights(problem: Problem, n_weighed: float, ctx: AttemptContext) -> None:
+    """Whole numbers are taken at their word; others may be shares, or weights of a sample."""
+    if problem.weight_nb is None or 1 / FAR <= n_weighed / problem.n <= FAR:
+        return
+    if bool((problem.weight_nb == problem.weight_nb.round()).all()):
+        return
+    ctx.warn(
+        "weights_count_rows",
+        f"data.weights count rows, and add up to {n_weighed:.6g} for {problem.n} rows, so that standard errors, tests, "
+        f"intervals, AIC and BIC are those of {n_weighed:.6g} rows; unless the weights are counts or exposures, "
+        f"multiply them by {problem.n / n_weighed:.6g} to add up to the number of rows",
     )
 
 
