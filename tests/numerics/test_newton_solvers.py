@@ -185,7 +185,7 @@ def test_what_the_sample_foretells_leaves_a_fifth_of_the_gap_or_less(family):
     foretold.step()
     without = ProgressiveNewton(objective, foretold.theta_bkp.clone(), n_rows=4_000)
     state = foretold.state()
-    del state.tensors["foretold"]
+    state.numbers["foretells"] = False
     without.load(state)
     least = least_value(objective)
     for solver in (foretold, without):

@@ -170,6 +170,10 @@ class Newton:
 
     # --- a step
 
+    def next_step(self) -> Tensor:
+        """What `step` adds to theta if it goes all the way, as [b, q]."""
+        return self.look().step_bq
+
     def step(self) -> None:
         before = self.look()
         if self._is_spent:
@@ -203,7 +207,7 @@ class Newton:
             return self.objective.smooth_value(self.theta_bkp)
 
         rounding = self.objective.rounding
-        backtrack(self.theta_bkp, look.step_bq, look.value_b, look.square_b, rounding, evaluate_all, evaluate)
+        backtrack(self.theta_bkp, self.next_step(), look.value_b, look.square_b, rounding, evaluate_all, evaluate)
 
     @cached_property
     def _can_separate(self) -> bool:

@@ -1,13 +1,11 @@
 """Newton's method that learns what it can from a sample of the rows, and needs few passes over all of them.
 
 The first step is a whole fit of the sample; its minimum is off by about q / m in the objective, q parameters and m
-rows, from where one Newton step on all rows squares the error (Bottou, Curtis and Nocedal 2018, section 6.1). What that
-step leaves comes from the change of the Hessian along it, most of which the sample knows too. So the step that would
-follow with the same factor (Kelley 1995, section 5.4, Shamanskii's method) is taken along with it, by the gradient that
-the sample foretells: it saves a pass over all rows for some over the sample.
+rows, from where one Newton step on all rows squares the error (Bottou, Curtis and Nocedal 2018, section 6.1). What such
+a step leaves comes from the change of the Hessian along it, most of which the sample knows too. So the step that would
+follow with the same factor (Kelley 1995, section 5.4, Shamanskii's method) is taken along with each, by the gradient
+that the sample foretells: that saves a pass over all rows for some over the sample.
 """
-
-from dataclasses import replace
 
 from torch import Tensor
 
@@ -15,8 +13,7 @@ from gradline.training.family import Family
 from gradline.training.objective import Fitness, Objective
 from gradline.training.solvers.base import State
 from gradline.training.solvers.lazy_newton import LazyNewton
-from gradline.training.solvers.newton import Look
-from gradline.training.solvers.sample import fit_sample, next_step
+from gradline.training.solvers.sample import Sample, fit_sample, foretell, take_sample
 
 
 class ProgressiveNewton(LazyNewton):
@@ -26,8 +23,7 @@ class ProgressiveNewton(LazyNewton):
         super().__init__(objective, theta_bkp)
         self._n_rows = n_rows
         self._has_started = False
-        self._foretold_bq: Tensor | None = None
-        """The step after the first on all rows."""
+        self._sample: Sample | None = None
 
     def is_converged(self, tolerance: float) -> bool:
         return self._has_started and super().is_converged(tolerance)
@@ -53,22 +49,23 @@ class ProgressiveNewton(LazyNewton):
         if not bool((self.look().value_b <= sample.newton.first_value()).all()):
             self.theta_bkp.copy_(origin_bkp)
             self._forget()
-        elif self.objective.problem.family != Family.GAUSSIAN:
-            self._foretold_bq = next_step(sample.newton.objective, self.theta_bkp, self.look())
+        elif self.objective.problem.family != Family.GAUSSIAN:  # whose Hessian is the same everywhere
+            self._sample = sample
 
-    def _search(self, look: Look) -> None:
-        if self._foretold_bq is not None:
-            look = replace(look, step_bq=look.step_bq + self._foretold_bq)
-            self._foretold_bq = None
-        super()._search(look)
+    def next_step(self) -> Tensor:
+        look = self.look()
+        if self._sample is None:
+            return look.step_bq
+        assert self.curved_at_bkp is not None  # noqa: S101  looking sets it
+        return look.step_bq + foretell(self._sample, self.theta_bkp, look, self.curved_at_bkp)
 
     def state(self) -> State:
         tensors, numbers = super().state()
-        if self._foretold_bq is not None:
-            tensors["foretold"] = self._foretold_bq.clone()
-        return State(tensors, numbers | {"has_started": self._has_started})
+        return State(tensors, numbers | {"has_started": self._has_started, "foretells": self._sample is not None})
 
     def load(self, state: State) -> None:
         super().load(state)
         self._has_started = state.numbers["has_started"]
-        self._foretold_bq = state.tensors.get("foretold")
+        self._sample = None
+        if state.numbers["foretells"]:
+            self._sample = take_sample(self.objective, self.theta_bkp, self._n_rows)

@@ -58,17 +58,20 @@ def _minimise(newton: LazyNewton) -> bool:
     return False
 
 
-def next_step(sample: Objective, theta_bkp: Tensor, look: Look) -> Tensor:
+def foretell(sample: Sample, theta_bkp: Tensor, look: Look, curved_at_bkp: Tensor) -> Tensor:
     """The step that follows a look's step v with the same factor, [b, q], by the gradient to be expected there:
 
-        g(theta + v) ~ g_s(theta + v) - g_s(theta) - H_s(theta) v,    as g(theta) + H(theta) v = 0,
+        g(theta + v) ~ g_s(theta + v) - g_s(theta) - H_s(c) v,    as g(theta) + H(c) v = 0,
 
-    s for the sample. 0 for members in which it is no small part of v, where the sample foretells little.
+    s for the sample, c where the factor is from. 0 for members in which it is no small part of v, where the sample
+    foretells little.
     """
-    step_bkp = look.step_bq.view_as(theta_bkp)
-    here = sample.derivatives(theta_bkp, Want.PRODUCTS)
-    straight_bkp = here.gradient_bkp + sample.hessian_product(here.weights, step_bkp)
-    gradient_bq = (sample.derivatives(theta_bkp + step_bkp).gradient_bkp - straight_bkp).flatten(1)
+    objective, step_bkp = sample.newton.objective, look.step_bq.view_as(theta_bkp)
+    curved = objective.derivatives(curved_at_bkp, Want.PRODUCTS)
+    straight_bkp = objective.hessian_product(curved.weights, step_bkp).clone()
+    here = curved if torch.equal(theta_bkp, curved_at_bkp) else objective.derivatives(theta_bkp)
+    there_bkp = objective.derivatives(theta_bkp + step_bkp).gradient_bkp
+    gradient_bq = (there_bkp - here.gradient_bkp - straight_bkp).flatten(1)
     next_bq = look.factor.solve(gradient_bq).neg_()
     is_small_b = -(gradient_bq * next_bq).sum(1) <= MOST_FORETOLD**2 * look.square_b
     return torch.where(is_small_b.unsqueeze(1), next_bq, 0.0)

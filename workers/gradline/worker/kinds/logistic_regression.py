@@ -25,7 +25,7 @@ from gradline.worker.kinds.regression_certificate import (
     certificate_of,
     certify_end,
     gap_at_end,
-    look_at_end,
+    newton_at_end,
     separates,
 )
 from gradline.worker.kinds.regression_device import check_device, place
@@ -208,8 +208,8 @@ class _RegressionAttempt:
     def finish(self) -> dict[str, Any]:
         outcome = self._fit.outcome
         assert outcome is not None  # noqa: S101  train() returns once there is one
-        gap, look = gap_at_end(self._fit), look_at_end(self._fit)
-        fit = examine(self._spec, self._prepared, self._objective, self._fit.theta_bkp, outcome, look, self._ctx)
+        gap, newton = gap_at_end(self._fit), newton_at_end(self._fit)
+        fit = examine(self._spec, self._prepared, self._objective, self._fit.theta_bkp, outcome, newton, self._ctx)
         self._fit.theta_bkp.copy_(fit.theta_bkp)
         self._objective = fit.objective
         evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)

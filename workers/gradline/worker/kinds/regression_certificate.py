@@ -9,7 +9,6 @@ from gradline.evaluation.judge import Judgement
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.training import Certificate, Family, Fit, Newton, Objective, Outcome, certify
 from gradline.training.bounds import Gap
-from gradline.training.solvers.newton import Look
 from gradline.worker.kinds.history import finite
 
 ROWS_AT_ONCE = 4096
@@ -36,13 +35,12 @@ def gap_at_end(fit: Fit) -> Gap | None:
     return fit.solver.gap() if bool(fit.theta_bkp.isfinite().all()) else None
 
 
-def look_at_end(fit: Fit) -> Look | None:
-    """With a Hessian at or near the parameters, where the solver has one that is regular."""
+def newton_at_end(fit: Fit) -> Newton | None:
+    """The solver, where it has a regular Hessian at or near the parameters."""
     solver = fit.solver
     if not isinstance(solver, Newton) or not bool(fit.theta_bkp.isfinite().all()):
         return None
-    look = solver.look()
-    return None if bool(look.factor.is_singular_b.any()) else look
+    return None if bool(solver.look().factor.is_singular_b.any()) else solver
 
 
 def certify_end(objective: Objective, theta_bkp: Tensor, fit: Fit, ending: Ending) -> Certificate | None:

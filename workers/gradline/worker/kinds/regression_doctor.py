@@ -29,7 +29,7 @@ from gradline.inference.separation import examine_separation, have_maximum
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.training import Family, Objective, Outcome, Problem
 from gradline.training.bounds import NEWTON, Gap, gap_of
-from gradline.training.solvers.newton import Look
+from gradline.training.solvers import Newton
 from gradline.worker.context import AttemptContext
 from gradline.worker.kinds.regression_findings import (
     ADVICE,
@@ -106,10 +106,10 @@ def examine(
     objective: Objective,
     theta_bkp: Tensor,
     outcome: Outcome,
-    look: Look | None,
+    newton: Newton | None,
     ctx: AttemptContext,
 ) -> Examination:
-    """`look`: the solver's at theta, where it has a regular Hessian from there or nearby.
+    """`newton`: the solver at theta, where it has a regular Hessian from there or nearby.
 
     Raises PermanentError where classes can be separated and the spec says that this is an error.
     """
@@ -131,7 +131,7 @@ def examine(
         tolerance = max(rounding_of(prepared.train.y_nk.dtype, float(far_d.max())), found.rounding)
         polished = _polish_by_factors(spec, untouched, prepared.train, tolerance)
     else:
-        polished = _polish(spec, untouched, prepared.train, look)
+        polished = _polish(spec, untouched, prepared.train, newton)
     examined = polished._replace(collinearity=collinearity, rounding=found.rounding, constant=found.constant)
     return _hold_constants(prepared.train, _diagnose(spec, prepared, examined, ctx))
 
@@ -162,7 +162,7 @@ def _why_not(spec: LogisticRegressionSpec, problem: Problem, theta_bkp: Tensor, 
 # --- at the optimum
 
 
-def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, look: Look | None) -> Examination:
+def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, newton: Newton | None) -> Examination:
     likelihood = Likelihood(problem)
     theta_1q = free_parameters(problem, fit.theta_bkp[0]).unsqueeze(0)
     if spec.is_first_order or fit.outcome not in ENDED:
@@ -172,8 +172,8 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, lo
             return fit._replace(likelihood=likelihood, evaluation=here, is_minimum=True)
         return fit._replace(likelihood=likelihood, is_minimum=False, withheld=_too_far(decrement))
     is_small = problem.n * likelihood.q**2 <= SMALL_COST
-    if look is not None and not is_small and problem.k == 1:
-        theta_1q = _led(likelihood, theta_1q, look)
+    if newton is not None and not is_small and problem.k == 1:
+        theta_1q = _led(newton)
     unit = _unit(likelihood, likelihood.evaluate(theta_1q)) if problem.family == Family.GAUSSIAN else 1.0
     tolerance = 1e-15 if is_small else NEAR_ROUNDED if likelihood.is_rounded else NEAR
     least = minimise(likelihood, theta_1q, unit=unit, tolerance=tolerance, max_steps=6)
@@ -186,11 +186,11 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, lo
     return _at(fit, problem, likelihood, least)
 
 
-def _led(likelihood: Likelihood, theta_1q: Tensor, look: Look) -> Tensor:
-    """Nearer to the minimum by the step that the solver would take next, and one more with the same Hessian: a pass for
-    the gradient costs less than one for another."""
-    theta_1q = theta_1q + look.step_bq
-    return theta_1q - look.factor.solve(likelihood.gradient(theta_1q)) / likelihood.n_weighed
+def _led(newton: Newton) -> Tensor:
+    """Nearer to the minimum by a step of the solver's and the next: a pass for the gradient costs less than one for
+    another Hessian."""
+    newton.step()
+    return newton.theta_bkp.flatten(1) + newton.next_step()
 
 
 def _unrounded(likelihood: Likelihood, least: Minimum) -> Tensor:
