@@ -117,6 +117,14 @@ def test_columns_that_float32_would_round_are_fitted_in_float64(tmp_path: Any):
     assert fitted(tmp_path, parquet(beyond))["dtype"] == "float64"
 
 
+def test_levels_that_make_sparse_features_are_fitted_in_float64(tmp_path: Any):
+    rows = table().append_column("word", pa.array([f"w{i * i % 1009}" for i in range(N)]))
+    none = {"inference": {"std_errors": "none"}, "penalty": {"l2": 0.01}}
+    assert fitted(tmp_path, parquet(rows), **none)["dtype"] == "float64"
+    few = {"max_levels": 9}
+    assert fitted(tmp_path, parquet(rows), **none, preprocess=few)["dtype"] == "float32"
+
+
 def test_few_rows_are_fitted_in_float64(tmp_path: Any):
     assert fitted(tmp_path, parquet(table(n=300)))["dtype"] == "float64"
 

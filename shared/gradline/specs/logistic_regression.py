@@ -81,7 +81,7 @@ class LogisticRegressionSpec(Spec):
     dtype: Literal["float32", "float64"] | None = None
     """None: float32 for sgd, adam and adamw (what torch trains in by default), float64 for the others; but float32 for
     two classes and 100,000 rows or more without weights, where that holds all features of the file exactly and
-    they are standardised."""
+    they are standardised and not sparse."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property

@@ -23,6 +23,7 @@ from gradline.column_roles import (
     n_without_target,
 )
 from gradline.data.gathering import Gathering
+from gradline.data.matrix import MAX_SPARSE_DENSITY, MIN_SPARSE_FEATURES
 from gradline.data.roles import roles_of
 from gradline.data.room import Room
 from gradline.data.sample import Numbers, Roles, Sample, spelled_singles
@@ -102,6 +103,19 @@ class Upload:
         whole = {c["name"] for c in self._file.columns if c["type"] == "boolean" or _is_exact(c)}
         path = self._store.local_path(self._file.sha256)
         return numbers <= whole or (path is not None and numbers <= whole | single_columns(path, self._file.format))
+
+    def may_be_sparse(self, max_levels: int) -> bool:
+        """Whether levels may make many features, few of whose entries are not 0, as far as a profile can tell."""
+        features = set(self._features)
+        widths = [self._width(c, max_levels) for c in self._file.columns if c["name"] in features]
+        return sum(widths) >= MIN_SPARSE_FEATURES and len(widths) < MAX_SPARSE_DENSITY * sum(widths)
+
+    def _width(self, column: Column, max_levels: int) -> int:
+        """Features that a column makes at most."""
+        if not self._is_text(column["name"]):
+            return 1
+        n_levels: int | None = column["n_distinct"]
+        return (max_levels if n_levels is None else min(n_levels, max_levels)) - 1
 
     def whole(self, room: Room, dtype: torch.dtype, *, is_shifted: bool) -> Sample:
         """All rows, from one reading; the columns with a role are kept as they pass by."""
