@@ -17,7 +17,8 @@ _READ_AHEAD_BYTES = 32 << 20
 def parquet_blocks(
     source: Source, block_bytes: int, names: Sequence[str] | None = None, *, max_bytes: int | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """The columns named, in that order, or all of them; a block takes about `block_bytes`.
+    """The columns named, in that order, or all of them; a block of all columns takes about `block_bytes`, and one of
+    some has as many rows.
 
     Numbers come in the width that the file has, and NaN in them may stand for a missing value. Raises InvalidInput,
     also where the table takes more than `max_bytes` once it is unpacked.
@@ -31,7 +32,7 @@ def parquet_blocks(
             check_names(names)
         types = [parquet_type(schema.field(name)) for name in names]
         ahead_bytes = max(64 << 10, min(1 << 20, _READ_AHEAD_BYTES // len(names)))
-        n_rows, n_bytes = max(_MIN_ROWS, block_bytes // (8 * len(names))), 0
+        n_rows, n_bytes = max(_MIN_ROWS, block_bytes // (8 * len(schema))), 0
         with _open(source, ahead_bytes, metadata) as file:
             for batch in file.iter_batches(batch_size=n_rows, columns=list(names), use_threads=False):
                 n_bytes += batch.nbytes

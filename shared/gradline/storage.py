@@ -6,6 +6,7 @@ without a row does not exist for anybody, and writing the same bytes twice is ha
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,8 +32,10 @@ class Stored:
 class ArtifactStore:
     """Content-addressed files under one fsspec URL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, derived_max_bytes: int = 0) -> None:
+        """`derived_max_bytes`: the most that may be kept of what is derived from one file."""
         self._fs, self._root = fsspec.url_to_fs(url)
+        self._derived_max_bytes = derived_max_bytes
         self._is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
         self._folders: set[str] = set()
         """Those that this object has made."""
@@ -113,8 +116,34 @@ class ArtifactStore:
         self._make_folder(f"{self._root}/incoming")
         return f"{self._root}/incoming"
 
+    def derived_path(self, sha256: str, kind: str, n_bytes: int) -> str | None:
+        """Where something of about `n_bytes` that was derived from a file is kept, or may be by `keep_derived`.
+
+        No row names it: it is gone when it was not written or touched for as long as an orphan lives, and can be made
+        again. None where nothing is kept: it is too large, takes more than half of the disk's free room, or the store
+        is not a local folder.
+        """
+        folder = self.scratch_folder() if n_bytes <= self._derived_max_bytes else None
+        if folder is None:
+            return None
+        path = f"{self._path(sha256)}.{kind}"
+        return path if os.path.exists(path) or 2 * n_bytes <= shutil.disk_usage(folder).free else None
+
+    def keep_derived(self, temporary: str, path: str) -> Future[None]:
+        """Make a whole file of the scratch folder durable and give it its name, in another thread."""
+        return self._writers.submit(self._keep, temporary, path)
+
+    def _keep(self, temporary: str, path: str) -> None:
+        try:
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            self._rename(temporary, path)
+        except OSError:
+            self._fs.rm_file(temporary)
+            raise
+
     def list_older_than(self, moment: datetime) -> Iterator[str]:
-        """Hashes of files last written before `moment`: what the conductor may collect if no row names them."""
+        """Names of files last written before `moment`: what the conductor may collect if no row names them."""
         for folder in self._fs.glob(f"{self._root}/[0-9a-f][0-9a-f]"):
             for entry in self._fs.ls(folder, detail=True):
                 if _modified_at(entry) < moment:

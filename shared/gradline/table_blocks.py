@@ -25,7 +25,8 @@ def read_blocks(
 ) -> Iterator[pa.RecordBatch]:
     """The columns that `types` names, in its order, of the types that `profile` gave them.
 
-    A block of a Parquet file takes about `block_bytes`; NaN in one may stand for a missing value. Raises InvalidInput.
+    A block of a Parquet file takes about `block_bytes` with all its columns; NaN in one may stand for a missing value.
+    Raises InvalidInput.
     """
     if format == "parquet":
         yield from parquet_blocks(source, block_bytes, list(types))

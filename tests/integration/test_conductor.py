@@ -38,7 +38,10 @@ def test_only_old_files_that_no_row_names_are_deleted(
     named = [store.put(content).sha256 for content in (b"artifact", b"checkpoint", b"data set")]
     young, orphan = store.put(b"young orphan").sha256, store.put(b"old orphan").sha256
     _name(database, *named)
-    for sha256 in [*named, orphan]:
+    used, unused = f"{named[-1]}.used", f"{named[-1]}.unused"  # since a day: what was derived of the data set
+    for name in (used, unused):
+        (tmp_path / "store" / name[:2] / name).touch()
+    for sha256 in [*named, orphan, unused]:
         _age(store, sha256, TWO_DAYS_S)
 
     sweep = Sweep(settings)
@@ -46,7 +49,7 @@ def test_only_old_files_that_no_row_names_are_deleted(
     sweep.close()
 
     left = {path.name for path in (tmp_path / "store").glob("??/*")}
-    assert left == {*named, young}
+    assert left == {*named, young, used}
 
 
 def test_what_a_dead_process_left_half_written_is_deleted_and_what_is_being_written_is_not(

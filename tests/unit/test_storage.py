@@ -213,5 +213,26 @@ def test_only_a_folder_has_paths_for_mapping_files_into_memory(local: ArtifactSt
     assert ArtifactStore("memory://x").local_path(stored.sha256) is None
 
 
+def test_what_is_derived_of_a_file_has_a_place_beside_it_and_is_listed_by_its_age(folder: Path) -> None:
+    store = ArtifactStore(f"file://{folder}", derived_max_bytes=100)
+    store.put(PAYLOAD)
+    path = store.derived_path(SHA256, "kind", 100)
+    assert path is not None
+    temporary = Path(store.scratch_folder() or "", "whole")
+    temporary.write_bytes(b"derived")
+    store.keep_derived(str(temporary), path).result()
+    assert Path(path).read_bytes() == b"derived"
+    assert not temporary.exists()
+    assert set(store.list_older_than(datetime.now(UTC) + LATER)) == {SHA256, f"{SHA256}.kind"}
+    store.delete(f"{SHA256}.kind")
+    assert [file.name for file in _files(folder)] == [SHA256]
+
+
+def test_nothing_derived_has_a_place_beyond_the_bound_on_a_full_disk_or_elsewhere(folder: Path) -> None:
+    assert ArtifactStore(f"file://{folder}", derived_max_bytes=100).derived_path(SHA256, "kind", 101) is None
+    assert ArtifactStore(f"file://{folder}", derived_max_bytes=2**80).derived_path(SHA256, "kind", 2**70) is None
+    assert ArtifactStore("memory://x", derived_max_bytes=100).derived_path(SHA256, "kind", 1) is None
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())

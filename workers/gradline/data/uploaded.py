@@ -6,7 +6,7 @@ Then the features are read once. Every row is written to where it will stay.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 import torch
 
 from gradline.column_roles import (
-    Profiled,
     check_columns,
     empty_columns,
     features_of,
@@ -27,24 +26,13 @@ from gradline.data.matrix import MAX_SPARSE_DENSITY, MIN_SPARSE_FEATURES
 from gradline.data.roles import roles_of
 from gradline.data.room import Room
 from gradline.data.sample import Numbers, Roles, Sample, spelled_singles
+from gradline.data.unpacked import BLOCK_BYTES, Unpacked, UploadedFile, unpacked
 from gradline.errors import InvalidInput, PermanentError
 from gradline.scoring import spell
 from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.storage import ArtifactStore
 from gradline.table_blocks import read_blocks, single_columns
 from gradline.tables import Column
-
-BLOCK_BYTES = 24 << 20
-"""Of a block; small ones take a fifth longer to read."""
-
-
-class UploadedFile(Profiled, Protocol):
-    """What is known of an upload: a row of `datasets`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
 
 
 class Upload:
@@ -58,6 +46,7 @@ class Upload:
             check_columns(spec, file)
         except InvalidInput as error:
             raise _bad_data(error) from error
+        self._unpacked: Unpacked | None = None
         self._features = features_of(spec.data, file.columns)
         self._holds_out = spec.split.validation_fraction > 0
         self._may_not_lack = spec.preprocess.missing == "error"
@@ -178,7 +167,11 @@ class Upload:
         path = self._store.local_path(self._file.sha256)
         try:
             if path is not None:
-                yield from read_blocks(path, self._file.format, types, BLOCK_BYTES)
+                self._unpacked = self._unpacked or unpacked(self._file, path, names, self._store)
+                if self._unpacked is not None:
+                    yield from self._unpacked.blocks(names)
+                else:
+                    yield from read_blocks(path, self._file.format, types, BLOCK_BYTES)
                 return
             with self._store.open(self._file.sha256) as file:
                 yield from read_blocks(file, self._file.format, types, BLOCK_BYTES)

@@ -49,7 +49,7 @@ class Runner:
         database = Database(settings.database, pool_size=3)  # for the job, its heartbeat, and the end of the one before
         self._jobs = JobStore(database, settings.lease_s)
         self._datasets = DatasetStore(database)
-        self._store = ArtifactStore(settings.store_url)
+        self._store = ArtifactStore(settings.store_url, derived_max_bytes=settings.unpacked_max_bytes)
         self._doorbell = Doorbell(settings.redis_url)
         self._ticks = TickPublisher(settings.redis_url)
         self._heartbeat = Heartbeat(self._jobs, settings)
