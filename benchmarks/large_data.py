@@ -1,19 +1,21 @@
 """Large data through REST, on warm one-machine stacks. Run: `python benchmarks/large_data.py`.
 
-First what a fit of 1,000,000 rows of 28 float32 columns costs through the service, against the fit itself and pyarrow
-reading the file once, and against the job's own code called without the service, which reads, fits, examines and
-measures as the job does; in turns. Then the resident memory of the API and of the worker's child while a file several
-times the size of their bound is uploaded and fitted. Processor times tell more than wall times on a machine that others
-use. `--rounds 5` fits; `--rows 5000000` in the file whose memory is measured.
+First what a fit of 1,000,000 rows of 28 float32 columns costs through the service, the first over its upload and later
+ones, against the fit itself and pyarrow reading the file once, and against the job's own code called without the
+service, which reads, fits, examines and measures as a later job does; in turns. Then the resident memory of the API and
+of the worker's child while a file several times the size of their bound is uploaded and fitted. Processor times tell
+more than wall times on a machine that others use. `--rounds 5` fits; `--rows 5000000` in the file whose memory is
+measured.
 """
 
 import argparse
+import glob
 import os
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,7 +59,8 @@ def main() -> None:
             path = Path(folder, "million.parquet")
             write(path, N)
             with stack_in(Path(folder, "home")) as stack:
-                store = ArtifactStore(Settings(home=Path(folder, "home")).store_url)
+                settings = Settings(home=Path(folder, "home"))
+                store = ArtifactStore(settings.store_url, derived_max_bytes=settings.unpacked_max_bytes)
                 for file in (path, as_csv(path)):
                     measure_cost(stack, store, file, arguments.rounds)
         if arguments.rows:
@@ -101,13 +104,14 @@ def measure_cost(stack: Stack, store: ArtifactStore, path: Path, rounds: int) ->
     for _ in range(2):  # the child has seen such a job, and this process too
         submit_and_wait(stack, spec)
         run_alone(spec, store, dataset)
-    client, started, fits, reads, alone = list[Cost](), list[Cost](), list[Cost](), list[Cost](), list[Cost]()
-    child = child_of(stack)
+    firsts, later, fits, reads, alone = list[Cost](), list[Cost](), list[Cost](), list[Cost](), list[Cost]()
+    kept = store.local_path(dataset["sha256"])
     for _ in range(rounds):
-        begun, cpu = time.perf_counter(), cpu_of(child)
-        job = submit_and_wait(stack, spec)
-        client.append(Cost(time.perf_counter() - begun, cpu_of(child) - cpu))
-        started.append(Cost(training_s(job), cpu_of(child) - cpu))
+        for path_of_kept in glob.glob(f"{kept}.*"):
+            os.unlink(path_of_kept)
+        firsts.append(through_rest(stack, spec))
+        wait_for(lambda: glob.glob(f"{kept}.*"))
+        later.append(through_rest(stack, spec))
         read, fit = fit_itself(path)
         reads.append(read)
         fits.append(fit)
@@ -121,19 +125,31 @@ def measure_cost(stack: Stack, store: ArtifactStore, path: Path, rounds: int) ->
             ("the fit itself, from arrays to certified coefficients", told(middle(fits))),
             ("pyarrow reading the file once", told(middle(reads))),
             ("both", told(middle(bare))),
-            ("submit to succeeded over REST", told(middle(client))),
-            ("of that started_at to finished_at", told(middle(started))),
-            (
-                "ratio (aim: at most 1.3)",
-                f"{ratio(client, bare, 0):.2f} of wall, {ratio(client, bare, 1):.2f} of processor",
-            ),
-            ("the job's own code without the service, standard errors and measures included", told(middle(alone))),
-            (
-                "ratio to that: what the service adds",
-                f"{ratio(client, alone, 0):.2f} of wall, {ratio(client, alone, 1):.2f} of processor",
-            ),
+            ("submit to succeeded over REST, the first job over an upload", told(middle(firsts))),
+            ("ratio (aim: at most 1.3)", ratios(firsts, bare)),
+            ("the same of later jobs", told(middle(later))),
+            ("ratio (aim: at most 1.3)", ratios(later, bare)),
+            ("a later job's own code without the service", told(middle(alone))),
+            ("ratio to that: what the service adds", ratios(later, alone)),
         ],
     )
+
+
+def through_rest(stack: Stack, spec: dict[str, Any]) -> Cost:
+    """Submit to succeeded; processor time of the worker's child."""
+    child = child_of(stack)
+    begun, cpu = time.perf_counter(), cpu_of(child)
+    submit_and_wait(stack, spec)
+    return Cost(time.perf_counter() - begun, cpu_of(child) - cpu)
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    while not condition():
+        time.sleep(0.01)
+
+
+def ratios(some: list[Cost], others: list[Cost]) -> str:
+    return f"{ratio(some, others, 0):.2f} of wall, {ratio(some, others, 1):.2f} of processor"
 
 
 class Attempt(SilentAttempt):
