@@ -1,10 +1,7 @@
-"""What is said of a problem's rows as a whole: metrics, intervals, thresholds, tables for curves."""
+"""What is said of a problem's rows as a whole: metrics and intervals."""
 
-import math
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sk
@@ -13,8 +10,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gradline.evaluation import bootstrap
 from gradline.evaluation import judge as judging
 from gradline.evaluation.judge import Judgement, judge
-from gradline.evaluation.tables import N_SCORES, Scored, score_table
-from gradline.evaluation.threshold import choose_threshold
 from gradline.training import Family, make_problem
 
 
@@ -110,92 +105,11 @@ def test_every_interval_holds_the_value_it_is_of() -> None:
         assert low <= metrics[name] <= high, name
 
 
-@pytest.mark.parametrize(("metric", "at_least"), [("recall", 0.9), ("precision", 0.8), ("f1", None)])
-def test_a_chosen_threshold_reaches_its_target_as_well_as_any(metric: str, at_least: float | None) -> None:
-    said = binomial(300)
-    p, y = said.response_nc[:, 1], said.target_n == 1
-    chosen = choose_threshold([Scored(p, y, said.weight_n)], metric, at_least)
-
-    def at(threshold: float) -> dict[str, float]:
-        call = (p >= threshold).numpy()
-        return {
-            "recall": sk.recall_score(y, call),
-            "precision": sk.precision_score(y, call, zero_division=0),
-            "f1": sk.f1_score(y, call),
-        }
-
-    every = [at(t) for t in p.tolist()]
-    if at_least is None:
-        assert at(chosen)["f1"] == pytest.approx(max(m["f1"] for m in every))
-    else:
-        other = {"recall": "precision", "precision": "recall"}[metric]
-        assert at(chosen)[metric] >= at_least
-        assert at(chosen)[other] == pytest.approx(max(m[other] for m in every if m[metric] >= at_least))
-
-
-def test_a_target_out_of_reach_gives_the_nearest() -> None:
-    p = torch.tensor([0.9, 0.8, 0.3], dtype=torch.float64)
-    y, w = torch.tensor([False, True, True]), torch.ones(3, dtype=torch.float64)
-    chosen = choose_threshold([Scored(p, y, w)], "precision", 0.99)
-    assert 0 < chosen < 0.3  # two of three, the most there is
-
-
-@pytest.mark.parametrize("shift", [0.0, -12.0, 9.0])
-@pytest.mark.parametrize(("metric", "at_least"), [("recall", 0.9), ("precision", 0.8), ("f1", None)])
-def test_a_threshold_in_steps_is_as_good_as_the_exact_one(metric: str, at_least: float | None, shift: float) -> None:
-    generator = torch.Generator().manual_seed(0)
-    z_n = torch.randn(20_000, dtype=torch.float64, generator=generator)
-    rows = Scored((z_n + shift).sigmoid(), torch.rand(20_000, generator=generator) < z_n.sigmoid(), z_n.exp())
-    parts = [Scored(*(column[i::3] for column in rows)) for i in range(3)]
-    exact = choose_threshold([rows], metric, at_least)
-    stepped = choose_threshold(parts, metric, at_least, is_stepped=True)
-
-    def at(threshold: float) -> tuple[float, float]:
-        call = (rows.probability_n >= threshold).numpy()
-        scores = (sk.recall_score, sk.precision_score)
-        recall, precision = (s(rows.is_positive_n, call, sample_weight=rows.weight_n) for s in scores)
-        return recall, precision
-
-    assert at(stepped) == pytest.approx(at(exact), rel=1e-3)
-    if at_least is not None:
-        assert at(stepped)[metric == "precision"] >= at_least
-
-
-def test_a_threshold_in_steps_lies_between_the_rows_as_the_exact_one_does() -> None:
-    p, y = torch.tensor([0.999999, 0.6, 0.6, 0.25, 1e-12]).double(), torch.tensor([True, True, False, True, False])
-    rows = Scored(p, y, torch.ones(5, dtype=torch.float64))
-    for metric, at_least in (("recall", 0.9), ("precision", 0.7), ("f1", None)):
-        exact = choose_threshold([rows], metric, at_least)
-        assert choose_threshold([rows], metric, at_least, is_stepped=True) == exact
-
-
-def test_a_threshold_is_chosen_in_memory_for_some_of_the_rows() -> None:
-    said = binomial(400_000)
-    with Largest() as largest:
-        scored = (Scored(part.response_nc[:, 1], part.target_n == 1, part.weight_n) for part in said.parts())
-        choose_threshold(scored, "f1", None, is_stepped=said.is_in_parts)
-    assert largest.n < 400_000
-
-
 def test_a_threshold_moves_the_predicted_classes_only() -> None:
     low, high = binomial(500, threshold=0.2), binomial(500, threshold=0.8)
     assert torch.equal(low.predicted_n, (low.response_nc[:, 1] >= 0.2).long())
     assert low.metrics()["recall"] > high.metrics()["recall"]
     assert low.metrics()["log_loss"] == high.metrics()["log_loss"]
-
-
-def test_a_score_table_holds_the_curve_of_all_rows() -> None:
-    for n in (300, 50_000):
-        said = binomial(n)
-        halves = [said.at(slice(0, n // 2)), said.at(slice(n // 2, n))]
-        scored = [Scored(half.response_nc[:, 1], half.target_n == 1, half.weight_n) for half in halves]
-        table = score_table(scored.__iter__)
-        assert len(table["score"]) <= N_SCORES + 1
-        assert sum(table["positive"]) + sum(table["negative"]) == n
-        assert table["score"] == sorted(table["score"], reverse=True)
-        true, false = np.cumsum(table["positive"]), np.cumsum(table["negative"])
-        auc = np.trapezoid([0, *true / true[-1]], [0, *false / false[-1]])
-        assert math.isclose(auc, said.metrics()["roc_auc"], abs_tol=1e-4)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -208,15 +122,13 @@ def test_many_rows_are_measured_in_blocks_as_all_at_once(monkeypatch: pytest.Mon
     z_nk = torch.randn(n, problem.k, generator=generator, dtype=torch.float64)
     whole = judge(problem, z_nk)
     at_once, counts = whole.metrics(), whole.confusion_counts()
-    monkeypatch.setattr(judging, "EXACT_ROWS", 1000)
     monkeypatch.setattr(judging, "BLOCK_ROWS", 700)
     assert len(list(whole.parts())) == 8
     in_blocks = whole.metrics()
     at_once |= at_once.pop("by_class", {})
     in_blocks |= in_blocks.pop("by_class", {})
     for name, value in at_once.items():
-        tolerance = 1e-4 if name.endswith("_auc") else 1e-12
-        assert in_blocks[name] == pytest.approx(value, abs=tolerance), name
+        assert in_blocks[name] == pytest.approx(value, abs=1e-12), name
     assert whole.confusion_counts() == counts
 
 
@@ -232,7 +144,6 @@ def numbers(n: int, scale: float = 1.0) -> Judgement:
 def test_errors_of_many_numbers_are_measured_in_blocks_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = numbers(5000)
     at_once = whole.metrics()
-    monkeypatch.setattr(judging, "EXACT_ROWS", 1000)
     monkeypatch.setattr(judging, "BLOCK_ROWS", 700)
     assert whole.metrics() == pytest.approx(at_once, rel=1e-10)
 
@@ -243,9 +154,8 @@ def test_a_target_that_is_always_the_same_has_no_share_explained() -> None:
     assert judge(problem, (y_n + 1).unsqueeze(1)).metrics()["r2"] is None
 
 
-@pytest.mark.parametrize("said", [binomial, numbers])
-def test_many_rows_are_measured_in_memory_for_some_of_them(said: Callable[[int], Judgement]) -> None:
-    whole = said(400_000)
+def test_many_numbers_are_measured_in_memory_for_some_of_them() -> None:
+    whole = numbers(400_000)
     with Largest() as largest:
         whole.metrics()
     assert largest.n < 150_000

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from gradline.evaluation import classes, numbers, ranking
+from gradline.evaluation import classes, numbers
 
 
 def rows(seed: int, n: int, n_classes: int, decimals: int) -> tuple[np.ndarray, ...]:
@@ -28,7 +28,8 @@ def ours(probability: np.ndarray, predicted: np.ndarray, actual: np.ndarray, wei
 
 def said(probability: np.ndarray, predicted: np.ndarray, actual: np.ndarray) -> classes.Predicted:
     own = probability[np.arange(len(actual)), actual]
-    return classes.Predicted(torch.tensor(probability), -torch.tensor(own).log(), torch.tensor(predicted))
+    chances = torch.tensor(probability)
+    return classes.Predicted(chances, -torch.tensor(own).log(), torch.tensor(predicted), chances)
 
 
 @settings(max_examples=40, deadline=None)
@@ -131,13 +132,3 @@ def test_a_class_without_rows_has_no_area_and_no_part_in_the_means() -> None:
     assert found["roc_auc"] == pytest.approx((1.0 + 1.0) / 2)
     one_class = ours(p[:, :2] / p[:, :2].sum(1, keepdims=True), np.array([0, 1, 0]), np.zeros(3, int), np.ones(3))
     assert np.isnan(one_class["roc_auc"])
-
-
-def test_many_rows_are_ranked_in_fine_steps() -> None:
-    rng = np.random.default_rng(0)
-    p, actual = torch.tensor(rng.random(5000)), torch.tensor(rng.random(5000) < 0.3)
-    share = torch.full((5000, 1), 1 / 5000, dtype=torch.float64)
-    exact = ranking.roc_auc(ranking.rank(p, actual, share)), ranking.pr_auc(ranking.rank(p, actual, share))
-    ranked = ranking.rank(p, actual, share, is_stepped=True)
-    stepped = ranking.roc_auc(ranked), ranking.pr_auc(ranked)
-    assert [s.item() for s in stepped] == pytest.approx([e.item() for e in exact], abs=1e-4)

@@ -27,6 +27,7 @@ def raw_table(score: np.ndarray, is_positive: np.ndarray) -> dict[str, list[floa
     both = [((score == v) & is_positive, (score == v) & ~is_positive) for v in values]
     return {
         "score": values.tolist(),
+        "promised": values.tolist(),
         "positive": [float(p.sum()) for p, _ in both],
         "negative": [float(n.sum()) for _, n in both],
     }

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.evaluation.ranking import EXACT_ROWS, N_STEPS, Ranking, added_up, pr_auc, rank, roc_auc
+from gradline.evaluation.ordered import Ordered
+from gradline.evaluation.ranking import added_up, pr_auc, rank, roc_auc
 
 N_BINS = 10
 """Of equal width, for the expected calibration error."""
@@ -25,6 +26,15 @@ class Predicted(NamedTuple):
     loss_n: Tensor
     """-log of the probability of the row's own class, taken from the linear predictor."""
     predicted_n: Tensor
+    score_nc: Tensor
+    """What rows are ranked by: it rises with the probability of the class, and goes on rising where that is rounded."""
+
+
+class Areas(NamedTuple):
+    """Under the curves of the classes that have any, [r, shown classes]."""
+
+    roc_rc: Tensor
+    pr_rc: Tensor
 
 
 class Measured(NamedTuple):
@@ -45,52 +55,62 @@ class Sums(NamedTuple):
     confusion_rcc: Tensor
     error_hr: Tensor
     """What came less what was promised, in each bin."""
-    rankings: list[Ranking]
-    """Of each class against the rest; of two only of the second, of very many none."""
 
 
 def measures(said: Predicted, class_n: Tensor, weight_nr: Tensor) -> Measured:
     """Each measure under each weighting."""
-    return measured([sums(said, class_n, weight_nr, is_stepped=len(class_n) > EXACT_ROWS)])
+    shown = ranked_classes(said.score_nc.shape[1])
+    rankings = [rank(said.score_nc[:, c], class_n == c, weight_nr) for c in shown]
+    areas = Areas(*(torch.stack([area(r) for r in rankings], 1) for area in (roc_auc, pr_auc))) if rankings else None
+    return measured([sums(said, class_n, weight_nr)], areas)
 
 
-def sums(said: Predicted, class_n: Tensor, weight_nr: Tensor, *, is_stepped: bool) -> Sums:
-    """Of some rows. `is_stepped`: scores are compared in steps, so that rankings of parts add up."""
+def ranked_classes(n_classes: int) -> range:
+    """Each is ranked against the rest: of two only the second, of very many none."""
+    return range(0) if n_classes > RANKED_CLASSES else range(1, 2) if n_classes == 2 else range(n_classes)
+
+
+def sums(said: Predicted, class_n: Tensor, weight_nr: Tensor) -> Sums:
+    """Of some rows."""
     probability_nc, predicted_n = said.probability_nc, said.predicted_n
-    n_classes = probability_nc.shape[1]
-    shown = [] if n_classes > RANKED_CLASSES else range(1, 2) if n_classes == 2 else range(n_classes)
     return Sums(
         weight_nr.sum(0),
         said.loss_n @ weight_nr,
         brier_sum(probability_nc, class_n, weight_nr),
-        confusion(predicted_n, class_n, weight_nr, n_classes),
+        confusion(predicted_n, class_n, weight_nr, probability_nc.shape[1]),
         calibration_errors(probability_nc, predicted_n, class_n, weight_nr),
-        [rank(probability_nc[:, c], class_n == c, weight_nr, is_stepped=is_stepped) for c in shown],
     )
 
 
 def sums_of_two(z_n: Tensor, y_n: Tensor, weight_n1: Tensor, boundary: float) -> Sums:
-    """The same of two classes from linear predictors, scores in steps, by a compiled kernel."""
+    """The same of two classes from linear predictors, by a compiled kernel."""
     from gradline.evaluation import kernel  # noqa: PLC0415  half a second; few rows do without
 
     total_3, error_h = torch.zeros(3, dtype=torch.float64), torch.zeros(N_BINS, dtype=torch.float64)
-    confusion_22, ranking_s2 = torch.zeros(2, 2, dtype=torch.float64), torch.zeros(N_STEPS + 1, 2, dtype=torch.float64)
+    confusion_22 = torch.zeros(2, 2, dtype=torch.float64)
     rows = (z_n.contiguous(), y_n.to(z_n).contiguous(), weight_n1[:, 0].contiguous())
-    found = (total_3, confusion_22, error_h, ranking_s2)
+    found = (total_3, confusion_22, error_h)
     kernel.add_up(*(tensor.numpy() for tensor in rows), boundary, *(tensor.numpy() for tensor in found))
-    ranking = Ranking(positive_sr=ranking_s2[:, 1:], negative_sr=ranking_s2[:, :1])
     weight_1, loss_1, brier_1 = total_3.split(1)
-    return Sums(weight_1, loss_1, brier_1, confusion_22.unsqueeze(0), error_h.unsqueeze(1), [ranking])
+    return Sums(weight_1, loss_1, brier_1, confusion_22.unsqueeze(0), error_h.unsqueeze(1))
 
 
-def measured(parts: Iterable[Sums]) -> Measured:
+def areas_of(rows: Ordered) -> tuple[float, float]:
+    """Under the curves of one class, by a compiled kernel: ROC, and precision and recall."""
+    from gradline.evaluation import kernel  # noqa: PLC0415  as above
+
+    positive, negative = rows
+    found: tuple[float, float] = kernel.areas(positive.score_m, positive.weight_m, negative.score_m, negative.weight_m)
+    return found
+
+
+def measured(parts: Iterable[Sums], areas: Areas | None) -> Measured:
     """From the sums of all parts of the rows."""
     total = reduce(_added, parts)
     confusion_rcc = total.confusion_rcc
     each = dict(zip(("precision", "recall", "f1"), by_class(confusion_rcc), strict=True))
-    if total.rankings:
-        each["roc_auc"] = torch.stack([roc_auc(ranking) for ranking in total.rankings], 1)
-        each["pr_auc"] = torch.stack([pr_auc(ranking) for ranking in total.rankings], 1)
+    if areas is not None:
+        each |= {"roc_auc": areas.roc_rc, "pr_auc": areas.pr_rc}
     occurs_rc = confusion_rcc.sum(2) > 0
     right_r, wrong_r = _diagonal(confusion_rcc).sum(1), (confusion_rcc.tril(-1) + confusion_rcc.triu(1)).sum((1, 2))
     overall = {
@@ -105,18 +125,7 @@ def measured(parts: Iterable[Sums]) -> Measured:
 
 
 def _added(total: Sums, part: Sums) -> Sums:
-    rankings = [
-        Ranking(a.positive_sr + b.positive_sr, a.negative_sr + b.negative_sr)
-        for a, b in zip(total.rankings, part.rankings, strict=True)
-    ]
-    return Sums(
-        total.weight_r + part.weight_r,
-        total.loss_r + part.loss_r,
-        total.brier_r + part.brier_r,
-        total.confusion_rcc + part.confusion_rcc,
-        total.error_hr + part.error_hr,
-        rankings,
-    )
+    return Sums(*(a + b for a, b in zip(total, part, strict=True)))
 
 
 def confusion(predicted_n: Tensor, class_n: Tensor, weight_nr: Tensor, n_classes: int) -> Tensor:

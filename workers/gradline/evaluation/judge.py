@@ -15,11 +15,11 @@ from torch.nn.functional import logsigmoid
 
 from gradline.evaluation import classes, numbers
 from gradline.evaluation.bootstrap import intervals
-from gradline.evaluation.ranking import EXACT_ROWS
+from gradline.evaluation.ordered import LOGARITHM, LOGISTIC, Link, Ordered, in_order
 from gradline.training import Family, Problem
 
 BLOCK_ROWS = 1 << 16
-"""Of more than `EXACT_ROWS` rows so many are measured at once, and what is found of them is added up."""
+"""Of more rows so many are measured at once, and what is found of them is added up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Judgement:
 
     @property
     def is_in_parts(self) -> bool:
-        return len(self.z_nk) > EXACT_ROWS
+        return len(self.z_nk) > BLOCK_ROWS
 
     def parts(self) -> Iterator["Judgement"]:
         """All rows in order: few at once, many in blocks."""
@@ -102,9 +102,7 @@ class Judgement:
         if not self.family.is_classification:
             sums = (numbers.sums(part._said_numbers(), part.target_n, w_n1) for part, w_n1 in self._weighed_parts())
             return _plain(numbers.measured(sums)) | {"n": n}
-        measured = classes.measured(
-            part._class_sums(weight_n1, is_stepped=self.is_in_parts) for part, weight_n1 in self._weighed_parts()
-        )
+        measured = self._measured_classes()
         metrics = _plain(measured.overall) | {"n": n}
         if self.y_nk.shape[1] > 1:
             by_class = {
@@ -113,10 +111,45 @@ class Judgement:
             metrics["by_class"] = by_class
         return metrics
 
-    def _class_sums(self, weight_n1: Tensor, *, is_stepped: bool) -> classes.Sums:
-        if is_stepped and self.family == Family.BINOMIAL:
+    def _measured_classes(self) -> classes.Measured:
+        if not self.is_in_parts:
+            return classes.measures(self._said_classes(), self.target_n, (self.weight_n / self._unit).unsqueeze(1))
+        return classes.measured((part._class_sums(w_n1) for part, w_n1 in self._weighed_parts()), self._areas())
+
+    def _class_sums(self, weight_n1: Tensor) -> classes.Sums:
+        if self.family == Family.BINOMIAL:
             return classes.sums_of_two(self.z_nk[:, 0], self.y_nk[:, 0], weight_n1, self._boundary)
-        return classes.sums(self._said_classes(), self.target_n, weight_n1, is_stepped=is_stepped)
+        return classes.sums(self._said_classes(), self.target_n, weight_n1)
+
+    def _areas(self) -> classes.Areas | None:
+        shown = classes.ranked_classes(self.n_classes)
+        found_c2 = [classes.areas_of(self.ordered(c)) for c in shown]
+        return classes.Areas(*torch.tensor(found_c2, dtype=torch.float64).T.unsqueeze(1)) if found_c2 else None
+
+    @property
+    def n_classes(self) -> int:
+        return max(2, int(self.y_nk.shape[1]))
+
+    def ordered(self, c: int) -> Ordered:
+        """Rows of class c and the others, in the order of their scores: linear predictors, of which probabilities are
+        the logistic function, or logarithms of probabilities. Of two classes only c = 1."""
+        least, largest = self._weight_range
+        weight_n = None if least == largest else (self.weight_n / self._unit).numpy()
+        is_own_n = (self.y_nk[:, 0 if self.family == Family.BINOMIAL else c] > 0.5).numpy()
+        return in_order(self._score_n(c).numpy(), is_own_n, weight_n)
+
+    @property
+    def link(self) -> Link:
+        """Of the scores of `ordered`."""
+        return LOGISTIC if self.family == Family.BINOMIAL else LOGARITHM
+
+    def _score_n(self, c: int) -> Tensor:
+        return self.z_nk[:, 0] if self.family == Family.BINOMIAL else self.z_nk[:, c].double() - self._log_total_n
+
+    @cached_property
+    def _log_total_n(self) -> Tensor:
+        """Logarithms of what softmax divides by."""
+        return torch.cat([part.z_nk.double().logsumexp(1) for part in self.parts()])
 
     @property
     def _boundary(self) -> float:
@@ -131,10 +164,17 @@ class Judgement:
     @property
     def _unit(self) -> float:
         """Of weights: a power of two near the largest. In it their digits are the same, and no sum leaves the range."""
-        return 2.0 ** math.floor(math.log2(float(self.weight_n.amax())))
+        return 2.0 ** math.floor(math.log2(self._weight_range[1]))
+
+    @cached_property
+    def _weight_range(self) -> tuple[float, float]:
+        least, largest = torch.aminmax(self.weight_n)
+        return float(least), float(largest)
 
     def _said_classes(self) -> classes.Predicted:
-        return classes.Predicted(self.response_nc, self.loss_n, self.predicted_n)
+        z_nk = self.z_nk.double()
+        score_nc = torch.cat((-z_nk, z_nk), 1) if self.family == Family.BINOMIAL else torch.log_softmax(z_nk, 1)
+        return classes.Predicted(self.response_nc, self.loss_n, self.predicted_n, score_nc)
 
     def _said_numbers(self) -> numbers.Predicted:
         return numbers.Predicted(self.response_nc[:, 0], self.loss_n)
@@ -151,7 +191,7 @@ class Judgement:
 
     def confusion_counts(self) -> list[list[int]]:
         """Rows counted as [true class][predicted class]; each counts once, whatever its weight."""
-        n_classes = max(2, self.y_nk.shape[1])
+        n_classes = self.n_classes
         count = torch.zeros(n_classes**2, dtype=torch.long)
         for part in self.parts():
             count += torch.bincount(part.target_n * n_classes + part.predicted_n, minlength=n_classes**2)

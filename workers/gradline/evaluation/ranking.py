@@ -1,4 +1,4 @@
-"""How well scores tell positive rows from negative ones, whatever the threshold.
+"""How well scores tell positive rows from negative ones, whatever the threshold, under many weightings of few rows.
 
 Shapes: n rows, r weightings, s distinct scores in falling order.
 """
@@ -7,10 +7,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-EXACT_ROWS = 200_000
-"""Past this many rows scores are compared in steps of `1 / N_STEPS`, which saves sorting them."""
-N_STEPS = 1 << 16
 
 
 class Ranking(NamedTuple):
@@ -21,14 +17,10 @@ class Ranking(NamedTuple):
     negative_sr: Tensor
 
 
-def rank(probability_n: Tensor, is_positive_n: Tensor, weight_nr: Tensor, *, is_stepped: bool = False) -> Ranking:
+def rank(score_n: Tensor, is_positive_n: Tensor, weight_nr: Tensor) -> Ranking:
     """Rows with the same score are one entry: no threshold parts them."""
-    if is_stepped:
-        place_n, n_scores = N_STEPS - (probability_n * N_STEPS).long(), N_STEPS + 1
-    else:
-        scores, place_n = torch.unique(-probability_n, return_inverse=True)
-        n_scores = len(scores)
-    sums_s2r = added_up(place_n * 2 + is_positive_n, weight_nr, 2 * n_scores).view(n_scores, 2, -1)
+    scores, place_n = torch.unique(-score_n, return_inverse=True)
+    sums_s2r = added_up(place_n * 2 + is_positive_n, weight_nr, 2 * len(scores)).view(len(scores), 2, -1)
     return Ranking(sums_s2r[:, 1], sums_s2r[:, 0])
 
 

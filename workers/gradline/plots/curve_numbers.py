@@ -1,6 +1,7 @@
 """The numbers of the curves that judge scores: what roc.png and its like show, and what curves.json holds.
 
-A score table has falling scores and the weight of the positive and negative rows at each: `gradline.evaluation.tables`.
+A score table has falling scores and the weight of the positive and negative rows from each on to the one before:
+`gradline.evaluation.tables`.
 Shapes: s scores, h bins.
 """
 
@@ -21,12 +22,21 @@ class Scores:
     """Rows by falling score."""
 
     score_s: Array
+    """The lowest of the entry's rows."""
     positive_s: Array
     negative_s: Array
+    promised_s: Array
+    """The mean score of the entry's rows."""
+    exact: dict[str, float]
+    """Areas `roc_auc` and `pr_auc` under the curves of all rows, where entries gather rows of more than one score."""
 
     @classmethod
-    def parse(cls, raw: dict[str, list[float]]) -> "Scores":
-        return cls(*(np.asarray(raw[name], float) for name in ("score", "positive", "negative")))
+    def parse(cls, raw: dict[str, Any]) -> "Scores":
+        exact: dict[str, float] = {name: raw[name] for name in ("roc_auc", "pr_auc") if name in raw}
+        score_s, positive_s, negative_s, promised_s = (
+            np.asarray(raw[name], float) for name in ("score", "positive", "negative", "promised")
+        )
+        return cls(score_s, positive_s, negative_s, promised_s, exact)
 
     @property
     def has_both(self) -> bool:
@@ -55,10 +65,10 @@ class Scores:
         return np.asarray(true_s / (true_s + self.negative_s.cumsum()))
 
     def roc_auc(self) -> float:
-        return float(np.trapezoid(self.true_rate(), self.false_rate()))
+        return self.exact.get("roc_auc", float(np.trapezoid(self.true_rate(), self.false_rate())))
 
     def average_precision(self) -> float:
-        return float((np.diff(self.true_rate()) * self.precision()).sum())
+        return self.exact.get("pr_auc", float((np.diff(self.true_rate()) * self.precision()).sum()))
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ def calibration(scores: Scores) -> Calibration:
     weight_h = np.bincount(bin_s, both_s, N_BINS)
     kept_h = weight_h > 0
     n_h = weight_h[kept_h]
-    promised_h = np.bincount(bin_s, both_s * scores.score_s, N_BINS)[kept_h] / n_h
+    promised_h = np.bincount(bin_s, both_s * scores.promised_s, N_BINS)[kept_h] / n_h
     came_h = np.bincount(bin_s, scores.positive_s, N_BINS)[kept_h] / n_h
     z = 1.959964
     centre_h = (came_h + z**2 / (2 * n_h)) / (1 + z**2 / n_h)

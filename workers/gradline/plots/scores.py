@@ -81,7 +81,7 @@ def draw_calibration(data: PlotData) -> bytes:
         if len(lines) <= MAX_WITH_INTERVALS:
             axes.vlines(bins.promised_h, bins.low_h, bins.high_h, color=line.colour, linewidth=1.6)
         counts, edges = np.histogram(
-            line.scores.score_s, 20, (0.0, 1.0), weights=line.scores.positive_s + line.scores.negative_s
+            line.scores.promised_s, 20, (0.0, 1.0), weights=line.scores.positive_s + line.scores.negative_s
         )
         below.stairs(counts / counts.sum(), edges, color=line.colour, linewidth=1.6, linestyle=line.style)
     if len(lines) <= MAX_WITH_INTERVALS:

@@ -1,8 +1,7 @@
 """How well a finished fit predicts: its metrics with intervals, the threshold, and what its curves are drawn from."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.evaluation.judge import Judgement, judge
-from gradline.evaluation.tables import Scored, evenly_spread, residual_table, score_table
+from gradline.evaluation.tables import evenly_spread, residual_table, score_table
 from gradline.evaluation.threshold import choose_threshold
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.specs.regression.judgement import ThresholdTarget
@@ -41,7 +40,7 @@ class Evaluation:
         if self.prepared.train.family != Family.BINOMIAL or not self.is_finite:
             return 0.5
         said = self._judge(self.prepared.validation or self.prepared.judged, 0.5)
-        return choose_threshold(_scored(said, 1), wanted.metric, wanted.at_least, is_stepped=said.is_in_parts)
+        return choose_threshold(said.ordered(1), wanted.metric, wanted.at_least)
 
     @cached_property
     def train(self) -> Judgement:
@@ -103,13 +102,8 @@ class Evaluation:
 
 
 def _score_tables(said: Judgement) -> dict[str, Any]:
-    n_classes = max(2, said.y_nk.shape[1])
-    shown = [1] if n_classes == 2 else range(min(n_classes, CURVE_CLASSES))
-    return {str(c): score_table(partial(_scored, said, c)) for c in shown}
-
-
-def _scored(said: Judgement, c: int) -> Iterator[Scored]:
-    return (Scored(part.response_nc[:, c], part.target_n == c, part.weight_n) for part in said.parts())
+    shown = [1] if said.n_classes == 2 else range(min(said.n_classes, CURVE_CLASSES))
+    return {str(c): score_table(said.ordered(c), said.link) for c in shown}
 
 
 def _unknown(metrics: dict[str, Any]) -> dict[str, Any]:
