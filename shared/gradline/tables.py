@@ -36,6 +36,9 @@ _HELD_BYTES = 256 << 20
 _LEAST_HELD_BYTES = 16 << 10
 """The same of one column, however many there are."""
 _BLOCK_BYTES = 8 << 20
+_COLUMN_BYTES = 8 << 10
+"""Text of a column worth a look; of wide tables, until it takes `_JOINED_BYTES` in all."""
+_JOINED_BYTES = 32 << 20
 
 
 class Profile(NamedTuple):
@@ -50,8 +53,9 @@ def profile(source: Source, format: Format, max_bytes: int | None = None) -> Pro
     """Raises InvalidInput naming row or column, and for a table that takes more than `max_bytes` once unpacked."""
     tallies: dict[str, Tally] = {}
     n_rows = 0
-    for block in text_blocks(source) if format == "csv" else parquet_blocks(source, _BLOCK_BYTES, max_bytes=max_bytes):
-        tallies = tallies or _tallies(block, is_text=format == "csv")
+    of_csv = format == "csv"
+    for block in _joined(text_blocks(source)) if of_csv else parquet_blocks(source, _BLOCK_BYTES, max_bytes=max_bytes):
+        tallies = tallies or _tallies(block, is_text=of_csv)
         for name, tally in tallies.items():
             tally.add(block.column(name))
         n_rows += block.num_rows
@@ -61,6 +65,20 @@ def profile(source: Source, format: Format, max_bytes: int | None = None) -> Pro
     for name, tally in counted.items():
         _check_finite(source, format, name, tally)
     return Profile(n_rows, [_describe(name, tally, n_rows) for name, tally in counted.items()])
+
+
+def _joined(blocks: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Blocks put together until a column's part of them is worth the calls that it costs to look at."""
+    waiting: list[pa.RecordBatch] = []
+    n_bytes = 0
+    for block in blocks:
+        waiting.append(block)
+        n_bytes += block.nbytes
+        if n_bytes >= min(_COLUMN_BYTES * block.num_columns, _JOINED_BYTES):
+            yield pa.concat_batches(waiting)
+            waiting, n_bytes = [], 0
+    if waiting:
+        yield pa.concat_batches(waiting)
 
 
 def _tallies(block: pa.RecordBatch, *, is_text: bool) -> dict[str, Tally]:

@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from gradline import csv_tables
+from gradline import csv_tables, tables
 from gradline.errors import InvalidInput
 from gradline.tables import profile
 from tests.unit.data.whole_tables import described, read_table
@@ -134,3 +134,13 @@ def write(path: Path, format: str, n_groups: int) -> None:  # noqa: A002
         for _ in range(n_groups):
             writer.write_table(block)
         writer.close()
+
+
+def test_a_wide_file_is_looked_at_in_few_blocks(monkeypatch):
+    monkeypatch.setattr(csv_tables, "_BLOCK_BYTES", 4096)
+    rows = [",".join(str((i * j) % 97) for j in range(400)) for i in range(200)]
+    data = "\n".join([",".join(f"x{j}" for j in range(400)), *rows]).encode()
+    read, joined = list(csv_tables.text_blocks(data)), list(tables._joined(csv_tables.text_blocks(data)))
+    assert (len(read) > 20, len(joined)) == (True, 1)
+    assert joined[0] == pa.Table.from_batches(read).combine_chunks().to_batches()[0]
+    agree(data, "csv")
