@@ -183,6 +183,27 @@ def test_errors_corrected_for_parameters_are_withheld_where_weights_count_no_mor
     assert "std_error" not in result["coefficients"][0]
 
 
+def test_columns_too_many_for_a_hessian_that_separate_the_classes_are_no_converged_fit(run):
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame(draw.normal(size=(40, 2_050))).add_prefix("x")
+    for classes in (["no", "yes"], ["a", "b", "c"]):
+        result, _ = run(table.assign(y=[classes[i % len(classes)] for i in range(40)]))
+        assert result["solver"]["name"] == "newton-cg"
+        assert (result["outcome"], result["certificate"]["minimum_exists"]) == ("separated", False)
+    with pytest.raises(PermanentError, match="the rows can be separated"):
+        run(table.assign(y=draw.permutation(40) % 2), on_separation="error")
+
+
+def test_a_target_that_the_columns_determine_is_a_converged_fit(run):
+    draw = np.random.default_rng(0)
+    for n in (5, 6, 30):
+        table = pd.DataFrame(draw.normal(size=(n, 5)), columns=[*"abcde"]).assign(
+            y=lambda rows: 2 + rows @ np.arange(5)
+        )
+        result, _ = run(table, model={"family": "gaussian"})
+        assert (result["outcome"], result["certificate"]["relative_gap"], result["advice"]) == ("converged", 0, None)
+
+
 def test_hc3_is_withheld_where_a_row_alone_determines_a_coefficient(run):
     table = crowd()
     table.loc[5, "city"] = "Rom"

@@ -51,7 +51,7 @@ def gap_of(method: str, value_b: Tensor, bound_b: Tensor, floor_b: Tensor) -> Ga
     """F* is at least F - bound, and at least 0, so that F = 0 is the minimum; `floor_b` is what counts as 0."""
     least_b = torch.maximum(value_b - bound_b, floor_b)
     relative_b = torch.where(bound_b < value_b, bound_b / least_b, torch.inf)
-    return Gap(method, value_b, bound_b, relative_b.masked_fill(value_b == 0, 0.0))
+    return Gap(method, value_b, bound_b, relative_b.masked_fill(value_b <= floor_b, 0.0))
 
 
 def newton_bound(decrement_b: Tensor, reach_b: Tensor) -> Tensor:

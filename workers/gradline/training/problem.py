@@ -4,6 +4,7 @@ Shapes: n rows, d features, p = d columns of x plus the column of ones, k output
 b members.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -102,6 +103,12 @@ class Problem:
         if self.weight_nb is None:
             return self.y_nk.new_full((1, 1), 1 / self.n).expand(self.n, 1)
         return self.weight_nb / self.weight_nb.sum(0)
+
+    @cached_property
+    def separated_below_b(self) -> Tensor:
+        """No loss of classes as low as this has a row on the wrong side: its own share of it would be more."""
+        share_nb = self.share_nb[:1] if self.weight_nb is None else self.share_nb
+        return torch.where(share_nb > 0, share_nb, torch.inf).amin(0) * math.log(2)
 
     @cached_property
     def target_term(self) -> Tensor:

@@ -77,10 +77,20 @@ class NewtonCg:
     def is_converged(self, tolerance: float) -> bool:
         self._tolerance = tolerance
         look = self._looked()
+        if self._is_separated(look):
+            return False
         least_b = self._least_gap() if self._has_l2 else self.gap().bound_b
         if not bool((least_b <= tolerance * torch.maximum(look.value_b, self._floor())).all()):
             return False
         return bool((self.gap().relative_b <= tolerance).all())
+
+    def _is_separated(self, look: Look) -> bool:
+        """Whether theta separates the classes, so that without a penalty there is no minimum: the estimate of the gap,
+        which falls with the loss, would not tell."""
+        problem = self._objective.problem
+        if self._has_l2 or not problem.family.is_classification or problem.offset_n1 is not None:
+            return False
+        return bool((look.value_b < problem.separated_below_b).any())
 
     def _least_gap(self) -> Tensor:
         """What the duality gap cannot be below; costs nothing."""
@@ -132,7 +142,11 @@ class NewtonCg:
     # --- a step
 
     def step(self) -> None:
-        before, solved = self._looked(), self._solve()
+        before = self._looked()
+        if self._is_separated(before):
+            self.ending = Outcome.SEPARATED
+            return
+        solved = self._solve()
         self._look = self._solved = None
 
         def evaluate() -> Tensor:
