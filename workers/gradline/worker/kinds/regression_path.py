@@ -24,6 +24,8 @@ from gradline.worker.kinds.regression_folds import Members, members_of
 LEAST_RATIO = 1e-3
 """Below this share of l1 no strength makes every coefficient 0; the largest strength is that of this share."""
 
+MARGIN = 1e-6
+
 MAX_LINES = 100
 """More coefficients than this hide each other in a plot."""
 MAX_KEPT = 1 << 25
@@ -103,10 +105,13 @@ def _with_strength(spec: LogisticRegressionSpec, path: PenaltyPath, strength: fl
 
 
 def _strengths(spec: LogisticRegressionSpec, path: PenaltyPath, train: Problem) -> list[float]:
-    """Geometrically from the smallest strength at which every coefficient is 0: the gradient's largest entry there."""
+    """Geometrically from the smallest strength at which every coefficient is 0: the gradient's largest entry there.
+
+    A little more of it, or rounding and where a fit stops would decide whether there is a coefficient of 1e-17.
+    """
     null = _null_parameters(spec, train)
     gradient_1kp = Objective(train).gradient(null)
-    largest = float(gradient_1kp[..., : train.d].abs().max()) / max(path.l1_ratio, LEAST_RATIO)
+    largest = float(gradient_1kp[..., : train.d].abs().max()) / max(path.l1_ratio, LEAST_RATIO) * (1 + MARGIN)
     largest = largest if largest > 0 and math.isfinite(largest) else 1.0
     return [largest * path.smallest ** (i / (path.n_values - 1)) for i in range(path.n_values)]
 
