@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
+from gradline.errors import InvalidInput
 from gradline.table_formats import Source, check_names, fault
 
 _MIN_ROWS = 4096
@@ -41,7 +42,20 @@ def parquet_blocks(
                 columns = [_lean(batch.column(name), type_) for name, type_ in zip(names, types, strict=True)]
                 yield pa.RecordBatch.from_arrays(columns, list(names))
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise fault(f"this is no Parquet file that can be read: {error}") from error
+        raise _unreadable(error) from error
+
+
+def n_parquet_cells(path: str) -> int:
+    """Rows times columns, as the file says. Raises InvalidInput."""
+    try:
+        metadata = pyarrow.parquet.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(error) from error
+    return int(metadata.num_rows * metadata.num_columns)
+
+
+def _unreadable(error: Exception) -> InvalidInput:
+    return fault(f"this is no Parquet file that can be read: {error}")
 
 
 def _open(source: Source, ahead_bytes: int, metadata: Any = None) -> pyarrow.parquet.ParquetFile:

@@ -8,6 +8,8 @@ from gradline.errors import InputFault, InvalidInput
 
 Source = str | Path | bytes | BinaryIO
 
+BLOCK_BYTES = 8 << 20
+"""Of a block in which uploads are described, unpacked and trained on."""
 MAX_COLUMNS = 10_000
 NO_ROWS = "the file holds column names but no rows"
 

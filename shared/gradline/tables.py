@@ -11,7 +11,7 @@ A file of any size is read once, in blocks, in bounded memory.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from gradline.column_notes import note_of
 from gradline.csv_tables import text_blocks, typed_blocks
 from gradline.parquet_tables import parquet_blocks
-from gradline.table_formats import NO_ROWS, Source, fault
+from gradline.table_formats import BLOCK_BYTES, NO_ROWS, Source, fault
 from gradline.table_tallies import SpellingTally, Tally, TypedTally
 
 Format = Literal["csv", "parquet"]
@@ -35,7 +35,6 @@ _HELD_BYTES = 256 << 20
 """What the values of all columns that are told apart may take."""
 _LEAST_HELD_BYTES = 16 << 10
 """The same of one column, however many there are."""
-_BLOCK_BYTES = 8 << 20
 _COLUMN_BYTES = 8 << 10
 """Text of a column worth a look; of wide tables, until it takes `_JOINED_BYTES` in all."""
 _JOINED_BYTES = 32 << 20
@@ -49,16 +48,25 @@ class Profile(NamedTuple):
     `n_distinct` is None where there are more than 10,000, or more than memory is set aside for."""
 
 
-def profile(source: Source, format: Format, max_bytes: int | None = None) -> Profile:  # noqa: A002  the API's word
-    """Raises InvalidInput naming row or column, and for a table that takes more than `max_bytes` once unpacked."""
+def profile(
+    source: Source,
+    format: Format,  # noqa: A002  the API's word
+    max_bytes: int | None = None,
+    pass_on: Callable[[pa.RecordBatch], None] = lambda _: None,
+) -> Profile:
+    """Raises InvalidInput naming row or column, and for a table that takes more than `max_bytes` once unpacked.
+
+    `pass_on` is called with each block as it is read: of CSV all columns are still text.
+    """
     tallies: dict[str, Tally] = {}
     n_rows = 0
     of_csv = format == "csv"
-    for block in _joined(text_blocks(source)) if of_csv else parquet_blocks(source, _BLOCK_BYTES, max_bytes=max_bytes):
+    for block in _joined(text_blocks(source)) if of_csv else parquet_blocks(source, BLOCK_BYTES, max_bytes=max_bytes):
         tallies = tallies or _tallies(block, is_text=of_csv)
         for name, tally in tallies.items():
             tally.add(block.column(name))
         n_rows += block.num_rows
+        pass_on(block)
     if n_rows == 0:
         raise fault(NO_ROWS)
     counted = {name: tally.counted() for name, tally in tallies.items()}
@@ -133,4 +141,4 @@ def first_row(source: Source, format: Format, name: str, value: float) -> int | 
 def _one_column(source: Source, format: Format, name: str) -> Iterator[pa.RecordBatch]:  # noqa: A002
     if format == "csv":
         return typed_blocks(source, {name: pa.float64()})
-    return parquet_blocks(source, _BLOCK_BYTES, [name])
+    return parquet_blocks(source, BLOCK_BYTES, [name])

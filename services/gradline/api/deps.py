@@ -46,7 +46,7 @@ class Services:
     def of(cls, settings: Settings) -> "Services":
         database = Database(settings.database, pool_size=POOL_SIZE)
         jobs = JobStore(database, settings.lease_s)
-        store = ArtifactStore(settings.store_url)
+        store = ArtifactStore(settings.store_url, derived_max_bytes=settings.unpacked_max_bytes)
         return cls(
             settings=settings,
             database=database,

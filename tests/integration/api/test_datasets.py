@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from gradline.db.datasets import NewDataset
 from tests.integration.api.checks import fields, problem
 from tests.integration.api.conftest import BODY, Api, StartApi
+from tests.waiting import wait_until
 
 ODD = (
     '\ufeff"name, full";height ;smoker;ill\r\n'
@@ -50,6 +52,17 @@ def test_an_odd_csv_is_read_and_described(api_on_each: Api) -> None:
     assert (dataset["columns"][1]["min"], dataset["columns"][1]["max"]) == (1.71, 1.9)
     assert dataset["columns"][2]["levels"] == ["no", "yes"]
     assert api_on_each.client.get(f"/v1/datasets/{dataset['id']}").json() == dataset
+
+
+def test_a_large_parquet_file_is_kept_unpacked_and_none_that_is_refused(api: Api, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).random(800_000)
+    for column, n_kept in (("\n", 0), ("x", 1)):
+        file = io.BytesIO()
+        pyarrow.parquet.write_table(pa.table({column.strip(): noise}), file)
+        answer = api.client.post("/v1/datasets", params={"format": "parquet"}, content=file.getvalue())
+        assert answer.status_code == (201 if n_kept else 422)
+        wait_until(lambda: not list(tmp_path.rglob("incoming/*")))
+        assert len(list(tmp_path.rglob("*.arrow"))) == n_kept
 
 
 def test_parquet_is_read_as_it_is_typed(api: Api) -> None:

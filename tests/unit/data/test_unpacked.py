@@ -10,11 +10,13 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from gradline.data import unpacked, uploaded
+from gradline import tables, unpacked_tables
+from gradline.data import uploaded
 from gradline.data.room import Room
 from gradline.data.sample import Sample
 from gradline.data.uploaded import Upload
 from gradline.storage import ArtifactStore
+from gradline.unpacked_tables import Unpacking
 from tests.unit.data.uploads import spec_of, stored
 from tests.waiting import wait_until
 
@@ -24,9 +26,8 @@ LARGE = 1 << 40
 
 @pytest.fixture(autouse=True)
 def pays_for_small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacked, "LEAST_BYTES", 0)
-    for module in (unpacked, uploaded):
-        monkeypatch.setattr(module, "BLOCK_BYTES", 8 * 7 * 5000)  # 5,000 rows of Parquet
+    monkeypatch.setattr(unpacked_tables, "LEAST_BYTES", 0)
+    monkeypatch.setattr(uploaded, "BLOCK_BYTES", 8 * 7 * 5000)  # 5,000 rows of Parquet
 
 
 class Place(NamedTuple):
@@ -57,8 +58,12 @@ class Place(NamedTuple):
 
 @pytest.fixture(params=["csv", "parquet"])
 def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
-    store = ArtifactStore(f"file://{tmp_path}", derived_max_bytes=LARGE)
-    return Place(tmp_path, store, stored(store, table(request.param), request.param))
+    return place_of(tmp_path, request.param)
+
+
+def place_of(folder: Path, kind: str) -> Place:
+    store = ArtifactStore(f"file://{folder}", derived_max_bytes=LARGE)
+    return Place(folder, store, stored(store, table(kind), kind))
 
 
 def table(kind: str, n: int = N) -> bytes:
@@ -104,6 +109,18 @@ def test_some_columns_are_read_in_the_blocks_of_all(place: Place):
     assert_same(place.read(features=["number"]), without)
 
 
+def test_what_describing_a_parquet_file_passed_on_is_what_a_job_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    place = place_of(tmp_path, "parquet")
+    place.read_and_wait()
+    monkeypatch.setattr(tables, "BLOCK_BYTES", uploaded.BLOCK_BYTES)
+    beside = str(place.folder / "beside")
+    with Unpacking(place.store, beside) as unpacking:
+        tables.profile(place.original, "parquet", None, unpacking.add)
+    unpacking.finish()
+    assert wait_until(Path(beside).exists)
+    assert Path(beside).read_bytes() == place.kept[0].read_bytes()
+
+
 def test_what_is_damaged_is_made_anew(place: Place):
     found = place.read_and_wait()
     path = place.kept[0]
@@ -120,7 +137,7 @@ def test_few_of_many_columns_of_parquet_are_read_alone(place: Place):
 
 def test_nothing_is_kept_of_what_is_small_or_beyond_the_bound(place: Place, monkeypatch: pytest.MonkeyPatch):
     place._replace(store=ArtifactStore(f"file://{place.folder}", derived_max_bytes=8 * 7 * N - 1)).read()
-    monkeypatch.setattr(unpacked, "LEAST_BYTES", 1 << 30)
+    monkeypatch.setattr(unpacked_tables, "LEAST_BYTES", 1 << 30)
     place.read()
     assert place.kept == list(place.folder.glob("incoming/*")) == []
 

@@ -17,8 +17,7 @@ from gradline.data.room import Room
 from gradline.data.sample import Roles, Sample
 from gradline.data.split import assign_folds, class_lacking, split_rows
 from gradline.data.targets import check_numbers, class_factors, family_of, on_scale_of_fit
-from gradline.data.unpacked import UploadedFile
-from gradline.data.uploaded import Upload
+from gradline.data.uploaded import Upload, UploadedFile
 from gradline.errors import PermanentError
 from gradline.specs.logistic_regression import Blobs, Builtin, Dataset, LogisticRegressionSpec
 from gradline.storage import ArtifactStore

@@ -6,7 +6,7 @@ Then the features are read once. Every row is written to where it will stay.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import torch
 
 from gradline.column_roles import (
+    Profiled,
     check_columns,
     empty_columns,
     features_of,
@@ -26,13 +27,23 @@ from gradline.data.matrix import MAX_SPARSE_DENSITY, MIN_SPARSE_FEATURES
 from gradline.data.roles import roles_of
 from gradline.data.room import Room
 from gradline.data.sample import Numbers, Roles, Sample, spelled_singles
-from gradline.data.unpacked import BLOCK_BYTES, Unpacked, UploadedFile, unpacked
 from gradline.errors import InvalidInput, PermanentError
 from gradline.scoring import spell
 from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.storage import ArtifactStore
 from gradline.table_blocks import read_blocks, single_columns
+from gradline.table_formats import BLOCK_BYTES
 from gradline.tables import Column
+from gradline.unpacked_tables import Unpacked, Unpacking, find_unpacked, kept_path
+
+
+class UploadedFile(Profiled, Protocol):
+    """What is known of an upload: a row of `datasets`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
 
 
 class Upload:
@@ -167,7 +178,7 @@ class Upload:
         path = self._store.local_path(self._file.sha256)
         try:
             if path is not None:
-                self._unpacked = self._unpacked or unpacked(self._file, path, names, self._store)
+                self._unpacked = self._unpacked or self._unpack(path, names)
                 if self._unpacked is not None:
                     yield from self._unpacked.blocks(names)
                 else:
@@ -180,6 +191,20 @@ class Upload:
         except FileNotFoundError as error:
             reason = f"the file of data set {self._file.name!r} is gone from the store"
             raise PermanentError(reason, code="bad_data") from error
+
+    def _unpack(self, path: str, names: list[str]) -> Unpacked | None:
+        """All columns, unpacked now where they were not before; None where that does not pay, or nothing is kept."""
+        file, csv_types = self._file, self._types if self._file.format == "csv" else None
+        kept = kept_path(self._store, file.sha256, file.n_rows * len(self._types), csv_types)
+        found = None if kept is None else find_unpacked(kept)
+        if kept is None or found is not None:
+            return found
+        if csv_types is None and 2 * len(names) < len(self._types):  # most columns need not be read
+            return None
+        with Unpacking(self._store, kept) as unpacking:
+            for block in read_blocks(path, file.format, self._types, BLOCK_BYTES):
+                unpacking.add(block)
+        return unpacking.finish()
 
     def _is_text(self, name: str) -> bool:
         wanted = self._data.types.get(name)

@@ -12,8 +12,10 @@ from gradline.api.deps import Services
 from gradline.api.paging import decode_cursor, page
 from gradline.db.datasets import NewDataset, StoredDataset
 from gradline.errors import TooLarge
+from gradline.parquet_tables import n_parquet_cells
 from gradline.storage import BLOCK_BYTES, Stored
 from gradline.tables import Format, Profile, profile
+from gradline.unpacked_tables import Unpacking, kept_path
 
 _reading = anyio.CapacityLimiter(2)
 """Tables profiled at once: each takes a processor, and some memory for blocks and distinct values."""
@@ -83,10 +85,16 @@ def _add(services: Services, owner: str, asked: UploadQuery, stored: Stored) -> 
 def _profile(services: Services, stored: Stored, file_format: Format) -> Profile:
     max_bytes = UNPACKED * services.settings.upload_max_bytes
     path = services.store.local_path(stored.sha256)
-    if path is not None:
+    if path is None:
+        with services.store.open(stored.sha256) as file:
+            return profile(file, file_format, max_bytes)
+    kept = kept_path(services.store, stored.sha256, n_parquet_cells(path)) if file_format == "parquet" else None
+    if kept is None:
         return profile(path, file_format, max_bytes)
-    with services.store.open(stored.sha256) as file:
-        return profile(file, file_format, max_bytes)
+    with Unpacking(services.store, kept) as unpacking:
+        read = profile(path, file_format, max_bytes, unpacking.add)
+    unpacking.finish()
+    return read
 
 
 def _view(dataset: StoredDataset) -> DatasetView:
