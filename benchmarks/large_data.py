@@ -1,11 +1,11 @@
 """Large data through REST, on warm one-machine stacks. Run: `python benchmarks/large_data.py`.
 
-First what a fit of 1,000,000 rows of 28 float32 columns costs through the service, the first over its upload and later
-ones, against the fit itself and pyarrow reading the file once, and against the job's own code called without the
-service, which reads, fits, examines and measures as a later job does; in turns. Then the resident memory of the API and
-of the worker's child while a file several times the size of their bound is uploaded and fitted. Processor times tell
-more than wall times on a machine that others use. `--rounds 5` fits; `--rows 5000000` in the file whose memory is
-measured.
+First what a fit of 1,000,000 rows of 28 float32 columns costs through the service, against the fit itself and pyarrow
+reading the file once, and against the job's own code called without the service, which reads, fits, examines and
+measures as the job does; in turns. The first job over a CSV file, which unpacks it, is told apart. Then the resident
+memory of the API and of the worker's child while a file several times the size of their bound is uploaded and fitted.
+Processor times tell more than wall times on a machine that others use. `--rounds 5` fits; `--rows 5000000` in the file
+whose memory is measured.
 """
 
 import argparse
@@ -107,10 +107,11 @@ def measure_cost(stack: Stack, store: ArtifactStore, path: Path, rounds: int) ->
     firsts, later, fits, reads, alone = list[Cost](), list[Cost](), list[Cost](), list[Cost](), list[Cost]()
     kept = store.local_path(dataset["sha256"])
     for _ in range(rounds):
-        for path_of_kept in glob.glob(f"{kept}.*"):
-            os.unlink(path_of_kept)
-        firsts.append(through_rest(stack, spec))
-        wait_for(lambda: glob.glob(f"{kept}.*"))
+        if path.suffix == ".csv":  # which the first job unpacks; of Parquet the API has
+            for unpacked in glob.glob(f"{kept}.*"):
+                os.unlink(unpacked)
+            firsts.append(through_rest(stack, spec))
+            wait_for(lambda: glob.glob(f"{kept}.*"))
         later.append(through_rest(stack, spec))
         read, fit = fit_itself(path)
         reads.append(read)
@@ -118,6 +119,9 @@ def measure_cost(stack: Stack, store: ArtifactStore, path: Path, rounds: int) ->
         alone.append(run_alone(spec, store, dataset))
     bare = [Cost(f.wall_s + r.wall_s, f.cpu_s + r.cpu_s) for f, r in zip(fits, reads, strict=True)]
     kind = path.suffix.removeprefix(".")
+    first = []
+    if firsts:
+        first = [("the first job over it", told(middle(firsts))), ("ratio (aim: at most 1.3)", ratios(firsts, bare))]
     table(
         f"{N:,} rows of {D} float32 columns, {kind} of {path.stat().st_size // 10**6} MB; median of {rounds}",
         [
@@ -125,11 +129,10 @@ def measure_cost(stack: Stack, store: ArtifactStore, path: Path, rounds: int) ->
             ("the fit itself, from arrays to certified coefficients", told(middle(fits))),
             ("pyarrow reading the file once", told(middle(reads))),
             ("both", told(middle(bare))),
-            ("submit to succeeded over REST, the first job over an upload", told(middle(firsts))),
-            ("ratio (aim: at most 1.3)", ratios(firsts, bare)),
-            ("the same of later jobs", told(middle(later))),
+            *first,
+            ("submit to succeeded over REST", told(middle(later))),
             ("ratio (aim: at most 1.3)", ratios(later, bare)),
-            ("a later job's own code without the service", told(middle(alone))),
+            ("the job's own code without the service", told(middle(alone))),
             ("ratio to that: what the service adds", ratios(later, alone)),
         ],
     )
