@@ -10,11 +10,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import mlflow.pyfunc
 import pandas as pd
 import pytest
+from mlflow.pyfunc.scoring_server import init
+from starlette.testclient import TestClient
 
 from gradline.api.predictions import service
 from gradline.db.datasets import DatasetStore, NewDataset
@@ -122,7 +125,7 @@ def test_the_model_loads_without_pickle_and_predicts_raw_rows_as_the_api_does(
     assert fields["age"] == ("any", False)
     assert fields["height"] == ("any", True)
     assert fields["smoker"] == ("any", False)
-    assert fields["city"] == ("string", False)
+    assert fields["city"] == ("any", False)
     assert loaded.input_example["city"].tolist()[0] == "Ulm"
     (output,) = bench.mlflow_run(job).outputs.model_outputs
     assert (output.model_id, output.step) == (model.model_id, STEPS[-1])
@@ -142,6 +145,39 @@ def test_whole_numbers_are_taken_however_pandas_keeps_them(bench: Bench) -> None
     gap = pd.DataFrame({"age": pd.array([30, None], "Int64"), "height": [2, 1], "smoker": [True, None], "city": "Ulm"})
     as_float = gap.assign(age=[30.0, float("nan")])
     assert loaded.predict(gap).equals(loaded.predict(as_float))
+
+
+def test_missing_values_and_texts_are_taken_however_a_frame_or_a_request_keeps_them(bench: Bench) -> None:
+    job = bench.finished_job()
+    bench.carry_all(bench.relay(), job)
+    (model,) = bench.models(bench.mlflow_run(job))
+    mlflow.set_tracking_uri(bench.mlflow_url)
+    loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
+    rows: list[dict[str, Any]] = [
+        {"age": 30.0, "height": 1.7, "smoker": True, "city": "Ulm"},
+        {"age": None, "height": 1.8, "smoker": None, "city": None},
+        {"age": 41.5, "height": 1.6, "smoker": False, "city": "a city that training has not seen"},
+    ]
+    card, frame = Scorecard.parse(MODEL), pd.DataFrame(rows)
+    expected = card.respond(card.linear_predictor(card.encode_rows(rows)))[:, 1].tolist()
+    frames = {
+        "objects": pd.DataFrame(rows, dtype=object),
+        "NaN": frame.astype(object).where(frame.notna(), float("nan")),
+        "nullable": frame.convert_dtypes(),
+        "Arrow": frame.convert_dtypes(dtype_backend="pyarrow"),
+        "categories": frame.astype({"city": "category"}),
+    }
+    assert {name: loaded.predict(f)["probability of yes"].tolist() for name, f in frames.items()} == dict.fromkeys(
+        frames, expected
+    )
+    nowhere = loaded.predict(frame.assign(city=float("nan")))
+    assert nowhere.equals(loaded.predict(frame.assign(city="Ulm")))  # which stands in for a missing one
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    split = {"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}
+    client = TestClient(init(loaded))
+    for body in ({"inputs": columns}, {"dataframe_records": rows}, {"dataframe_split": split}):
+        told = client.post("/invocations", json=body).json()["predictions"]
+        assert [row["probability of yes"] for row in told] == pytest.approx(expected, rel=1e-12), list(body)
 
 
 def test_a_model_is_the_next_version_under_the_name_of_its_spec_and_served_by_it(bench: Bench) -> None:

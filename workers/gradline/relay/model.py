@@ -32,10 +32,11 @@ REQUIREMENTS = {"mlflow": "mlflow-skinny", "numpy": "numpy", "pandas": "pandas"}
 """What a process that loads the model needs, each with the distribution here that tells the version: a relay may have
 the small MLflow only, which a whole one always includes at the same version."""
 _any_type: Any = AnyType  # it carries no types of its own
-TYPES: dict[str, Any] = {"number": _any_type(), "boolean": _any_type(), "text": "string", "levels": _any_type()}
-"""Not `double`: MLflow refuses whole numbers of 64 bits for such a column, which is how pandas keeps a column of them.
-Not `boolean`: where MLflow reads JSON for such a column it takes null for false, without a word. `levels` are those
-that spell numbers, and may be sent as numbers."""
+ANY = _any_type()
+"""Of every column; the scoring code tells what it refuses. Not `double`: MLflow refuses whole numbers of 64 bits for
+such a column, which is how pandas keeps a column of them. Not `boolean`: where MLflow reads JSON for such a column it
+takes null for false, without a word. Not `string`: of a missing text in `inputs` of a request, or in a frame that Arrow
+keeps, it makes a text such as "None", without a word, and it refuses categories."""
 
 
 @dataclass(frozen=True)
@@ -118,15 +119,11 @@ def _save(scorecard: bytes, path: Path, mlflow_model: Model) -> None:
 def _inputs(card: Scorecard) -> Schema:
     """Every column; those where a value may be missing are optional, which is how MLflow lets null pass."""
     columns: list[ColSpec | TensorSpec] = [
-        ColSpec(
-            TYPES["levels" if i.get("is_numeric") else i["type"]],
-            i["column"],
-            required=(i["missing"] if i["type"] == "text" else i["fill"]) is None,
-        )
+        ColSpec(ANY, i["column"], required=(i["missing"] if i["type"] == "text" else i["fill"]) is None)
         for i in card.document["inputs"]
     ]
     if card.offset is not None:
-        columns.append(ColSpec(TYPES["number"], card.offset.column))
+        columns.append(ColSpec(ANY, card.offset.column))
     return Schema(columns)
 
 
