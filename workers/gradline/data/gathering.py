@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 16_384
 """Few enough for their columns to stay in the processor's cache until they are turned into rows."""
 
 MIN_COMPILED = 2**20
-"""Entries of a block from which on a compiled kernel turns them."""
+"""Entries in all from which on a compiled kernel turns them."""
 SHIFTED_BY = 4096
 """First rows whose mean is subtracted from all: so few that they are in every first block, however large."""
 
@@ -55,7 +55,7 @@ class Gathering:
 
     def _write(self, memory: torch.Tensor, columns: list[NDArray[Any]]) -> None:
         """[b, j + 1], the last column filled with ones: some rows of all columns side by side first, then turned."""
-        if memory.numel() >= MIN_COMPILED and _are_of(memory.numpy().dtype, columns):
+        if self._memory.numel() >= MIN_COMPILED and _are_of(memory.numpy().dtype, columns):
             self._turn(memory.numpy(), columns)
             return
         for start in range(0, len(memory), ROWS_AT_ONCE):
