@@ -99,6 +99,20 @@ def test_drawing_from_fewer_rows_gives_intervals_of_the_same_width(monkeypatch: 
     assert said.metrics_with_intervals(300, 1)["intervals"] == part
 
 
+def test_intervals_from_fewer_rows_know_a_rare_class_as_those_from_all_rows_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator, n = torch.Generator().manual_seed(0), 20_000
+    z_n1 = 2 * torch.randn(n, 1, dtype=torch.float64, generator=generator) - 7
+    class_n = (torch.rand(n, generator=generator) < z_n1[:, 0].sigmoid()).long()
+    assert 50 < class_n.sum() < 150
+    said = judge(make_problem(torch.zeros(n, 1), class_n, Family.BINOMIAL), z_n1, threshold=0.1)
+    monkeypatch.setattr(bootstrap, "MAX_ROWS", 1000)
+    part = said.metrics_with_intervals(200, 1)["intervals"]
+    monkeypatch.setattr(bootstrap, "MAX_ROWS", n)
+    whole = said.metrics_with_intervals(200, 1)["intervals"]
+    for name, (low, high) in whole.items():
+        assert part[name] == pytest.approx([low, high], abs=0.35 * (high - low)), name
+
+
 def test_every_interval_holds_the_value_it_is_of() -> None:
     metrics = binomial(300).metrics_with_intervals(200, 0)
     for name, (low, high) in metrics["intervals"].items():

@@ -1,7 +1,9 @@
 """Intervals of measures from rows drawn with replacement (Efron 1979), many draws at once.
 
-Of more than `MAX_ROWS` rows that many are drawn from instead, and the spread found on them is narrowed by the square
-root of the shares of rows (Bickel, Götze and van Zwet 1997): the cost is bounded whatever the data.
+Of more than `MAX_ROWS` rows about that many are drawn from instead, each taken with a chance f of its own, so that
+those on which measures hang are among them. Such a row stands for 1 / f rows, and the weight of so many rows in a draw
+has a mean and a variance of 1 / f: for a row drawn k times it is (1 + sqrt(f) (k - 1)) / f. The cost is bounded
+whatever the data.
 
 Shapes: n rows, m rows drawn from, r draws.
 """
@@ -21,25 +23,35 @@ Measure = Callable[[Tensor, Tensor], dict[str, Tensor]]
 
 
 def intervals(
-    measure: Measure, weight_n: Tensor, n_draws: int, generator: torch.Generator
+    measure: Measure, weight_n: Tensor, pull_n: Tensor, n_draws: int, generator: torch.Generator
 ) -> dict[str, list[float | None]]:
-    """[low, high] of each measure at 95 %: percentiles of the draws; None where draws are not finite."""
-    n = len(weight_n)
-    row_m = torch.arange(n) if n <= MAX_ROWS else torch.randperm(n, generator=generator)[:MAX_ROWS]
-    weight_m1 = weight_n[row_m].unsqueeze(1)
-    narrowing = math.sqrt(len(row_m) / n)
+    """[low, high] of each measure at 95 %, told from the measure on: percentiles of the draws; None where draws are not
+    finite. Of many rows each is taken with a chance in proportion to its `pull_n`."""
+    row_m, chance_m = _rows(pull_n, generator)
+    weight_m1 = (weight_n[row_m] / chance_m).unsqueeze(1)
+    moving_m1 = weight_m1 * chance_m.sqrt().unsqueeze(1)
     centre = {name: value_r[0] for name, value_r in measure(row_m, weight_m1).items()}
     draws: dict[str, list[Tensor]] = {name: [] for name in centre}
     for start in range(0, n_draws, DRAWS_AT_ONCE):
         count_mr = _counts(len(row_m), min(DRAWS_AT_ONCE, n_draws - start), generator)
-        for name, value_r in measure(row_m, count_mr.mul_(weight_m1)).items():
+        for name, value_r in measure(row_m, count_mr.mul_(moving_m1).add_(weight_m1 - moving_m1)).items():
             draws[name].append(value_r)
     tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
     found: dict[str, list[float | None]] = {}
     for name, values in draws.items():
         ends = torch.quantile(torch.cat(values), tails) - centre[name]
-        found[name] = [e if math.isfinite(e) else None for e in (ends * narrowing).tolist()]
+        found[name] = [e if math.isfinite(e) else None for e in ends.tolist()]
     return found
+
+
+def _rows(pull_n: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows to draw from, and the chance that each had to be among them."""
+    n = len(pull_n)
+    if n <= MAX_ROWS:
+        return torch.arange(n), torch.ones(n, dtype=torch.float64)
+    chance_n = (pull_n * (MAX_ROWS / pull_n.sum(dtype=torch.float64))).clamp_(max=1)
+    row_m = (torch.rand(n, generator=generator) < chance_n).nonzero()[:, 0]
+    return row_m, chance_n[row_m].double()
 
 
 def _counts(m: int, r: int, generator: torch.Generator) -> Tensor:

@@ -185,9 +185,21 @@ class Judgement:
         if n_draws == 0:
             return metrics
         generator = torch.Generator().manual_seed(seed)
-        spread = intervals(self.measures, self.weight_n / self._unit, n_draws, generator)
+        spread = intervals(self.measures, self.weight_n / self._unit, self._pull_n, n_draws, generator)
         ends = {name: _around(metrics[name], offsets, name) for name, offsets in spread.items()}
         return metrics | {"intervals": ends}
+
+    @property
+    def _pull_n(self) -> Tensor:
+        """How much measures hang on a row, float32: one half spread evenly over the classes and their rows, so that a
+        rare one keeps its rows, the other in proportion to how wrong the probability of the own class is, which are the
+        rows where curves bend (local case-control sampling, Fithian and Hastie 2014)."""
+        if not self.family.is_classification:
+            return torch.ones(len(self.z_nk))
+        even_c = 1 / torch.bincount(self.target_n).float()
+        wrong_n = torch.cat([-torch.expm1(-part.loss_n).float() for part in self.parts()])
+        pull_n = even_c[self.target_n] / (even_c.isfinite().sum() * 2)
+        return pull_n.add_(wrong_n, alpha=0.5 / max(float(wrong_n.sum()), 1e-30))
 
     def confusion_counts(self) -> list[list[int]]:
         """Rows counted as [true class][predicted class]; each counts once, whatever its weight."""
