@@ -54,7 +54,7 @@ class MemoryAttempt:
         self.last_progress = (step, total_steps, eta_s)
 
     def warn(self, code: str, message: str) -> None:
-        self.warnings[code] = message
+        self.warnings.setdefault(code, message)
 
     def save_artifact(
         self, name: str, data: bytes, media_type: str, kind: str = "table", step: int | None = None

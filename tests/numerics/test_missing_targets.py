@@ -60,6 +60,7 @@ def test_rows_without_a_target_count_as_if_the_file_lacked_them(tmp_path, format
         results.append(train(attempt, data=source, preprocess=PREPARATION, report={"plots": []}, **spec)[0])
         assert ("missing_target" in attempt.warnings) == (rows is table)
     assert [result.pop("n_without_target") for result in results] == [48, 0]
+    assert results[0]["warnings"].pop(0)["code"] == "missing_target"
     assert results[0] == results[1]
 
 
@@ -100,6 +101,7 @@ def test_rows_without_a_target_may_hold_anything_in_other_roles(tmp_path, format
     table.loc[is_dropped.idxmax(), "w"] = -1
     results = [fit(tmp_path, rows, format, data, **spec) for rows in (table, table[~is_dropped])]
     assert [result.pop("n_without_target") for result in results] == [48, 0]
+    assert results[0]["warnings"].pop(0)["code"] == "missing_target"
     assert results[0] == results[1]
 
 

@@ -41,6 +41,8 @@ def print_job(job: dict[str, Any]) -> None:
     out = console()
     print_facts(out, _facts(job))
     if job.get("result"):
+        for warning in job["result"].get("warnings", []):
+            out.print(Text(f"warning: {clean(warning['message'])}", style="yellow"))
         out.print()
         print_result(job["result"])
 

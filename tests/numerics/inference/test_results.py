@@ -194,6 +194,20 @@ def test_columns_too_many_for_a_hessian_that_separate_the_classes_are_no_converg
         run(table.assign(y=draw.permutation(40) % 2), on_separation="error")
 
 
+def test_separated_counts_are_told_no_mend_that_needs_classes(run):
+    table = crowd().drop(columns="y")
+    table["y"] = np.where(table.city == "Ulm", 0, np.random.default_rng(0).poisson(2, len(table)))
+    result, attempt = run(table, model={"family": "poisson"})
+    assert result["outcome"] == "separated"
+    said = [result["advice"], result["inference"]["withheld"], attempt.warnings["separable"]]
+    assert all("set penalty.l2 above 0" in mend and "on_separation" not in mend for mend in said)
+
+
+def test_the_result_lists_what_was_warned_of(run):
+    result, attempt = run(crowd().assign(same=3.0))
+    assert result["warnings"] == [{"code": "constant_columns", "message": attempt.warnings["constant_columns"]}]
+
+
 def test_a_target_that_the_columns_determine_is_a_converged_fit(run):
     draw = np.random.default_rng(0)
     for n in (5, 6, 30):

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gradline.cli.display import PlainDisplay
-from gradline.cli.results import print_result
+from gradline.cli.results import print_job, print_result
 from gradline.cli.terminal import clean, duration, number, print_facts, say, write_table
 from gradline.cli.view import JobView
 
@@ -161,3 +161,9 @@ def test_what_was_chosen_for_the_fit_is_told(capsys: pytest.CaptureFixture[str])
         "Class 1 is predicted from 0.25 on, chosen for a recall of at least 0.9.",
         "The penalty's strength is 0.125, chosen by 5 folds (one standard error).",
     ]
+
+
+def test_a_job_is_shown_with_what_was_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    result = {"outcome": "converged", "warnings": [{"code": "weights_count_rows", "message": "multiply\x1b[31m them"}]}
+    print_job({"id": "1", "kind": "logistic-regression", "status": "succeeded", "result": result})
+    assert "warning: multiply�[31m them" in capsys.readouterr().out

@@ -44,6 +44,7 @@ class Attempt:
         self.features_max_bytes = features_max_bytes
         self.fence = Fence(job.id, job.attempt)
         self.events: list[NewEvent] = []
+        self.warnings: dict[str, str] = {}
         self.artifacts: list[Artifact] = []
         self._being_stored: list[tuple[Artifact, Future[Stored]]] = []
         self.current_progress: dict[str, Any] | None = None
@@ -84,6 +85,7 @@ class Attempt:
         self.current_progress = {"step": step, "total_steps": total_steps, "fraction": fraction, "eta_s": eta_s}
 
     def warn(self, code: str, message: str) -> None:
+        self.warnings.setdefault(code, message)
         self._add(NewEvent(EventKind.WARNING, {"code": code, "message": message}, f"warning:{code}"))
 
     def save_artifact(

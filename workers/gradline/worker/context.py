@@ -26,6 +26,8 @@ class AttemptContext(Protocol):
     store: ArtifactStore
     features_max_bytes: int | None
     """How large features may be in memory; None: without a bound."""
+    warnings: dict[str, str]
+    """What this attempt has warned of: messages by code."""
 
     def get_dataset(self, dataset_id: str) -> StoredDataset:
         """A data set of the job's owner; raises PermanentError where it is gone."""

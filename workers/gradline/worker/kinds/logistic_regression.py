@@ -217,6 +217,7 @@ class _RegressionAttempt:
         tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit, self._ctx))
         self._warn(fit.outcome, result)
         self._save_artifacts(result, evaluation)
+        result["warnings"] = [{"code": code, "message": message} for code, message in self._ctx.warnings.items()]
         return result
 
     def _result(self, ending: Ending, evaluation: Evaluation) -> dict[str, Any]:

@@ -284,7 +284,7 @@ def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination
         outcome=fit.outcome if fit.outcome in ASKED_TO_STOP else Outcome.SEPARATED,
         evaluation=None,
         is_minimum=False,
-        withheld=SEPARATED,
+        withheld=f"{INFINITE}; {'set on_separation to firth or ridge' if prepared.classes else told['advice']}",
         separation=told,
         infinite_m=found.direction_m,
     )
@@ -304,7 +304,7 @@ def _acquitted(fit: Examination, problem: Problem, theta_1q: Tensor) -> Examinat
     )
 
 
-SEPARATED = "the rows can be separated, so that estimates are infinite; set on_separation to firth or ridge"
+INFINITE = "the rows can be separated, so that estimates are infinite"
 
 
 def _act_on(spec: LogisticRegressionSpec, told: dict[str, Any], ctx: AttemptContext) -> None:

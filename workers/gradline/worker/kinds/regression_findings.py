@@ -42,10 +42,8 @@ def _references(prepared: Prepared) -> list[str]:
     return [f"{part.name}={part.levels[0]}" for part in prepared.preprocessing.parts if isinstance(part, TextFeatures)]
 
 
-ADVICE = (
-    "set on_separation to firth (Firth's penalised likelihood) or ridge, set penalty.l2 above 0, leave the columns "
-    "out, or join their levels"
-)
+WITHOUT_CLASSES = "set penalty.l2 above 0, leave the columns out, or join their levels"
+ADVICE = f"set on_separation to firth (Firth's penalised likelihood) or ridge, {WITHOUT_CLASSES}"
 
 
 def separation_block(found: Separation, prepared: Prepared) -> dict[str, Any]:
@@ -71,7 +69,7 @@ def separation_block(found: Separation, prepared: Prepared) -> dict[str, Any]:
             if sign != 0
         ],
         "mend": None,
-        "advice": ADVICE,
+        "advice": WITHOUT_CLASSES if classes is None else ADVICE,
     }
 
 
