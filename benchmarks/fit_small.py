@@ -7,7 +7,7 @@ Run: `OMP_NUM_THREADS=1 python benchmarks/fit_small.py`
 import statistics
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ class SilentAttempt:
 
     job = SimpleNamespace(lane="cpu")
     store = None
+    warnings = MappingProxyType[str, str]({})
 
     def latest_checkpoint(self) -> None:
         return None
