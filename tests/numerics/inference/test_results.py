@@ -203,6 +203,19 @@ def test_separated_counts_are_told_no_mend_that_needs_classes(run):
     assert all("set penalty.l2 above 0" in mend and "on_separation" not in mend for mend in said)
 
 
+@pytest.mark.parametrize("asked", [{}, {"on_separation": "firth"}])
+def test_a_separated_fit_whose_columns_are_not_found_has_no_standard_errors(run, monkeypatch, asked):
+    monkeypatch.setattr("gradline.worker.kinds.regression_doctor.MAX_PROGRAM_ENTRIES", 0)
+    table = crowd().assign(y=lambda rows: (rows.age > 40).astype(int))
+    result, attempt = run(table, **asked)
+    assert (result["outcome"], result["separation"]["kind"]) == ("separated", "undetermined")
+    assert "the rows can be separated" in result["inference"]["withheld"]
+    assert "std_error" not in result["coefficients"][0]
+    assert ("not_mended" in attempt.warnings) == bool(asked)
+    with pytest.raises(PermanentError, match="the rows can be separated"):
+        run(table, on_separation="error")
+
+
 def test_the_result_lists_what_was_warned_of(run):
     result, attempt = run(crowd().assign(same=3.0))
     assert result["warnings"] == [{"code": "constant_columns", "message": attempt.warnings["constant_columns"]}]

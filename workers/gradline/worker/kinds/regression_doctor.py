@@ -275,7 +275,7 @@ def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination
             raise Unsolved(f"{problem.n} rows and {likelihood.q} parameters are too many to search for a separation")
         found = examine_separation(problem, theta_1q[0], step_1q[0], a_mq, levels_of(prepared))
     except Unsolved as reason:
-        return fit._replace(separation={"kind": "undetermined", "reason": str(reason)})
+        return _unnamed(spec, fit._replace(separation={"kind": "undetermined", "reason": str(reason)}), ctx)
     if found is None:
         return _acquitted(fit, problem, theta_1q)
     told = separation_block(found, prepared)
@@ -289,6 +289,15 @@ def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination
         infinite_m=found.direction_m,
     )
     return _mend(spec, problem, separated) if problem.family.is_classification else separated
+
+
+def _unnamed(spec: LogisticRegressionSpec, fit: Examination, ctx: AttemptContext) -> Examination:
+    """Nobody knows which columns separate; if the solver saw that some do, estimates mean nothing all the same."""
+    if fit.outcome != Outcome.SEPARATED:
+        return fit
+    if spec.on_separation != "warn":
+        _refuse_to_mend(spec, "the columns that separate were not found", ctx)
+    return fit._replace(evaluation=None, is_minimum=False, withheld=INFINITE)
 
 
 def _acquitted(fit: Examination, problem: Problem, theta_1q: Tensor) -> Examination:
