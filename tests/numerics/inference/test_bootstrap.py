@@ -56,6 +56,24 @@ def test_ridge_and_lasso_replicates_agree_where_l1_all_but_vanishes():
     torch.testing.assert_close(ridge, lasso, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("family", [Family.BINOMIAL, Family.GAUSSIAN])
+def test_each_replicate_of_weighted_rows_has_the_penalty_of_its_own_number_of_rows(family):
+    weight = np.random.default_rng(0).uniform(0.02, 0.1, 400)
+    ours = drawn_fit(family, weight_n=torch.as_tensor(weight))
+    ridge, _ = replicates(ours, Penalty(l2=0.1), 5)
+    lasso, _ = replicates(ours, Penalty(l1=1e-9, l2=0.1), 5)
+    torch.testing.assert_close(ridge, lasso, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_replicates_without_any_row_are_left_out_and_counted(family):
+    ours = drawn_fit(family, weight_n=torch.full((400,), 1e-3).double())
+    theta_bkp, n_failed = replicates(ours, Penalty(l2=0.1), 40)
+    n_rows_b = draw_weights(ours.problem, 40, torch.Generator().manual_seed(1)).sum(0)
+    assert n_failed >= int((n_rows_b == 0).sum()) > 0
+    assert bool(theta_bkp.isfinite().all())
+
+
 def test_replicates_of_separable_rows_are_left_out_and_counted():
     draw = torch.Generator().manual_seed(0)
     x_nd = torch.randn(12, 1, generator=draw, dtype=torch.float64)

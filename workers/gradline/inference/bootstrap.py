@@ -100,9 +100,11 @@ def _fit(problem: Problem, theta_kp: Tensor, penalty: Penalty, weight_nb: Tensor
     start_bq = free_parameters(problem, theta_kp).unsqueeze(0).repeat(n_members, 1)
     unit = 1.0
     if problem.family == Family.GAUSSIAN:
-        unit = float(likelihood.value(start_bq).mean()) * 2 / likelihood.n_weighed
+        unit = max(2 * float(likelihood.value(start_bq).sum()), 1e-300) / max(
+            float(likelihood.n_weighed_b.sum()), 1e-300
+        )
     least = minimise(evaluator, start_bq, tolerance=_TOLERANCE, max_steps=_MAX_STEPS, unit=unit)
-    is_fitted_b = least.is_converged_b & have_maximum(problem, least.step_bq)
+    is_fitted_b = least.is_converged_b & have_maximum(problem, least.step_bq) & (likelihood.n_weighed_b > 0)
     return all_parameters(problem, least.theta_bq), is_fitted_b
 
 

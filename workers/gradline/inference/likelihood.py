@@ -70,6 +70,12 @@ class Block(NamedTuple):
         return self.mean_rbf - self.y_rf.unsqueeze(1)
 
 
+def _count(problem: Problem, weight_nb: Tensor | None) -> Tensor:
+    if weight_nb is None:
+        return torch.full((1,), float(problem.n), dtype=torch.float64, device=problem.y_nk.device)
+    return weight_nb.sum(0, dtype=torch.float64)
+
+
 class Likelihood:
     """V for the rows of a problem; `weight_nb` stands in for the problem's own weights."""
 
@@ -79,8 +85,10 @@ class Likelihood:
         self.p = problem.p
         self.q = self.f * self.p
         self._weight_nb = problem.weight_nb if weight_nb is None else weight_nb
-        self.n_weighed = float(problem.n) if self._weight_nb is None else float(self._weight_nb[:, 0].double().sum())
-        """Rows, counted by their weights."""
+        self.n_weighed_b = _count(problem, self._weight_nb)
+        """Rows, counted by each member's weights; one number where all members have the same."""
+        self.n_weighed = float(self.n_weighed_b[0])
+        """The same of the first."""
 
     def blocks(self, theta_bq: Tensor) -> Iterator[Block]:
         """Every row once."""

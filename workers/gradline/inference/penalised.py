@@ -75,13 +75,15 @@ class RidgeLikelihood:
 
     def __init__(self, likelihood: Likelihood, l2: float) -> None:
         self._likelihood = likelihood
-        self._ridge_qq = likelihood.n_weighed * l2 * ridge_matrix(likelihood.problem)
+        self._strength_b1 = l2 * likelihood.n_weighed_b.unsqueeze(1)
+        self._ridge_qq = ridge_matrix(likelihood.problem)
 
     def evaluate(self, theta_bq: Tensor) -> Evaluation:
         plain = self._likelihood.evaluate(theta_bq)
-        pull_bq = theta_bq @ self._ridge_qq
+        pull_bq = theta_bq @ self._ridge_qq * self._strength_b1
         value_b = plain.value_b + (pull_bq * theta_bq).sum(1) / 2
-        return Evaluation(value_b, plain.gradient_bq + pull_bq, plain.information_bqq + self._ridge_qq)
+        information_bqq = plain.information_bqq + self._ridge_qq * self._strength_b1.unsqueeze(2)
+        return Evaluation(value_b, plain.gradient_bq + pull_bq, information_bqq)
 
 
 def ridge_matrix(problem: Problem) -> Tensor:
