@@ -88,6 +88,15 @@ def test_of_one_class_there_are_no_areas_but_that_of_sure_precision(only: int) -
     assert (found["roc_auc"], found["pr_auc"]) == (None, 1.0 if only else None)
 
 
+@pytest.mark.parametrize("n", [100, MANY])
+def test_rounding_does_not_part_equal_rows(n: int) -> None:
+    z = np.resize([0.1, 0.3, -2.0], n) * (1 + np.spacing(1.0) * (np.arange(n) % 7))
+    is_positive = np.resize([True, False, False, False, True], n)
+    found = judged(z, is_positive, None).metrics()
+    assert found["roc_auc"] == pytest.approx(sk.roc_auc_score(is_positive, z.round(9)), rel=1e-12)
+    assert found["pr_auc"] == pytest.approx(sk.average_precision_score(is_positive, z.round(9)), rel=1e-12)
+
+
 def test_rows_without_a_score_or_weight_are_in_no_order() -> None:
     rows = in_order(
         np.array([0.3, np.nan, -1.0, 7.0, 2.0]), np.array([1, 1, 0, 0, 1], bool), np.array([1.0, 1.0, 2.0, 0.0, 3.0])
@@ -166,7 +175,7 @@ def test_a_score_table_holds_the_curves_of_all_rows(
     z, is_positive, weight = two_classes(shape)
     w = weight if is_weighted else np.ones(len(z))
     said = judged(z, is_positive, weight if is_weighted else None)
-    scores = Scores.parse(score_table(said.ordered(1), said.link))
+    scores = Scores.parse(score_table(said.ordered(1, as_they_are=True), said.link))
     assert len(scores.score_s) <= tables.N_SCORES + 2
     assert (np.diff(scores.score_s) <= 0).all()
     p, unit = said.response_nc[:, 1].numpy(), said._unit
@@ -184,7 +193,7 @@ def test_a_score_table_holds_the_curves_of_all_rows(
 def test_the_calibration_of_many_rows_is_that_of_scikit_learn() -> None:
     z, is_positive, _ = two_classes("as they come")
     said = judged(z, is_positive, None)
-    bins = calibration(Scores.parse(score_table(said.ordered(1), said.link)))
+    bins = calibration(Scores.parse(score_table(said.ordered(1, as_they_are=True), said.link)))
     came, promised = calibration_curve(is_positive, said.response_nc[:, 1].numpy(), n_bins=10)
     np.testing.assert_allclose(bins.came_h, came, rtol=1e-9)
     np.testing.assert_allclose(bins.promised_h, promised, rtol=1e-9)

@@ -130,13 +130,15 @@ class Judgement:
     def n_classes(self) -> int:
         return max(2, int(self.y_nk.shape[1]))
 
-    def ordered(self, c: int) -> Ordered:
+    def ordered(self, c: int, *, as_they_are: bool = False) -> Ordered:
         """Rows of class c and the others, in the order of their scores: linear predictors, of which probabilities are
-        the logistic function, or logarithms of probabilities. Of two classes only c = 1."""
+        the logistic function, or logarithms of probabilities. Of two classes only c = 1. `as_they_are`: also rows that
+        only rounding parts stand apart."""
         least, largest = self._weight_range
         weight_n = None if least == largest else (self.weight_n / self._unit).numpy()
         is_own_n = (self.y_nk[:, 0 if self.family == Family.BINOMIAL else c] > 0.5).numpy()
-        return in_order(self._score_n(c).numpy(), is_own_n, weight_n)
+        score_n = self._score_n(c) if as_they_are else _told_apart(self._score_n(c))
+        return in_order(score_n.numpy(), is_own_n, weight_n)
 
     @property
     def link(self) -> Link:
@@ -172,8 +174,11 @@ class Judgement:
         return float(least), float(largest)
 
     def _said_classes(self) -> classes.Predicted:
-        z_nk = self.z_nk.double()
-        score_nc = torch.cat((-z_nk, z_nk), 1) if self.family == Family.BINOMIAL else torch.log_softmax(z_nk, 1)
+        if self.family == Family.BINOMIAL:
+            score_n1 = _told_apart(self.z_nk).double()
+            score_nc = torch.cat((-score_n1, score_n1), 1)
+        else:
+            score_nc = _told_apart(torch.log_softmax(self.z_nk.double(), 1))
         return classes.Predicted(self.response_nc, self.loss_n, self.predicted_n, score_nc)
 
     def _said_numbers(self) -> numbers.Predicted:
@@ -220,6 +225,15 @@ def _weights(problem: Problem) -> Tensor:
     if problem.weight_nb is None:
         return torch.ones(1, dtype=torch.float64).expand(problem.n)
     return problem.weight_nb[:, 0].double().cpu()
+
+
+def _told_apart(score: Tensor) -> Tensor:
+    """Scores in float64 as multiples of 2^-44 of the largest: the order in which a product adds up depends on where in
+    a matrix a row stands, and rounding must not part rows that are equal."""
+    if score.dtype != torch.float64:
+        return score
+    step = float(score.abs().amax()) * 2.0**-44
+    return (score / step).round_().mul_(step) if 0 < step < math.inf else score
 
 
 def _plain(values: dict[str, Tensor]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Evaluation:
 
 def _score_tables(said: Judgement) -> dict[str, Any]:
     shown = [1] if said.n_classes == 2 else range(min(said.n_classes, CURVE_CLASSES))
-    return {str(c): score_table(said.ordered(c), said.link) for c in shown}
+    return {str(c): score_table(said.ordered(c, as_they_are=True), said.link) for c in shown}
 
 
 def _unknown(metrics: dict[str, Any]) -> dict[str, Any]:
