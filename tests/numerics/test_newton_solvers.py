@@ -1,5 +1,6 @@
 """Newton's methods against other programs' minima, and where there is none."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -226,6 +227,16 @@ def test_poisson_counts_of_zero_in_a_level_are_a_separation():
     newton = Newton(objective, zeros(objective))
     assert not solve(newton)
     assert newton.ending == Outcome.SEPARATED
+
+
+@pytest.mark.parametrize("count", [3, 7, 100])
+def test_counts_that_are_all_the_same_are_fitted_without_loss(count):
+    problem = random_problem(Family.POISSON, 16, n=50)
+    problem.y_nk[:] = count
+    newton = Newton(Objective(problem), zeros(Objective(problem)))
+    assert solve(newton)
+    assert newton.gap().relative_b.tolist() == [0.0]
+    close(newton.theta_bkp[0, 0, -1].item(), math.log(count))
 
 
 def test_an_intercept_goes_to_infinity_where_a_penalty_holds_the_rest_and_a_class_is_missing():

@@ -88,6 +88,7 @@ class Newton:
         self._look: Look | None = None
         self._known_gap: tuple[Look, Gap] | None = None
         self._first_value_b: Tensor | None = None
+        self._floor_b: Tensor | None = None
         self._n_idle_steps = 0
         self._n_unbounded_steps = 0
         self._n_steps = 0
@@ -101,9 +102,9 @@ class Newton:
 
     def is_within(self, tolerance: float) -> bool:
         """Whether half the squared decrement, which is at most the bound, is."""
-        look, first = self.look(), self.first_value().tolist()
-        members = zip(look.squares, look.values, first, strict=True)
-        return all(square <= 2 * tolerance * max(value, EPS * before) for square, value, before in members)
+        look = self.look()
+        members = zip(look.squares, look.values, self._floor().tolist(), strict=True)
+        return all(value <= floor or square <= 2 * tolerance * value for square, value, floor in members)
 
     def gap(self) -> Gap:
         """Of theta as it stands."""
@@ -166,7 +167,10 @@ class Newton:
         return self._first_value_b
 
     def _floor(self) -> Tensor:
-        return self.first_value() * EPS
+        """What rounding may leave of an F of 0: that of where the fit started, and of what targets alone add."""
+        if self._floor_b is None:
+            self._floor_b = torch.maximum(self.first_value(), self.objective.problem.target_term.abs()) * EPS
+        return self._floor_b
 
     # --- a step
 
@@ -219,20 +223,13 @@ class Newton:
             return True
         return problem.has_intercept and not problem.has_every_target
 
-    @cached_property
-    def _separated_below_b(self) -> Tensor:
-        """No loss as low as this has a row on the wrong side: its own share of it would be more."""
-        problem = self.objective.problem
-        share_nb = problem.share_nb[:1] if problem.weight_nb is None else problem.share_nb
-        return torch.where(share_nb > 0, share_nb, torch.inf).amin(0) * math.log(2)
-
     def _is_separated(self, look: Look) -> bool:
         """Whether a member has no minimum: its loss falls for ever while a parameter goes to infinity."""
         if not self._can_separate:
             return False
         is_free_b = self.objective.l2_b == 0
         if self.objective.problem.family.is_classification and bool(
-            (is_free_b & (look.value_b < self._separated_below_b)).any()
+            (is_free_b & (look.value_b < self.objective.problem.separated_below_b)).any()
         ):
             return True
         members = zip(look.squares, look.values, strict=True)
@@ -257,7 +254,7 @@ class Newton:
         return State(tensors, numbers)
 
     def load(self, state: State) -> None:
-        self._look = None
+        self._look = self._floor_b = None
         self._first_value_b = state.tensors.get("first_value")
         self.n_passes = state.numbers["n_passes"]
         self._n_idle_steps = state.numbers["n_idle_steps"]
