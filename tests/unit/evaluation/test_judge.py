@@ -1,5 +1,6 @@
 """What is said of a problem's rows as a whole: metrics and intervals."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,10 +45,19 @@ def test_a_row_of_weight_two_counts_as_two_rows() -> None:
     assert found | {"n": 4} == pytest.approx(expected)
 
 
+def test_rows_of_whole_weights_have_the_intervals_of_so_many_rows() -> None:
+    said, generator = binomial(400), torch.Generator().manual_seed(1)
+    weight = torch.randint(0, 9, (400,), generator=generator)
+    weighted = replace(said, weight_n=weight.double()).metrics_with_intervals(1000, 0)["intervals"]
+    rows = said.at(torch.repeat_interleave(weight)).metrics_with_intervals(1000, 0)["intervals"]
+    for name, (low, high) in rows.items():
+        assert weighted[name] == pytest.approx([low, high], abs=0.15 * (high - low)), name
+
+
 @pytest.mark.parametrize("scale", [1e-300, 1e-9, 1e9, 1e300])
-def test_only_the_proportions_of_weights_count(scale: float) -> None:
+def test_only_the_proportions_of_weights_that_are_not_whole_count(scale: float) -> None:
     x, y = torch.zeros(40, 1, dtype=torch.float64), torch.arange(40) % 2
-    z, weight = torch.linspace(-1, 2, 40, dtype=torch.float64).unsqueeze(1), torch.arange(1.0, 41).double()
+    z, weight = torch.linspace(-1, 2, 40, dtype=torch.float64).unsqueeze(1), torch.arange(1.0, 41).double() / 41
     plain, scaled = (make_problem(x, y, Family.BINOMIAL, weight_n=weight * s) for s in (1.0, scale))
     found, expected = (judge(problem, z).metrics_with_intervals(20, 0) for problem in (scaled, plain))
     assert found.pop("intervals") == {name: pytest.approx(ends) for name, ends in expected.pop("intervals").items()}

@@ -5,11 +5,15 @@ those on which measures hang are among them. Such a row stands for 1 / f rows, a
 has a mean and a variance of 1 / f: for a row drawn k times it is (1 + sqrt(f) (k - 1)) / f. The cost is bounded
 whatever the data.
 
+Weights that are frequencies are drawn like the rows that they stand for: counts from the Poisson distribution with
+them as mean (Hanley and MacGibbon 2006). Other weights are taken along by the row that is drawn.
+
 Shapes: n rows, m rows drawn from, r draws.
 """
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -23,18 +27,24 @@ Measure = Callable[[Tensor, Tensor], dict[str, Tensor]]
 
 
 def intervals(
-    measure: Measure, weight_n: Tensor, pull_n: Tensor, n_draws: int, generator: torch.Generator
+    measure: Measure,
+    weight_n: Tensor,
+    pull_n: Tensor,
+    n_draws: int,
+    generator: torch.Generator,
+    *,
+    are_frequencies: bool,
 ) -> dict[str, list[float | None]]:
     """[low, high] of each measure at 95 %, told from the measure on: percentiles of the draws; None where draws are not
     finite. Of many rows each is taken with a chance in proportion to its `pull_n`."""
     row_m, chance_m = _rows(pull_n, generator)
-    weight_m1 = (weight_n[row_m] / chance_m).unsqueeze(1)
-    moving_m1 = weight_m1 * chance_m.sqrt().unsqueeze(1)
-    centre = {name: value_r[0] for name, value_r in measure(row_m, weight_m1).items()}
+    weight_m = weight_n[row_m] / chance_m
+    draw = _draw_frequencies if are_frequencies else partial(_draw_rows, chance_m)
+    centre = {name: value_r[0] for name, value_r in measure(row_m, weight_m.unsqueeze(1)).items()}
     draws: dict[str, list[Tensor]] = {name: [] for name in centre}
     for start in range(0, n_draws, DRAWS_AT_ONCE):
-        count_mr = _counts(len(row_m), min(DRAWS_AT_ONCE, n_draws - start), generator)
-        for name, value_r in measure(row_m, count_mr.mul_(moving_m1).add_(weight_m1 - moving_m1)).items():
+        drawn_mr = draw(weight_m, min(DRAWS_AT_ONCE, n_draws - start), generator)
+        for name, value_r in measure(row_m, drawn_mr).items():
             draws[name].append(value_r)
     tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
     found: dict[str, list[float | None]] = {}
@@ -52,6 +62,17 @@ def _rows(pull_n: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     chance_n = (pull_n * (MAX_ROWS / pull_n.sum(dtype=torch.float64))).clamp_(max=1)
     row_m = (torch.rand(n, generator=generator) < chance_n).nonzero()[:, 0]
     return row_m, chance_n[row_m].double()
+
+
+def _draw_frequencies(weight_m: Tensor, r: int, generator: torch.Generator) -> Tensor:
+    """[m, r]."""
+    return torch.poisson(weight_m.unsqueeze(1).expand(-1, r), generator=generator)
+
+
+def _draw_rows(chance_m: Tensor, weight_m: Tensor, r: int, generator: torch.Generator) -> Tensor:
+    """[m, r]."""
+    moving_m = weight_m * chance_m.sqrt()
+    return _counts(len(weight_m), r, generator).mul_(moving_m.unsqueeze(1)).add_((weight_m - moving_m).unsqueeze(1))
 
 
 def _counts(m: int, r: int, generator: torch.Generator) -> Tensor:

@@ -168,6 +168,13 @@ class Judgement:
         """Of weights: a power of two near the largest. In it their digits are the same, and no sum leaves the range."""
         return 2.0 ** math.floor(math.log2(self._weight_range[1]))
 
+    @property
+    def _are_frequencies(self) -> bool:
+        """Whether weights are whole numbers, not all 1, of so few rows in all that float64 can count them."""
+        if self._weight_range == (1.0, 1.0) or float(self.weight_n.sum()) > 2.0**53:
+            return False
+        return bool((self.weight_n == self.weight_n.round()).all())
+
     @cached_property
     def _weight_range(self) -> tuple[float, float]:
         least, largest = torch.aminmax(self.weight_n)
@@ -190,7 +197,9 @@ class Judgement:
         if n_draws == 0:
             return metrics
         generator = torch.Generator().manual_seed(seed)
-        spread = intervals(self.measures, self.weight_n / self._unit, self._pull_n, n_draws, generator)
+        counts = self._are_frequencies
+        weight_n = self.weight_n if counts else self.weight_n / self._unit
+        spread = intervals(self.measures, weight_n, self._pull_n, n_draws, generator, are_frequencies=counts)
         ends = {name: _around(metrics[name], offsets, name) for name, offsets in spread.items()}
         return metrics | {"intervals": ends}
 
