@@ -10,6 +10,8 @@ from gradline.specs.base import Id, Spec
 class Rows(Spec):
     """An uploaded data set; it needs the model's columns and may have others."""
 
+    source: Literal["dataset"] = "dataset"
+    """As in the data of the job that trains; nothing else can be predicted."""
     dataset_id: Id
 
 

@@ -215,10 +215,11 @@ def test_a_prediction_job_names_what_does_not_fit(api: Api) -> None:
     assert [fault["field"] for fault in refused.json()["errors"]] == ["spec.model_job_id"]
 
 
-def test_a_data_set_that_a_prediction_waits_for_is_not_deleted(api: Api) -> None:
+@pytest.mark.parametrize("source", [{}, {"source": "dataset"}])
+def test_a_data_set_that_a_prediction_waits_for_is_not_deleted(api: Api, source: dict[str, str]) -> None:
     model_id = finished(api)
     data = api.client.post("/v1/datasets", content=b"age,smoker,city\n1,true,Ulm\n").json()["id"]
-    spec = {"model_job_id": model_id, "data": {"dataset_id": data}}
+    spec = {"model_job_id": model_id, "data": {"dataset_id": data} | source}
     answer = api.client.post("/v1/jobs", json={"kind": "prediction", "spec": spec})
     assert answer.status_code == 202, answer.text
     assert api.client.delete(f"/v1/datasets/{data}").json()["code"] == "dataset_in_use"
