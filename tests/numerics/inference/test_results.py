@@ -216,6 +216,20 @@ def test_a_separated_fit_whose_columns_are_not_found_has_no_standard_errors(run,
         run(table, on_separation="error")
 
 
+@pytest.mark.parametrize(("limit", "is_offered"), [("MAX_COST", True), ("MAX_PARAMETERS", False)])
+def test_a_separated_fit_too_large_to_examine_is_told_only_mends_that_are_done(run, monkeypatch, limit, is_offered):
+    monkeypatch.setattr(f"gradline.worker.kinds.regression_doctor.{limit}", 1)
+    table = crowd().assign(y=lambda rows: (rows.age > 40).astype(int))
+    advice = run(table)[0]["advice"]
+    assert "set penalty.l2 above 0" in advice
+    assert ("on_separation to firth" in advice) == is_offered
+    mended, attempt = run(table, on_separation="firth")
+    assert ("not_mended" not in attempt.warnings) == is_offered == (mended["outcome"] == "converged")
+    with pytest.raises(PermanentError) as refused:
+        run(table, on_separation="error")
+    assert ("firth" in str(refused.value)) == is_offered
+
+
 def test_the_result_lists_what_was_warned_of(run):
     result, attempt = run(crowd().assign(same=3.0))
     assert result["warnings"] == [{"code": "constant_columns", "message": attempt.warnings["constant_columns"]}]

@@ -29,7 +29,7 @@ from gradline.worker.kinds.regression_certificate import (
     separates,
 )
 from gradline.worker.kinds.regression_device import check_device, place
-from gradline.worker.kinds.regression_doctor import examine
+from gradline.worker.kinds.regression_doctor import can_mend, examine
 from gradline.worker.kinds.regression_evaluation import Evaluation
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
 from gradline.worker.kinds.regression_folds import cross_validate
@@ -228,7 +228,7 @@ class _RegressionAttempt:
         return {
             "outcome": ending.outcome.value,
             "steps": self._fit.n_steps - 1,
-            "advice": results.advice_of(ending.outcome, ending.separation),
+            "advice": results.advice_of(ending.outcome, ending.separation, can_mend=can_mend(train)),
             "objective": None if found is None else finite(found.objective),
             "metrics": evaluation.metrics(),
             "decision": evaluation.decision(),

@@ -32,7 +32,6 @@ from gradline.training.bounds import NEWTON, Gap, gap_of
 from gradline.training.solvers import Newton
 from gradline.worker.context import AttemptContext
 from gradline.worker.kinds.regression_findings import (
-    ADVICE,
     collinearity_block,
     culprits_of,
     levels_of,
@@ -151,12 +150,22 @@ def _why_not(spec: LogisticRegressionSpec, problem: Problem, theta_bkp: Tensor, 
         return f"{spec.solver.name} ends near the optimum, not at it; use solver auto or ask for inference.std_errors"
     if spec.inference.std_errors == "none" and not is_asked and outcome != Outcome.SEPARATED:
         return "not asked for" if spec.inference.bootstrap == 0 else None
-    f, p = n_free_outputs(problem), problem.p
-    cost = problem.n * p**2 * f * (f + 1) / 2
-    if f * p > MAX_PARAMETERS or cost > (MAX_ASKED_COST if is_asked else MAX_COST):
-        ask = "" if is_asked or f * p > MAX_PARAMETERS else "; ask for inference.std_errors hessian to have them still"
-        return f"{problem.n} rows and {f * p} parameters would take long against the fit itself{ask}"
+    if not _is_within(problem, MAX_ASKED_COST if is_asked else MAX_COST):
+        q = n_free_outputs(problem) * problem.p
+        ask = "" if is_asked or q > MAX_PARAMETERS else "; ask for inference.std_errors hessian to have them still"
+        return f"{problem.n} rows and {q} parameters would take long against the fit itself{ask}"
     return None
+
+
+def _is_within(problem: Problem, max_cost: float) -> bool:
+    f, p = n_free_outputs(problem), problem.p
+    return f * p <= MAX_PARAMETERS and problem.n * p**2 * f * (f + 1) / 2 <= max_cost
+
+
+def can_mend(problem: Problem) -> bool:
+    """Whether the fit is small enough for what `on_separation` asks for."""
+    is_searchable = problem.n * n_free_outputs(problem) * problem.p <= MAX_PROGRAM_ENTRIES
+    return problem.family.is_classification and is_searchable and _is_within(problem, MAX_ASKED_COST)
 
 
 # --- at the optimum
@@ -326,7 +335,7 @@ def _act_on(spec: LogisticRegressionSpec, told: dict[str, Any], ctx: AttemptCont
 def _refuse_to_mend(spec: LogisticRegressionSpec, reason: str, ctx: AttemptContext) -> None:
     if spec.on_separation == "error":
         raise PermanentError(
-            f"the rows can be separated, so that there are no finite estimates; {ADVICE}", code="separated"
+            "the rows can be separated, so that there are no finite estimates; set penalty.l2 above 0", code="separated"
         )
     ctx.warn("not_mended", f"on_separation {spec.on_separation} was not done: {reason}; set penalty.l2 above 0")
 

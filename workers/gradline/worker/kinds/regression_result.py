@@ -15,8 +15,8 @@ from gradline.worker.kinds.regression_findings import culprits_of
 ADVICE = {
     Outcome.STEP_LIMIT: "it took all steps it was given: raise stop.max_steps, or use solver auto, which ends at the "
     "minimum",
-    Outcome.SEPARATED: "a combination of the columns separates the classes, so coefficients grow without end: set "
-    "on_separation to firth or ridge, or penalty.l2 above 0",
+    Outcome.SEPARATED: "a combination of the columns separates the rows, so coefficients grow without end: set "
+    "penalty.l2 above 0",
     Outcome.ILL_CONDITIONED: "some columns are nearly combinations of others: leave out those that `collinearity` "
     "names, or set penalty.l2 above 0",
     Outcome.DIVERGED: "the loss is not finite: lower solver.learning_rate or penalty.l2, or standardise the columns",
@@ -25,8 +25,11 @@ ADVICE = {
 }
 
 
-def advice_of(outcome: Outcome, separation: dict[str, Any] | None) -> str | None:
-    """What to do about an outcome, with the columns that are to blame where the doctor found them."""
+def advice_of(outcome: Outcome, separation: dict[str, Any] | None, *, can_mend: bool) -> str | None:
+    """What to do about an outcome, with the columns that are to blame where the doctor found them. `can_mend`: he has
+    not looked, and would if he were asked to."""
+    if outcome == Outcome.SEPARATED and separation is None and can_mend:
+        return f"{ADVICE[outcome]}, or on_separation to firth or ridge"
     if outcome != Outcome.SEPARATED or separation is None or not (culprits := culprits_of(separation)):
         return ADVICE.get(outcome)
     return f"the rows are separated by {culprits}, so coefficients grow without end: {separation['advice']}"
