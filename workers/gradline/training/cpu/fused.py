@@ -67,8 +67,8 @@ class FusedPass:
             gradient_p.numpy(), self._no_hessian if hessian_1pp is None else hessian_1pp[0].numpy(),
         )  # fmt: skip
         length = math.sqrt(square + (p > self._x_nd.shape[1]))
-        numbers = torch.from_numpy(np.array((loss + self._target_term, most, right, least, length)))
-        value_b, drift_b, right_b, least_b, length_b = numbers.split(1)  # tensors of their own cost a small fit's pass
+        numbers_51 = torch.from_numpy(np.array([[loss + self._target_term], [most], [right], [least], [length]]))
+        value_b, drift_b, right_b, least_b, length_b = numbers_51.unbind()  # tensors made one by one cost a small fit
         return Derivatives(
             value_b,
             gradient_p.view(1, 1, p),
