@@ -150,9 +150,11 @@ class ArtifactStore:
                     yield entry["name"].rsplit("/", 1)[-1]
 
     def delete(self, sha256: str) -> None:
+        """With what was derived from it."""
         path = self._path(sha256)
-        if self._fs.exists(path):
-            self._fs.rm_file(path)
+        for name in [path, *self._fs.glob(f"{path}.*")]:
+            if self._fs.exists(name):
+                self._fs.rm_file(name)
 
     def delete_unfinished(self, moment: datetime) -> int:
         """Delete what was begun and not written to since `moment`: its writer is dead. Returns how many files."""

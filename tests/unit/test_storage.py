@@ -228,6 +228,15 @@ def test_what_is_derived_of_a_file_has_a_place_beside_it_and_is_listed_by_its_ag
     assert [file.name for file in _files(folder)] == [SHA256]
 
 
+def test_what_was_derived_of_a_file_goes_with_it(folder: Path) -> None:
+    store = ArtifactStore(f"file://{folder}", derived_max_bytes=100)
+    store.put(PAYLOAD)
+    other = store.put(b"another file")
+    Path(store.derived_path(SHA256, "kind", 1) or "").write_bytes(b"derived")
+    store.delete(SHA256)
+    assert [file.name for file in _files(folder)] == [other.sha256]
+
+
 def test_nothing_derived_has_a_place_beyond_the_bound_on_a_full_disk_or_elsewhere(folder: Path) -> None:
     assert ArtifactStore(f"file://{folder}", derived_max_bytes=100).derived_path(SHA256, "kind", 101) is None
     assert ArtifactStore(f"file://{folder}", derived_max_bytes=2**80).derived_path(SHA256, "kind", 2**70) is None
