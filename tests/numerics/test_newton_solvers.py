@@ -101,6 +101,14 @@ def test_elastic_net_coefficients_are_those_of_scikit_learn():
     assert 0 < (ours[:-1] == 0).sum() < 30
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_weak_l1_penalty_on_classes_takes_few_steps(seed):
+    """The penalty alone says what all classes' coefficients have in common: steps must go there at once."""
+    objective = Objective(random_problem(Family.MULTINOMIAL, seed, n=40, d=3), l1=6e-6)
+    solver = ProximalNewton(objective, zeros(objective), is_polished=True)
+    assert solve(solver, max_steps=20)
+
+
 # --- several members, and the same bits
 
 

@@ -19,7 +19,6 @@ from gradline.training.factor import fix_gauge
 from gradline.training.loss import make_loss
 from gradline.training.problem import Problem
 
-SLIGHT_GAUGE = 0.01
 ROWS_OF_HESSIAN = 4096
 
 
@@ -156,11 +155,11 @@ class Objective:
     def without_gauge(self, hessian_bqq: Tensor) -> Tensor:
         """In place: takes multinomial's freedom to add the same to every class, where no penalty has taken it.
 
-        An l1 penalty may leave some of it; there a little curvature only shortens steps that change nothing else.
+        An l1 penalty takes it without any curvature, and more would hold back steps along it.
         """
         if self.problem.k == 1:
             return hessian_bqq
-        freedom_b = torch.where(self.l2_b > 0, 0.0, torch.where(self.l1_b > 0, SLIGHT_GAUGE, 1.0)).double()
+        freedom_b = ((self.l2_b == 0) & (self.l1_b == 0)).double()
         freedom_bp = freedom_b.unsqueeze(1).repeat(1, self.problem.p)
         freedom_bp[:, self.problem.d :] = 1.0
         return fix_gauge(hessian_bqq, freedom_bp)

@@ -4,8 +4,9 @@
 
 By guesses of the active set: where v_j - (Hv + r)_j is beyond the penalty, v_j solves the linear equations with its
 sign; elsewhere it is 0. A guess that repeats itself is the minimum (primal-dual active sets, Hintermüller, Ito and
-Kunisch 2003, which are a semismooth Newton method). That need not end, so accelerated proximal gradient steps (Beck and
-Teboulle 2009) take over in between: they always come closer, and their active set is the right one in the end.
+Kunisch 2003, which are a semismooth Newton method). That need not end: collinear columns make it cycle. Then a few
+accelerated proximal gradient steps (Beck and Teboulle 2009) come near, and a search over signs (Lee, Battle, Raina and
+Ng 2006) goes on to the minimum itself, from face to face of the orthants, each lower than the one before.
 
 H is scaled to a unit diagonal first. Shapes: b members, u of them, q parameters, a of them.
 """
@@ -18,8 +19,12 @@ from torch import Tensor
 from gradline.training.factor import factorise
 
 MAX_GUESSES = 15
-MAX_ROUNDS = 6
-FIRST_GRADIENT_STEPS = 50
+N_GRADIENT_STEPS = 50
+GRADIENT_STEPS_PER_PARAMETER = 4
+"""The larger the faces, the dearer a move between them beside a gradient step."""
+MAX_MOVES = 100
+MAX_MOVES_PER_PARAMETER = 2
+ROUNDING = 16 * torch.finfo(torch.float64).eps
 
 
 class Lasso(NamedTuple):
@@ -46,14 +51,12 @@ def minimise_lasso(problem: Lasso, start_bq: Tensor) -> Tensor:
         problem.r_bq * scale_bq,
         problem.l1_bq * scale_bq,
     )
-    v_bq, n_steps = start_bq / scale_bq, FIRST_GRADIENT_STEPS
+    v_bq = start_bq / scale_bq
     index_u = torch.arange(len(v_bq), device=v_bq.device)
-    for _ in range(MAX_ROUNDS):
-        index_u = index_u[~_guess_active_sets(scaled, v_bq, index_u)]
-        if not len(index_u):
-            break
-        v_bq[index_u] = _descend(scaled.of(index_u), v_bq[index_u], n_steps)
-        n_steps *= 2
+    index_u = index_u[~_guess_active_sets(scaled, v_bq, index_u)]
+    if len(index_u):
+        part = scaled.of(index_u)
+        v_bq[index_u] = _walk(part, _descend(part, v_bq[index_u]))
     return v_bq * scale_bq
 
 
@@ -94,11 +97,11 @@ def _solve(lasso: Lasso, sign_bq: Tensor) -> Tensor:
     return solved_bq
 
 
-def _descend(lasso: Lasso, v_bq: Tensor, n_steps: int) -> Tensor:
+def _descend(lasso: Lasso, v_bq: Tensor) -> Tensor:
     """Accelerated proximal gradient steps, with momentum that starts anew where it points uphill."""
     largest_b1 = torch.linalg.matrix_norm(lasso.hessian_bqq, ord=torch.inf).unsqueeze(1)  # at least its eigenvalues
     ahead_bq, momentum_b1 = v_bq, torch.ones_like(largest_b1)
-    for _ in range(n_steps):
+    for _ in range(N_GRADIENT_STEPS + GRADIENT_STEPS_PER_PARAMETER * v_bq.shape[1]):
         stepped_bq = ahead_bq + lasso.dual(ahead_bq) / largest_b1
         next_bq = stepped_bq.sign() * (stepped_bq.abs() - lasso.l1_bq / largest_b1).clamp_(min=0.0)
         moved_bq = next_bq - v_bq
@@ -107,3 +110,51 @@ def _descend(lasso: Lasso, v_bq: Tensor, n_steps: int) -> Tensor:
         push_b1 = torch.where(is_uphill_b1, 0.0, (momentum_b1 - 1) / next_momentum_b1)
         v_bq, ahead_bq, momentum_b1 = next_bq, next_bq + push_b1 * moved_bq, next_momentum_b1
     return v_bq
+
+
+def _walk(lasso: Lasso, v_bq: Tensor) -> Tensor:
+    """To the minimum, by moves that each lower the lasso: no face is left twice, so that their number is finite."""
+    is_at_rest_b = torch.zeros(len(v_bq), dtype=torch.bool, device=v_bq.device)
+    for _ in range(MAX_MOVES + MAX_MOVES_PER_PARAMETER * v_bq.shape[1]):
+        dual_bq = lasso.dual(v_bq)
+        entering_bq = _entering(lasso, v_bq, dual_bq) * is_at_rest_b.unsqueeze(1)
+        is_done_b = is_at_rest_b & (entering_bq == 0).all(1)
+        if bool(is_done_b.all()):
+            break
+        sign_bq = _penalised_signs(lasso, v_bq) + entering_bq
+        move_bq = _solve(lasso._replace(r_bq=-dual_bq), sign_bq)  # to the minimum over the face
+        move_bq = move_bq.masked_fill_(is_done_b.unsqueeze(1), 0.0)
+        v_bq = _lowest(lasso.l1_bq, v_bq, move_bq, dual_bq, dual_bq - lasso.l1_bq * sign_bq)
+        is_at_rest_b = is_done_b | (_penalised_signs(lasso, v_bq) == sign_bq).all(1)
+    return v_bq
+
+
+def _penalised_signs(lasso: Lasso, v_bq: Tensor) -> Tensor:
+    return v_bq.sign() * (lasso.l1_bq > 0)
+
+
+def _entering(lasso: Lasso, v_bq: Tensor, dual_bq: Tensor) -> Tensor:
+    """The sign of the parameter at 0 whose dual is furthest beyond the penalty; 0 for all others."""
+    rounding_b1 = ROUNDING * (v_bq.abs().sum(1, keepdim=True) + lasso.r_bq.abs().amax(1, keepdim=True))
+    excess_bq = (dual_bq.abs() - lasso.l1_bq - rounding_b1) * ((v_bq == 0) & (lasso.l1_bq > 0))
+    largest_b1, at_b1 = excess_bq.max(1, keepdim=True)
+    entering_b1 = dual_bq.gather(1, at_b1).sign() * (largest_b1 > 0)
+    return torch.zeros_like(v_bq).scatter_(1, at_b1, entering_b1)
+
+
+def _lowest(l1_bq: Tensor, v_bq: Tensor, move_bq: Tensor, dual_bq: Tensor, bent_bq: Tensor) -> Tensor:
+    """The lowest of the end of a move and the points on the way where a penalised parameter is 0 (the c columns).
+
+    `bent_bq` is the Hessian times the move, as the equations have it: rounding makes of the product what it likes
+    where columns are collinear.
+    """
+    crossing_bq = torch.where((l1_bq > 0) & (move_bq != 0) & (v_bq != 0), -v_bq / move_bq, 1.0)
+    crossing_bq = torch.where((crossing_bq > 0) & (crossing_bq < 1), crossing_bq, 1.0)
+    at_bc = torch.cat((torch.ones_like(crossing_bq[:, :1]), crossing_bq), 1)
+    slope_b1 = -(dual_bq * move_bq).sum(1, keepdim=True)
+    curvature_b1 = (bent_bq * move_bq).sum(1, keepdim=True)
+    along_bcq = v_bq.unsqueeze(1) + at_bc.unsqueeze(2) * move_bq.unsqueeze(1)
+    penalty_bc = ((along_bcq.abs() - v_bq.abs().unsqueeze(1)) * l1_bq.unsqueeze(1)).sum(2)
+    best_b1 = (at_bc * slope_b1 + at_bc.square() * curvature_b1 / 2 + penalty_bc).argmin(1, keepdim=True)
+    length_b1 = at_bc.gather(1, best_b1)
+    return (v_bq + length_b1 * move_bq).masked_fill_((crossing_bq == length_b1) & (length_b1 < 1), 0.0)
