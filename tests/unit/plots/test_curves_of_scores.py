@@ -144,6 +144,22 @@ def test_every_plot_is_drawn_the_same_each_time(numbers: dict[str, Any], names: 
         assert image.getextrema()[0] < 100 < 250 < image.getextrema()[1], name
 
 
+@pytest.mark.parametrize(
+    ("name", "score", "share"),
+    [
+        ("precision_recall.png", [0.4, 0.4, 0.4], 0.8),
+        ("thresholds.png", [0.4, 0.4, 0.4], 0.3),
+        ("thresholds.png", [0.9, 0.2, 0.2], 0.5),
+    ],
+)
+def test_a_curve_stays_as_it_is_between_scores(name: str, score: list[float], share: float) -> None:
+    table = raw_table(np.array(score), np.array([True, True, False]))
+    (plot,) = draw_all(plot_data(scores={"train": {"1": table}}, threshold=0.5), [name])
+    image = np.asarray(Image.open(io.BytesIO(plot.data)).convert("RGB"))
+    is_blue = (image == [0x00, 0x72, 0xB2]).all(2)
+    assert is_blue.sum(1).max() > share * image.shape[1]
+
+
 def test_the_numbers_of_the_curves_are_beside_them() -> None:
     (curves,) = draw_all(plot_data(**TWO), [CURVES])
     said = json.loads(curves.data)

@@ -43,7 +43,8 @@ def draw_roc(data: PlotData) -> bytes:
 
 def draw_precision_recall(data: PlotData) -> bytes:
     def one(axes: Axes, line: Line) -> str:
-        recall, precision = line.scores.true_rate()[1:], line.scores.precision()
+        precision = line.scores.precision()
+        recall, precision = line.scores.true_rate(), np.append(precision[0], precision)
         axes.step(recall, precision, line.style, color=line.colour, linewidth=2, where="pre")
         return f"{line.label}, average precision {line.scores.average_precision():.4f}"
 
@@ -94,14 +95,16 @@ def draw_calibration(data: PlotData) -> bytes:
 
 
 def draw_thresholds(data: PlotData) -> bytes:
-    """Precision, recall and F1 against the threshold, of the validation rows where there are any."""
+    """Precision, recall and F1 against the threshold, of the validation rows where there are any. They change at the
+    scores only: below one they stay as they are at it, down to the next."""
     figure, canvas = new_figure(900, 700)
     axes = figure.add_axes((0.105, 0.1, 0.865, 0.79))
     line = list(_lines(data))[-1]
     _frame(axes, data, "Thresholds", "threshold (class 1 is predicted from this probability on)", "share")
     curves = {"precision": line.scores.precision(), "recall": line.scores.true_rate()[1:], "F1": f1(line.scores)}
     for (name, value_s), colour, style in zip(curves.items(), (BLUE, VERMILLION, INK), ("-", "--", "-."), strict=True):
-        axes.plot(line.scores.score_s, value_s, style, color=colour, linewidth=2, label=name)
+        at, values = np.append(line.scores.score_s, 0.0), np.append(value_s, value_s[-1])
+        axes.step(at, values, style, color=colour, linewidth=2, label=name, where="post")
     axes.axvline(data.threshold, color=GREY, linewidth=1.5, linestyle=":", label=f"in use: {data.threshold:.4g}")
     axes.text(0, 1.025, f"{line.label} rows", transform=axes.transAxes, fontsize=11.5, color=INK)
     axes.legend(fontsize=11, framealpha=0.9, edgecolor="#cccccc", loc="best")
