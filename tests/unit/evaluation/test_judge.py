@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sk
@@ -11,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gradline.evaluation import bootstrap
 from gradline.evaluation import judge as judging
 from gradline.evaluation.judge import Judgement, judge
+from gradline.evaluation.tables import score_table
 from gradline.training import Family, make_problem
 
 
@@ -43,6 +45,16 @@ def test_a_row_of_weight_two_counts_as_two_rows() -> None:
     repeated = make_problem(x[twice], y[twice], Family.BINOMIAL)
     found, expected = judge(weighted, z).metrics(), judge(repeated, z[twice]).metrics()
     assert found | {"n": 4} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("weight", [torch.arange(60) % 5, torch.full((60,), 4)], ids=["different", "the same"])
+def test_rows_of_whole_weights_have_the_score_table_of_so_many_rows(weight: torch.Tensor) -> None:
+    said = binomial(60)
+    weighted = score_table(replace(said, weight_n=weight.double()).ordered(1), said.link)
+    rows = score_table(said.at(torch.repeat_interleave(weight)).ordered(1), said.link)
+    kept = np.add(weighted["positive"], weighted["negative"]) > 0
+    for name, column in rows.items():
+        assert np.array(weighted[name])[kept].tolist() == pytest.approx(column, rel=1e-12), name
 
 
 def test_rows_of_whole_weights_have_the_intervals_of_so_many_rows() -> None:

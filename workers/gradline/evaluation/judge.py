@@ -135,7 +135,8 @@ class Judgement:
         the logistic function, or logarithms of probabilities. Of two classes only c = 1. `as_they_are`: also rows that
         only rounding parts stand apart."""
         least, largest = self._weight_range
-        weight_n = None if least == largest else (self.weight_n / self._unit).numpy()
+        is_plain = least == largest and not self._are_frequencies
+        weight_n = None if is_plain else (self.weight_n / self._unit).numpy()
         is_own_n = (self.y_nk[:, 0 if self.family == Family.BINOMIAL else c] > 0.5).numpy()
         score_n = self._score_n(c) if as_they_are else _told_apart(self._score_n(c))
         return in_order(score_n.numpy(), is_own_n, weight_n)
@@ -165,15 +166,16 @@ class Judgement:
 
     @property
     def _unit(self) -> float:
-        """Of weights: a power of two near the largest. In it their digits are the same, and no sum leaves the range."""
-        return 2.0 ** math.floor(math.log2(self._weight_range[1]))
+        """Of weights: 1 of frequencies, of others a power of two near the largest. In it their digits are the same, and
+        no sum leaves the range."""
+        return 1.0 if self._are_frequencies else 2.0 ** math.floor(math.log2(self._weight_range[1]))
 
-    @property
+    @cached_property
     def _are_frequencies(self) -> bool:
         """Whether weights are whole numbers, not all 1, of so few rows in all that float64 can count them."""
         if self._weight_range == (1.0, 1.0) or float(self.weight_n.sum()) > 2.0**53:
             return False
-        return bool((self.weight_n == self.weight_n.round()).all())
+        return all(bool((some == some.round()).all()) for some in self.weight_n.split(BLOCK_ROWS))
 
     @cached_property
     def _weight_range(self) -> tuple[float, float]:
@@ -197,8 +199,7 @@ class Judgement:
         if n_draws == 0:
             return metrics
         generator = torch.Generator().manual_seed(seed)
-        counts = self._are_frequencies
-        weight_n = self.weight_n if counts else self.weight_n / self._unit
+        weight_n, counts = self.weight_n / self._unit, self._are_frequencies
         spread = intervals(self.measures, weight_n, self._pull_n, n_draws, generator, are_frequencies=counts)
         ends = {name: _around(metrics[name], offsets, name) for name, offsets in spread.items()}
         return metrics | {"intervals": ends}
