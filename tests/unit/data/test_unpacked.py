@@ -1,5 +1,6 @@
 """What is kept of uploads unpacked, and that jobs read the same from it."""
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,6 +102,13 @@ def test_a_job_reads_the_same_bits_unpacked_or_not_the_first_time_or_later(place
     assert_same(place.read_and_wait(), without)
     place.original.write_bytes(table(place.file.format, 0))  # nothing reads its rows any more
     assert_same(place.read(), without)
+
+
+def test_what_is_used_counts_as_young(place: Place):
+    place.read_and_wait()
+    os.utime(place.kept[0], (0, 0))
+    place.read()
+    assert place.kept[0].stat().st_mtime > place.original.stat().st_mtime - 60
 
 
 def test_some_columns_are_read_in_the_blocks_of_all(place: Place):
