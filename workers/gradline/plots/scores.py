@@ -129,7 +129,7 @@ def _draw(
         axes.plot([], [], ":", color=GREY, linewidth=1, label="chance: the share of positive rows")
     if diagonal:
         axes.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1.5, label=diagonal)
-    _legend(axes, len(lines), "lower left" if base_rate else "lower right")
+    _legend(axes, len(lines), "best" if base_rate else "lower right")
     return draw(canvas)
 
 
@@ -139,7 +139,7 @@ def _sized(labels: list[str]) -> tuple[int, Figure, Canvas]:
     return 900 + beside, *new_figure(900 + beside, 820)
 
 
-def _legend(axes: Axes, n_lines: int, corner: Literal["upper left", "lower left", "lower right"]) -> None:
+def _legend(axes: Axes, n_lines: int, corner: Literal["upper left", "best", "lower right"]) -> None:
     if n_lines <= MAX_INSIDE:
         axes.legend(fontsize=LEGEND_SIZE, framealpha=0.9, edgecolor="#cccccc", loc=corner)
     else:  # many lines run everywhere inside
