@@ -45,7 +45,7 @@ def kept_path(
 
 
 class Unpacked:
-    """All columns of an upload, mapped into memory. Raises FileNotFoundError, pa.ArrowInvalid where it is damaged."""
+    """All columns of an upload, mapped into memory. Raises FileNotFoundError, ValueError where it is damaged."""
 
     def __init__(self, path: str) -> None:
         with open(path, "rb") as file:
@@ -61,11 +61,13 @@ class Unpacked:
 
 def find_unpacked(kept: str) -> Unpacked | None:
     """What is kept there, used now and so kept longer; None where there is nothing, or nothing whole."""
-    with suppress(FileNotFoundError, pa.ArrowInvalid):
+    try:
         found = Unpacked(kept)
+    except (FileNotFoundError, ValueError):
+        return None
+    with suppress(OSError):  # another user's, or gone by now: what is mapped stays
         os.utime(kept)
-        return found
-    return None
+    return found
 
 
 class Unpacking:

@@ -132,12 +132,16 @@ def test_the_model_loads_without_pickle_and_predicts_raw_rows_as_the_api_does(
     assert {metric.key: metric.value for metric in model.metrics}["train.log_loss"] == 0.049277
 
 
-def test_whole_numbers_are_taken_however_pandas_keeps_them(bench: Bench) -> None:
+def carried_model(bench: Bench) -> Any:
     job = bench.finished_job()
     bench.carry_all(bench.relay(), job)
     (model,) = bench.models(bench.mlflow_run(job))
     mlflow.set_tracking_uri(bench.mlflow_url)
-    loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
+    return mlflow.pyfunc.load_model(f"models:/{model.model_id}")
+
+
+def test_whole_numbers_are_taken_however_pandas_keeps_them(bench: Bench) -> None:
+    loaded = carried_model(bench)
     whole = pd.DataFrame({"age": [30, 50], "height": [2, 1], "smoker": [True, False], "city": ["Ulm", "Bonn"]})
     expected = loaded.predict(whole.astype({"age": float, "height": float}))
     for kind in ("int64", "int32", "uint8", "Int64", object):
@@ -148,11 +152,7 @@ def test_whole_numbers_are_taken_however_pandas_keeps_them(bench: Bench) -> None
 
 
 def test_missing_values_and_texts_are_taken_however_a_frame_or_a_request_keeps_them(bench: Bench) -> None:
-    job = bench.finished_job()
-    bench.carry_all(bench.relay(), job)
-    (model,) = bench.models(bench.mlflow_run(job))
-    mlflow.set_tracking_uri(bench.mlflow_url)
-    loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
+    loaded = carried_model(bench)
     rows: list[dict[str, Any]] = [
         {"age": 30.0, "height": 1.7, "smoker": True, "city": "Ulm"},
         {"age": None, "height": 1.8, "smoker": None, "city": None},

@@ -129,11 +129,12 @@ def test_what_describing_a_parquet_file_passed_on_is_what_a_job_keeps(tmp_path: 
     assert Path(beside).read_bytes() == place.kept[0].read_bytes()
 
 
-def test_what_is_damaged_is_made_anew(place: Place):
+@pytest.mark.parametrize("end", [-5000, 0])
+def test_what_is_damaged_is_made_anew(place: Place, end: int):
     found = place.read_and_wait()
     path = place.kept[0]
     whole = path.read_bytes()
-    path.write_bytes(whole[:-5000])
+    path.write_bytes(whole[:end])
     assert_same(place.read(), found)
     wait_until(lambda: path.read_bytes() == whole)
 
