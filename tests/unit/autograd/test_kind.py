@@ -101,6 +101,21 @@ def test_a_limit_fails_the_job_and_is_named() -> None:
     assert (caught.value.code, caught.value.details) == ("limit_reached", {"limit": "statements", "line": 2})
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "sum([q.sum() for q in p]).backward()",
+        "torch.autograd.grad(sum([q.sum() for q in p]), p)",
+        "[setattr(q, 'grad', torch.ones(1).expand(10**6)) for q in p] and torch.optim.Adam(p).step()",
+    ],
+)
+def test_what_one_call_is_about_to_take_is_refused_before_it(call: str) -> None:
+    takes_nothing = "p = [torch.ones(1).expand(10**6).requires_grad_() for i in range(30)]"
+    with pytest.raises(PermanentError, match="line 2: the program needs more than") as caught:
+        work(f"{takes_nothing}\n{call}", RecordingContext(), limits={"memory_mib": 64})
+    assert caught.value.details == {"limit": "memory_bytes", "line": 2}
+
+
 def test_many_lines_are_cut_in_the_result_and_kept_in_the_trace() -> None:
     context = RecordingContext()
     result = work("for i in range(400):\n    x = i", context)

@@ -70,16 +70,16 @@ class Budget:
             raise LimitReached("seconds", f"the program ran for more than {self.limits.seconds:g} s")
         self.check_stop()
 
-    def check_memory(self) -> None:
-        """Also before whatever needs much at once: many such may stand in one statement."""
-        if not self._has_grown():
+    def check_memory(self, needed_bytes: int = 0) -> None:
+        """Before whatever needs much at once, with how much that is where it is known: nothing can interrupt it."""
+        if self._has_room(needed_bytes):
             return
         gc.collect()
-        if self._has_grown():
+        if not self._has_room(needed_bytes):
             raise LimitReached("memory_bytes", f"the program needs more than {self.limits.memory_bytes >> 20} MiB")
 
-    def _has_grown(self) -> bool:
-        return self._resident_bytes() - self._grown_from > self.limits.memory_bytes
+    def _has_room(self, needed_bytes: int) -> bool:
+        return self._resident_bytes() - self._grown_from + needed_bytes <= self.limits.memory_bytes
 
     def _resident_bytes(self) -> int:
         return int(self._process.memory_info().rss)

@@ -26,11 +26,10 @@ def _autograd_backward(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) ->
 
 
 def _backward(it: Dispatch, given: dict[str, Any], roots: Any, weights: Any, call: Callable[[], Any]) -> Any:
-    it.budget.check_memory()  # gradients take as much as what they are of
     creates = bool(given["create_graph"])
     keeps = creates if given["retain_graph"] is None else bool(given["retain_graph"])
     inputs = None if given["inputs"] is None else as_list(given["inputs"])
-    return it.recorder.backward(Backward(roots, weights, inputs, keeps, creates, True, call))  # noqa: FBT003
+    return it.recorder.backward(Backward(roots, weights, inputs, keeps, creates, True, call, it.budget.check_memory))  # noqa: FBT003
 
 
 @function("torch.autograd.grad")
@@ -41,4 +40,4 @@ def _autograd_grad(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any
     weights = as_list(given["grad_outputs"]) or [None] * len(roots)
     inputs = as_list(given["inputs"])
     call = lambda: torch.autograd.grad(*args, **kwargs)  # noqa: E731
-    return it.recorder.backward(Backward(roots, weights, inputs, keeps, creates, False, call))  # noqa: FBT003
+    return it.recorder.backward(Backward(roots, weights, inputs, keeps, creates, False, call, it.budget.check_memory))  # noqa: FBT003

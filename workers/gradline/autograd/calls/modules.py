@@ -189,8 +189,9 @@ _STEP = Operation("optimizer.step", lambda parameters, step: step(), mutates=Tru
 def _step(it: Dispatch, args: list[Any], kwargs: dict[str, Any]) -> Any:
     given = by_name(args, kwargs, "self", "closure")
     optimizer, closure = given["self"], given["closure"]
-    it.budget.check_memory()  # what an optimizer keeps may be twice its parameters
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    new = [p for p in parameters if p.grad is not None and p not in optimizer.state]
+    it.budget.check_memory(2 * sum(p.nbytes for p in new))  # Adam keeps two moments of each
     if closure is None:
         return it.apply(_STEP, (parameters, optimizer.step), {})
     with it.recorder.suspended():  # the parameters change between the backward passes of one step

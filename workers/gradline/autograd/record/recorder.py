@@ -25,6 +25,8 @@ class Backward:
     accumulates: bool
     """Into `.grad`; otherwise the gradients are returned."""
     call: Callable[[], Any]
+    check_memory: Callable[[int], None]
+    """Refuses a call that would take so many bytes more than there are."""
 
 
 @dataclass(frozen=True, slots=True)

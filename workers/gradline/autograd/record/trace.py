@@ -1,6 +1,6 @@
 """Writes down what happens while a program runs: what changed on every line, every operation, every backward pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -191,7 +191,9 @@ class Trace(Recorder):
                 "graph_nodes", f"a gradient to differentiate again through more than {MAX_TWICE} operations"
             )
         leaves = [node.variable for node in order if hasattr(node, "variable")]
-        watched = {id(t): t for t in [*leaves, *(backward.inputs or []), *self._retained.values()]}
+        given = [t for t in backward.inputs or [] if isinstance(t, Tensor)]  # torch says what the others are
+        watched = {id(t): t for t in [*leaves, *given, *self._retained.values()]}
+        backward.check_memory(_gradient_bytes(watched.values(), backward.accumulates))
         one.before = {key: _copy(grad_of(tensor)) for key, tensor in watched.items()} if backward.accumulates else {}
         outer, self._pass = self._pass, one
         self.changed()
@@ -251,6 +253,12 @@ PASS = Operation("grad", lambda *_: None)
 
 def _copy(grad: Tensor | None) -> Tensor | None:
     return None if grad is None else grad.detach().clone()
+
+
+def _gradient_bytes(watched: Iterable[Tensor], accumulates: bool) -> int:
+    """Of the gradients that arrive; accumulated ones are kept as they were, and as what was added to them."""
+    n: int = sum([tensor.nbytes for tensor in watched])
+    return 3 * n if accumulates else n
 
 
 def _added(before: Tensor | None, after: Tensor | None) -> Tensor | None:
