@@ -161,8 +161,9 @@ def test_float32_features_reach_the_tolerance_with_float64_parameters():
         assert (value(objective, solver.theta_bkp) - least) / least <= solver.gap().relative_b.item() <= 1e-6
 
 
-def test_a_certificate_says_how_far_sgd_is_from_the_minimum():
-    objective = Objective(random_problem(Family.BINOMIAL, 2, d=2), l2=0.01)
+@pytest.mark.parametrize("l1", [0.0, 0.02])
+def test_a_certificate_says_how_far_sgd_is_from_the_minimum(l1: float):
+    objective = Objective(random_problem(Family.BINOMIAL, 2, d=2), l1=l1, l2=0.01)
     solver = Sgd(objective, zeros(objective), learning_rate=0.05)
     for _ in range(50):
         solver.step()

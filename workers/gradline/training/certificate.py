@@ -9,7 +9,7 @@ from torch import Tensor
 from gradline.training.bounds import Gap
 from gradline.training.factor import Factor
 from gradline.training.objective import Objective
-from gradline.training.solvers import Lbfgs, Newton, Solver
+from gradline.training.solvers import Fista, Lbfgs, Newton, Solver
 from gradline.training.solvers.first_order import FirstOrder
 
 MAX_HESSIAN_COST = 2e9
@@ -74,8 +74,9 @@ def _least_gap(objective: Objective, theta_bkp: Tensor, gap: Gap | None, newton:
     gaps = [gap] if gap is not None else []
     if newton is not None:
         gaps.append(newton.gap())
-    if gap is None and objective.has_l2 and not objective.has_l1:
-        gaps.append(Lbfgs(objective, theta_bkp.clone()).gap())
+    if gap is None and (objective.has_l1 or objective.has_l2):
+        solver = Fista if objective.has_l1 else Lbfgs
+        gaps.append(solver(objective, theta_bkp.clone()).gap())
     known = [gap for gap in gaps if bool(gap.bound_b.isfinite())]
     return min(known, key=lambda gap: gap.bound_b.item(), default=None)
 
