@@ -98,6 +98,33 @@ def test_three_classes_are_told_on_the_sum_to_zero_gauge_and_against_the_first(r
     assert sum(ages) == pytest.approx(0.0, abs=1e-12)
 
 
+def three_classes() -> pd.DataFrame:
+    table = crowd()[["age", "fare"]]
+    table["y"] = np.random.default_rng(3).choice(["alpha", "beta", "gamma"], len(table))
+    return table
+
+
+def test_contrasts_have_the_intervals_that_are_asked_for(run):
+    by_profile, _ = run(three_classes(), inference={"intervals": "profile", "confidence": 0.9})
+    by_wald, _ = run(three_classes(), inference={"confidence": 0.9})
+    for ours, plain in zip(by_profile["inference"]["contrasts"], by_wald["inference"]["contrasts"], strict=True):
+        assert ours["std_error"] == pytest.approx(plain["std_error"])
+        assert ours["ci_low"] != pytest.approx(plain["ci_low"], rel=1e-6)
+        assert ours["ci_low"] == pytest.approx(plain["ci_low"], abs=0.1 * plain["std_error"])
+        assert ours["lr_statistic"] == pytest.approx(plain["z"] ** 2, rel=0.1, abs=0.01)
+    without, _ = run(three_classes(), inference={"intervals": "none"})
+    assert not any("ci_low" in entry for entry in without["inference"]["contrasts"])
+
+
+def test_profiles_of_columns_that_all_depend_on_each_other_are_missing(run):
+    table = three_classes()
+    table["both"] = table.age + table.fare + 3
+    result, _ = run(table, inference={"intervals": "profile"}, preprocess={"standardize": False})
+    entries = result["coefficients"] + result["inference"]["contrasts"]
+    assert {entry["ci_low"] for entry in entries} == {None}
+    assert {entry["undetermined"] for entry in entries} == {"collinear"}
+
+
 def test_a_poisson_job_with_an_offset_tells_rate_ratios(run):
     table = crowd()
     table["exposure"] = np.log(np.random.default_rng(1).uniform(0.5, 3, len(table)))

@@ -71,6 +71,18 @@ def test_a_level_seen_with_one_class_only_is_named_and_only_its_coefficient_is_i
     assert found.direction_m.tolist() == [0, 0, -1, 0]
 
 
+def test_columns_that_repeat_each_other_are_infinite_only_where_they_separate():
+    x, y = two_sided(200)
+    level = np.zeros(200)
+    level[np.flatnonzero(y == 0)[:7]] = 1.0
+    found = diagnose(problem_of(np.column_stack((x, 2 * x[:, 0], level)), y))
+    assert found is not None
+    assert found.direction_m.tolist() == [0, 0, 0, -1, 0]
+    found = diagnose(problem_of(np.column_stack((x, level, level)), y))
+    assert found is not None
+    assert found.direction_m.tolist() == [0, 0, -1, -1, 0]
+
+
 def test_columns_that_separate_together_are_named_together():
     draw = np.random.default_rng(1)
     x = draw.normal(size=(150, 6))

@@ -44,7 +44,7 @@ def profile_intervals(
     ends = []
     for sign in (-1.0, 1.0):
         parts = [_extreme(evaluator, theta_q, value, rise, sign * a_bq) for a_bq in _in_parts(functional_mq)]
-        ends.append(sign * torch.cat(parts))
+        ends.append(sign * _joined(parts, theta_q))
     return Profile(*ends)
 
 
@@ -59,13 +59,17 @@ def ratio_tests(evaluator: Evaluator, theta_q: Tensor, value: float, functional_
             evaluator, theta_q - share_b.unsqueeze(1) * along_bq, normal_bq=a_bq, tolerance=1e-10, max_steps=100
         )
         parts.append(torch.where(least.is_converged_b, 2 * (least.evaluation.value_b - value), torch.nan))
-    statistic_m = torch.cat(parts).clamp(min=0.0)
+    statistic_m = _joined(parts, theta_q).clamp(min=0.0)
     return RatioTest(statistic_m, chi_square_tail(statistic_m, 1.0))
 
 
 def _in_parts(functional_mq: Tensor) -> tuple[Tensor, ...]:
     parts: tuple[Tensor, ...] = functional_mq.split(max(1, _MAX_MATRIX_NUMBERS // functional_mq.shape[1] ** 2))
-    return parts
+    return parts if len(functional_mq) else ()
+
+
+def _joined(parts: list[Tensor], like: Tensor) -> Tensor:
+    return torch.cat([like.new_empty(0), *parts])
 
 
 def _extreme(evaluator: Evaluator, theta_q: Tensor, value: float, rise: float, normal_bq: Tensor) -> Tensor:

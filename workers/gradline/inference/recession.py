@@ -40,7 +40,9 @@ class Recession(NamedTuple):
     is_complete: bool
     """Every row gains strictly on every other class."""
     null_qz: Tensor
-    """What the rows that do not move leave undetermined."""
+    """What the rows that move determine, and those that do not leave undetermined."""
+    flat_qq: Tensor
+    """Projects on what no row determines, on any scale of the columns."""
 
 
 class Unsolved(Exception):
@@ -160,14 +162,17 @@ class _Rows:
 
     def recession(self, direction_q: Tensor) -> Recession:
         everything_r = torch.arange(self._problem.n, device=direction_q.device)
-        n_still, n_moved, is_complete = 0, 0, True
+        n_still, is_complete = 0, True
         for index_r in everything_r.split(_BLOCK_ROWS):
             n_still += len(self._still(index_r, direction_q))
             margin_i = self.differences(index_r) @ direction_q
             is_complete = is_complete and bool((margin_i > _MOVED).all())
         n_moved = self._problem.n - n_still
-        null_qz = self._null(everything_r, direction_q) / self.scale_q.unsqueeze(1)
-        return Recession(direction_q, n_moved, is_complete, null_qz)
+        null_qz = self._null(everything_r, direction_q)
+        flat_qz = self._null(everything_r, torch.zeros_like(direction_q))
+        null_qz -= flat_qz @ (flat_qz.T @ null_qz)
+        flat_qq = flat_qz / self.scale_q.unsqueeze(1) @ (flat_qz.T * self.scale_q)
+        return Recession(direction_q, n_moved, is_complete, null_qz / self.scale_q.unsqueeze(1), flat_qq)
 
     def _still(self, index_r: Tensor, direction_q: Tensor) -> Tensor:
         """Those of the rows that gain on no other class along the direction."""

@@ -114,9 +114,12 @@ def _few_features(problem: Problem, recession: Recession) -> Tensor:
 
 
 def _directions(recession: Recession, theta_q: Tensor, step_q: Tensor, functional_mq: Tensor) -> Tensor:
-    """A functional is infinite where the rows that stay do not determine it; its sign is where the fit was going."""
+    """A functional is infinite where the rows that stay do not determine it and those that move do; its sign is where
+    the fit was going, but for what collinear columns take from each other."""
     is_infinite_m = (functional_mq @ recession.null_qz).norm(dim=1) > 1e-7 * functional_mq.norm(dim=1)
-    now_m, next_m = (functional_mq @ theta_q).sign(), (functional_mq @ step_q).sign()
+    now_m, next_m = (
+        (functional_mq @ (vector_q - recession.flat_qq @ vector_q)).sign() for vector_q in (theta_q, step_q)
+    )
     return torch.where(is_infinite_m, torch.where(now_m == next_m, now_m, torch.nan), 0.0)
 
 

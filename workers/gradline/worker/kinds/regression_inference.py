@@ -39,19 +39,25 @@ MAX_FAILED = 0.05
 """Share of replicates without an estimate from which on intervals of the others say too little."""
 
 
-class Estimates(NamedTuple):
-    """The tables that fill a result; None where they are withheld."""
+class Tests(NamedTuple):
+    """Of one row of parameters: by Wald's method, and by the likelihood where that was asked for."""
 
-    table: Table | None
-    contrasts: Table | None
-    profile: Profile | None
-    ratio_test: RatioTest | None
+    table: Table
+    profile: Profile | None = None
+    ratio_test: RatioTest | None = None
+
+
+class Estimates(NamedTuple):
+    """What fills a result; None where it is withheld."""
+
+    tests: Tests | None
+    contrasts: Tests | None
     replicates: Replicates | None
     block: dict[str, Any]
 
 
 def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ctx: AttemptContext) -> Estimates:
-    nothing = Estimates(None, None, None, None, None, {"withheld": fit.withheld})
+    nothing = Estimates(None, None, None, {"withheld": fit.withheld})
     if fit.likelihood is None:
         return nothing
     replicates = _replicates(spec, prepared, fit, ctx)
@@ -129,37 +135,43 @@ def _estimated(
     df = likelihood.n_weighed - n_determined if problem.family == Family.GAUSSIAN else None
     own_pp = own_scale(prepared, fit.constant)
 
-    def table(a_mq: Tensor) -> Table:
-        determined_m = inverse.determines(a_mq)
-        return wald_table(a_mq, theta_q, covariance_qq, determined_m, Reference(df), asked.confidence)
+    is_profiled = asked.intervals == "profile" and problem.family != Family.GAUSSIAN
 
-    a_mq = functionals(problem, own_pp)
-    told = told._replace(table=table(a_mq))
-    if problem.family == Family.MULTINOMIAL:
-        told = told._replace(contrasts=table(contrast_functionals(problem, own_pp)))
-    if asked.intervals == "profile" and problem.family != Family.GAUSSIAN:
-        evaluator: Evaluator = FirthLikelihood(likelihood) if fit.mend == "firth" else likelihood
-        value = float(evaluator.evaluate(theta_q.unsqueeze(0)).value_b)
+    def tests(a_mq: Tensor) -> Tests:
         determined_m = inverse.determines(a_mq)
-        a_mq = a_mq[determined_m]
-        profile = profile_intervals(evaluator, theta_q, value, a_mq, asked.confidence)
-        ratio_test = ratio_tests(evaluator, theta_q, value, a_mq)
-        told = told._replace(
-            profile=Profile(*(_spread(column, determined_m) for column in profile)),
-            ratio_test=RatioTest(*(_spread(column, determined_m) for column in ratio_test)),
-        )
+        table = wald_table(a_mq, theta_q, covariance_qq, determined_m, Reference(df), asked.confidence)
+        return Tests(table, *(_profiled(fit, theta_q, a_mq, determined_m, asked.confidence) if is_profiled else ()))
+
+    told = told._replace(tests=tests(functionals(problem, own_pp)))
+    if problem.family == Family.MULTINOMIAL:
+        told = told._replace(contrasts=tests(contrast_functionals(problem, own_pp)))
     block = {
         "withheld": None,
         "method": "firth" if fit.mend == "firth" else "hessian" if asked.std_errors == "auto" else asked.std_errors,
         "distribution": "normal" if df is None else "t",
         "df": df,
         "confidence": asked.confidence,
-        "intervals": None if asked.intervals == "none" else "wald" if told.profile is None else "profile",
+        "intervals": None if asked.intervals == "none" else "profile" if is_profiled else "wald",
         "weights": "frequencies" if spec.model.class_weights is None else "sampling",
         **_whole(spec, fit, theta_q, n_determined),
         **_drawn(spec, told.replicates),
     }
     return told._replace(block=block)
+
+
+def _profiled(
+    fit: Examination, theta_q: Tensor, a_mq: Tensor, determined_m: Tensor, confidence: float
+) -> tuple[Profile, RatioTest]:
+    likelihood = fit.likelihood
+    assert likelihood is not None  # noqa: S101  examined
+    evaluator: Evaluator = FirthLikelihood(likelihood) if fit.mend == "firth" else likelihood
+    value = float(evaluator.evaluate(theta_q.unsqueeze(0)).value_b)
+    profile = profile_intervals(evaluator, theta_q, value, a_mq[determined_m], confidence)
+    ratio_test = ratio_tests(evaluator, theta_q, value, a_mq[determined_m])
+    return (
+        Profile(*(_spread(column, determined_m) for column in profile)),
+        RatioTest(*(_spread(column, determined_m) for column in ratio_test)),
+    )
 
 
 def _spread(column: Tensor, determined_m: Tensor) -> Tensor:

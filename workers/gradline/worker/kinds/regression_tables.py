@@ -7,13 +7,11 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.inference.bootstrap import Replicates
-from gradline.inference.wald import Table
 from gradline.specs.logistic_regression import LogisticRegressionSpec
-from gradline.training import Family
 from gradline.worker.kinds.history import finite
 from gradline.worker.kinds.regression_doctor import Examination
 from gradline.worker.kinds.regression_findings import own_scale, reported_parameters
-from gradline.worker.kinds.regression_inference import Estimates, is_whole
+from gradline.worker.kinds.regression_inference import Estimates, Tests, is_whole
 
 RATIOS = {"binomial": "odds_ratio", "multinomial": "odds_ratio", "poisson": "rate_ratio", "log-linear": "ratio"}
 """What the exponential of a coefficient is called."""
@@ -27,10 +25,10 @@ def tell(
     entries = _entries(result, problem.k, has_intercept=problem.has_intercept)
     _fill(entries, spec, prepared, fit, estimates)
     block = estimates.block
-    if problem.family == Family.MULTINOMIAL and estimates.table is not None:
+    if estimates.contrasts is not None:
         assert prepared.classes is not None  # noqa: S101  multinomial
         block = block | {"gauge": "sum_to_zero", "reference_class": prepared.classes[0]}
-        block["contrasts"] = _contrasts(prepared, fit, estimates.contrasts)
+        block["contrasts"] = _contrasts(spec, prepared, fit, estimates.contrasts)
     result |= {"inference": block, "separation": fit.separation, "collinearity": fit.collinearity}
 
 
@@ -51,16 +49,11 @@ def _fill(
     fit: Examination,
     estimates: Estimates,
 ) -> None:
-    columns = {}
-    if estimates.table is not None:
-        columns = _columns(estimates.table, has_intervals=spec.inference.intervals != "none")
-    if estimates.profile is not None and estimates.ratio_test is not None:
-        columns |= {"ci_low": estimates.profile.low_m, "ci_high": estimates.profile.high_m}
-        columns |= {"lr_statistic": estimates.ratio_test.statistic_m, "lr_p_value": estimates.ratio_test.p_value_m}
+    columns = {} if estimates.tests is None else _columns(spec, estimates.tests)
     if estimates.replicates is not None:
         spread_m, low_m, high_m = _percentiles(spec, prepared, fit, estimates.replicates)
         columns |= {"bootstrap_std_error": spread_m, "bootstrap_ci_low": low_m, "bootstrap_ci_high": high_m}
-        if estimates.table is None:
+        if estimates.tests is None:
             columns |= {"ci_low": low_m, "ci_high": high_m}
     numbers = {name: column.tolist() for name, column in columns.items()}
     ratio = RATIOS.get(_family_name(spec, prepared)) if prepared.train.k == 1 else None
@@ -68,7 +61,7 @@ def _fill(
         entry |= {name: finite(column[m]) for name, column in numbers.items()}
         if ratio is not None and "feature" in entry and "ci_low" in entry:
             entry[ratio] = _exponentials(entry)
-    _say_why_undetermined(entries, prepared, fit, estimates.table)
+    _say_why_undetermined(entries, prepared, fit, estimates.tests)
     if fit.infinite_m is not None:
         for entry, sign in zip(entries, fit.infinite_m.tolist(), strict=True):
             if sign != 0:
@@ -76,10 +69,10 @@ def _fill(
 
 
 def _say_why_undetermined(
-    entries: list[dict[str, Any]], prepared: Prepared, fit: Examination, table: Table | None
+    entries: list[dict[str, Any]], prepared: Prepared, fit: Examination, tests: Tests | None
 ) -> None:
     constant = {prepared.preprocessing.feature_names[j] for j in fit.constant}
-    are_missing = [False] * len(entries) if table is None else table.std_error_m.isnan().tolist()
+    are_missing = [False] * len(entries) if tests is None else tests.table.std_error_m.isnan().tolist()
     for entry, is_missing in zip(entries, are_missing, strict=True):
         if entry.get("feature") in constant:
             entry["undetermined"] = "constant"
@@ -87,27 +80,33 @@ def _say_why_undetermined(
             entry["undetermined"] = "collinear"
 
 
-def _columns(table: Table, *, has_intervals: bool) -> dict[str, Tensor]:
+def _columns(spec: LogisticRegressionSpec, tests: Tests) -> dict[str, Tensor]:
+    table = tests.table
     columns = {
         "estimate": table.estimate_m,
         "std_error": table.std_error_m,
         "z": table.statistic_m,
         "p_value": table.p_value_m,
     }
-    return columns | ({"ci_low": table.low_m, "ci_high": table.high_m} if has_intervals else {})
+    if spec.inference.intervals != "none":
+        ends = table if tests.profile is None else tests.profile
+        columns |= {"ci_low": ends.low_m, "ci_high": ends.high_m}
+    if tests.ratio_test is not None:
+        columns |= {"lr_statistic": tests.ratio_test.statistic_m, "lr_p_value": tests.ratio_test.p_value_m}
+    return columns
 
 
-def _contrasts(prepared: Prepared, fit: Examination, table: Table | None) -> list[dict[str, Any]]:
+def _contrasts(
+    spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, tests: Tests
+) -> list[dict[str, Any]]:
     """Each class but the first against the first."""
-    if table is None:
-        return []
     reported = reported_parameters(prepared)[prepared.train.p :]
-    numbers = {name: column.tolist() for name, column in _columns(table, has_intervals=True).items()}
+    numbers = {name: column.tolist() for name, column in _columns(spec, tests).items()}
     entries = [name | {key: finite(column[m]) for key, column in numbers.items()} for m, name in enumerate(reported)]
     for entry in entries:
-        if "feature" in entry:
+        if "feature" in entry and "ci_low" in entry:
             entry["odds_ratio"] = _exponentials(entry)
-    _say_why_undetermined(entries, prepared, fit, table)
+    _say_why_undetermined(entries, prepared, fit, tests)
     return entries
 
 
