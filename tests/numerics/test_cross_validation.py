@@ -112,6 +112,56 @@ def test_a_column_may_name_the_folds(tmp_path):
     assert result["metrics"]["validation"] is None
 
 
+def two_by_two(tmp_path: Any) -> tuple[MemoryAttempt, np.ndarray]:
+    """Columns a, fold and y; wherever a is 1 so is y."""
+    draw = np.random.default_rng(4)
+    a = draw.integers(0, 2, 90)
+    table = np.column_stack((a, np.arange(90) % 3, np.where(a == 1, 1, draw.integers(0, 2, 90))))
+    return upload(tmp_path, [f"{a},{'xyz'[fold]},{y}" for a, fold, y in table]), table
+
+
+def test_folds_of_separated_rows_are_fitted_by_firths_method_if_all_are(tmp_path):
+    attempt, table = two_by_two(tmp_path)
+    result, _ = train(attempt, data=data(fold="g"), on_separation="firth")
+    losses = []
+    for fold in range(3):
+        (a, y), (a_out, y_out) = (table[table[:, 1] != fold][:, [0, 2]].T, table[table[:, 1] == fold][:, [0, 2]].T)
+        ones = np.array([(y[a == cell].sum() + 0.5) / ((a == cell).sum() + 1) for cell in (0, 1)])
+        losses.append(log_loss(y_out, ones[a_out], labels=[0, 1]))
+    found = result["cross_validation"]
+    assert found["outcome"] == "converged"
+    assert found["metrics"]["log_loss"]["values"] == pytest.approx(losses, rel=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["auto", "sgd"])
+def test_folds_of_separated_rows_have_the_ridge_that_all_have(tmp_path, solver: str):
+    attempt, table = two_by_two(tmp_path)
+    result, _ = train(
+        attempt,
+        data=data(fold="g"),
+        on_separation="ridge",
+        solver={"name": solver},
+        stop={"tolerance": 1e-12},
+        dtype="float64",
+    )
+    losses = []
+    for fold in range(3):
+        kept, out = table[table[:, 1] != fold], table[table[:, 1] == fold]
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=90 / len(kept), tol=1e-12, max_iter=1000))
+        model.fit(kept[:, :1], kept[:, 2])
+        losses.append(log_loss(out[:, 2], model.predict_proba(out[:, :1])[:, 1]))
+    assert result["cross_validation"]["metrics"]["log_loss"]["values"] == pytest.approx(losses, rel=1e-6)
+
+
+def test_folds_that_can_be_separated_although_all_rows_cannot_are_warned_of(tmp_path):
+    attempt, table = two_by_two(tmp_path)
+    rows = [f"{a},{'xyz'[fold]},{y}" for a, fold, y in table]
+    _, attempt = train(upload(tmp_path, [*rows, "1,x,0"]), data=data(fold="g"))
+    assert "penalty.l2" in attempt.warnings["separable_folds"]
+    _, attempt = train(upload(tmp_path, [*rows, "1,x,0", "1,y,0"]), data=data(fold="g"))
+    assert not attempt.warnings
+
+
 def test_a_column_that_names_too_few_folds_is_refused(tmp_path):
     with pytest.raises(PermanentError, match="names one fold only"):
         train(upload(tmp_path, [f"{i},x,{i % 2}" for i in range(10)]), data=data(fold="g"))

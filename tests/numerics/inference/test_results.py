@@ -432,6 +432,14 @@ def test_on_separation_firth_gives_finite_estimates_and_tests(run):
     assert "infinite" not in told
 
 
+@pytest.mark.parametrize("mend", ["firth", "ridge"])
+def test_what_was_mended_is_not_advised_any_more(run, mend):
+    result, attempt = run(with_a_bad_level(), {"features": ["age", "city"]}, on_separation=mend)
+    assert result["separation"]["advice"] is result["advice"] is None
+    assert "set on_separation" not in attempt.warnings["separable"]
+    assert "those told are finite" in attempt.warnings["separable"]
+
+
 def test_firth_of_a_two_by_two_table_adds_half_a_row_to_each_cell(run):
     counts = {(1, 1): 10, (1, 0): 0, (0, 1): 5, (0, 0): 8}
     table = pd.DataFrame([{"x": x, "y": y, "n": n} for (x, y), n in counts.items()])

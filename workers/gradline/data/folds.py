@@ -27,8 +27,8 @@ from gradline.training import Problem, linear_predictor
 class Folds:
     fold_n: Tensor
     """The fold of every training row."""
-    is_scaled: bool
-    """Whether a penalty is on coefficients of features that each fold has standardised."""
+    is_standardized: bool
+    """Whether a penalty would be on coefficients of features that each fold has standardised."""
     features: Callable[[int], AbstractContextManager[Tensor]] | None
     """x_np of all training rows as a fold makes them; None: folds share them, but for the scale."""
 
@@ -103,7 +103,7 @@ def make_folds(
             )[1]
 
     is_shared = shares_numbers and _share_levels(sample, learned, policy, fold_n, is_penalised=is_penalised)
-    return Folds(fold_n, standardize and is_penalised, None if is_shared else features)
+    return Folds(fold_n, standardize, None if is_shared else features)
 
 
 def _say_nothing(code: str, message: str) -> None:

@@ -90,6 +90,11 @@ class Likelihood:
         self.n_weighed = float(self.n_weighed_b[0])
         """The same of the first."""
 
+    @property
+    def nowhere(self) -> Tensor:
+        """theta_1q = 0."""
+        return torch.zeros(1, self.q, dtype=torch.float64, device=self.problem.y_nk.device)
+
     def blocks(self, theta_bq: Tensor) -> Iterator[Block]:
         """Every row once."""
         problem, b = self.problem, len(theta_bq)

@@ -23,6 +23,7 @@ class Minimum(NamedTuple):
     step_bq: Tensor
     """The last step taken."""
     is_converged_b: Tensor
+    n_steps: int
 
 
 def minimise(
@@ -40,14 +41,14 @@ def minimise(
     """
     here = evaluator.evaluate(theta_bq)
     step_bq, decrement_b = newton_step(here, normal_bq)
-    for _ in range(max_steps):
-        if bool((decrement_b <= tolerance * unit).all()):
-            break
+    n_steps = 0
+    while n_steps < max_steps and not bool((decrement_b <= tolerance * unit).all()):
+        n_steps += 1
         theta_bq, here = _damped_step(evaluator, theta_bq, here, step_bq)
         step_bq, decrement_b = newton_step(here, normal_bq)
     is_converged_b = (decrement_b <= tolerance * unit) & torch.isfinite(here.value_b)
     last_bq = torch.where(is_converged_b.unsqueeze(1), step_bq, 0.0)
-    return Minimum(theta_bq + last_bq, here, step_bq, is_converged_b)
+    return Minimum(theta_bq + last_bq, here, step_bq, is_converged_b, n_steps + 1)
 
 
 def newton_step(here: Evaluation, normal_bq: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gradline.inference.covariance import inverse_of, leverages
 from gradline.inference.likelihood import Block, Evaluation, Likelihood
+from gradline.inference.newton import Minimum, minimise
 from gradline.training import Family, Problem
 
 
@@ -29,8 +30,7 @@ class FirthLikelihood:
             raise ValueError("Firth's penalty is for families whose information depends on the mean")
         self._likelihood = likelihood
         whole = Likelihood(likelihood.problem)
-        nowhere_1q = torch.zeros(1, whole.q, dtype=torch.float64, device=whole.problem.y_nk.device)
-        null_qz = inverse_of(whole.evaluate(nowhere_1q).information_bqq[0]).null_qz
+        null_qz = inverse_of(whole.evaluate(whole.nowhere).information_bqq[0]).null_qz
         self._null_qq = null_qz @ null_qz.T
 
     def evaluate(self, theta_bq: Tensor) -> Evaluation:
@@ -55,6 +55,10 @@ class FirthLikelihood:
                 cumulant_rf = _third_cumulant(likelihood, block, b, leverage_rff)
                 pull_bfp[b] += (cumulant_rf * weight_r1).T @ block.x_rp
         return pull_bfp.flatten(1)
+
+
+def firth_minimum(likelihood: Likelihood) -> Minimum:
+    return minimise(FirthLikelihood(likelihood), likelihood.nowhere, tolerance=1e-18, max_steps=200)
 
 
 def _third_cumulant(likelihood: Likelihood, block: Block, b: int, leverage_rff: Tensor) -> Tensor:

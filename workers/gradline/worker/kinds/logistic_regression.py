@@ -232,7 +232,9 @@ class _RegressionAttempt:
             "objective": None if found is None else finite(found.objective),
             "metrics": evaluation.metrics(),
             "decision": evaluation.decision(),
-            "cross_validation": cross_validate(spec, self._prepared, evaluation.threshold, self._ctx.raise_if_stopped),
+            "cross_validation": cross_validate(
+                spec, self._prepared, evaluation.threshold, self._ctx.raise_if_stopped, ending.separation
+            ),
             "path": self._path,
             "last_report": {"step": self._history.steps[-1]} | finite_all(self._history.last()),
             **results.coefficients_of(self._prepared, theta_bkp),
@@ -260,6 +262,13 @@ class _RegressionAttempt:
                 "separable",
                 "the classes can be separated without error, so without a penalty the log loss has no minimum and the "
                 "coefficients only say where the fit stopped; set penalty.l2 above 0 for ones that mean something",
+            )
+        folds = result["cross_validation"]
+        if outcome != Outcome.SEPARATED and folds is not None and folds["outcome"] == Outcome.SEPARATED:
+            self._ctx.warn(
+                "separable_folds",
+                "without the rows of a fold the others can be separated, although all together are not, so that its "
+                "metrics only say where its fit stopped; set penalty.l2 above 0 for ones that mean something",
             )
         if self._path is not None and self._path["best"] == len(self._path["points"]) - 1:
             self._ctx.warn(

@@ -23,7 +23,7 @@ from gradline.inference.parameters import (
     n_free_outputs,
     without_constants,
 )
-from gradline.inference.penalised import FirthLikelihood, RidgeLikelihood
+from gradline.inference.penalised import RidgeLikelihood, firth_minimum
 from gradline.inference.recession import Unsolved
 from gradline.inference.separation import examine_separation, have_maximum
 from gradline.specs.logistic_regression import LogisticRegressionSpec
@@ -288,7 +288,9 @@ def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination
     if found is None:
         return _acquitted(fit, problem, theta_1q)
     told = separation_block(found, prepared)
-    _act_on(spec, told, ctx)
+    message = f"{told['kind'].replace('_', '-')} separation of {told['n_rows']} rows by {culprits_of(told)}"
+    if spec.on_separation == "error":
+        raise PermanentError(f"{message}: there are no finite estimates; {told['advice']}", code="separated")
     separated = fit._replace(
         outcome=fit.outcome if fit.outcome in ASKED_TO_STOP else Outcome.SEPARATED,
         evaluation=None,
@@ -297,7 +299,9 @@ def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination
         separation=told,
         infinite_m=found.direction_m,
     )
-    return _mend(spec, problem, separated) if problem.family.is_classification else separated
+    mended = _mend(spec, problem, separated) if problem.family.is_classification else separated
+    ctx.warn("separable", f"{message}: {_verdict(mended)}")
+    return mended
 
 
 def _unnamed(spec: LogisticRegressionSpec, fit: Examination, ctx: AttemptContext) -> Examination:
@@ -325,11 +329,14 @@ def _acquitted(fit: Examination, problem: Problem, theta_1q: Tensor) -> Examinat
 INFINITE = "the rows can be separated, so that estimates are infinite"
 
 
-def _act_on(spec: LogisticRegressionSpec, told: dict[str, Any], ctx: AttemptContext) -> None:
-    message = f"{told['kind'].replace('_', '-')} separation of {told['n_rows']} rows by {culprits_of(told)}"
-    if spec.on_separation == "error":
-        raise PermanentError(f"{message}: there are no finite estimates; {told['advice']}", code="separated")
-    ctx.warn("separable", f"{message}: the estimates named in `separation.infinite` are infinite; {told['advice']}")
+def _verdict(fit: Examination) -> str:
+    told = fit.separation
+    assert told is not None  # noqa: S101  just found
+    infinite = "the estimates named in `separation.infinite` are infinite"
+    if fit.mend is None or not fit.is_minimum:
+        return f"{infinite}; {told['advice']}"
+    means = "Firth's penalised likelihood" if fit.mend == "firth" else f"a penalty l2 of {told['l2']:.6g}"
+    return f"without a penalty {infinite}; those told are finite by {means}"
 
 
 def _refuse_to_mend(spec: LogisticRegressionSpec, reason: str, ctx: AttemptContext) -> None:
@@ -344,13 +351,12 @@ def _mend(spec: LogisticRegressionSpec, problem: Problem, fit: Examination) -> E
     likelihood = fit.likelihood
     assert likelihood is not None  # noqa: S101  examined
     assert fit.separation is not None  # noqa: S101  just found
-    start_1q = torch.zeros(1, likelihood.q, dtype=torch.float64, device=problem.y_nk.device)
     if spec.on_separation == "firth":
-        least = minimise(FirthLikelihood(likelihood), start_1q, tolerance=1e-18, max_steps=200)
+        least = firth_minimum(likelihood)
         mended, withheld = _at(fit, problem, likelihood, least), None
     elif spec.on_separation == "ridge":
         l2 = 1 / likelihood.n_weighed
-        least = minimise(RidgeLikelihood(likelihood, l2), start_1q)
+        least = minimise(RidgeLikelihood(likelihood, l2), likelihood.nowhere)
         mended = _at(fit, problem, likelihood, least)._replace(objective=Objective(problem, l2=l2), evaluation=None)
         withheld = PENALISED
     else:
@@ -358,13 +364,14 @@ def _mend(spec: LogisticRegressionSpec, problem: Problem, fit: Examination) -> E
     if not bool(least.is_converged_b):
         withheld = f"{spec.on_separation} did not converge"
         mended = mended._replace(evaluation=None)
+    is_done = bool(least.is_converged_b)
     told = fit.separation | {"mend": spec.on_separation, "l2": l2 if spec.on_separation == "ridge" else None}
     return mended._replace(
         mend=spec.on_separation,
-        is_minimum=bool(least.is_converged_b),
+        is_minimum=is_done,
         withheld=withheld,
-        separation=told,
-        outcome=Outcome.CONVERGED if bool(least.is_converged_b) else Outcome.STEP_LIMIT,
+        separation=told | ({"advice": None} if is_done else {}),
+        outcome=Outcome.CONVERGED if is_done else Outcome.STEP_LIMIT,
         infinite_m=None,
     )
 

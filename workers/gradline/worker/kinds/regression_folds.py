@@ -16,7 +16,10 @@ from gradline.data.folds import Folds, HeldOut, fold_scales
 from gradline.data.prepare import Prepared
 from gradline.data.split import fold_weights
 from gradline.evaluation.judge import judge
-from gradline.specs.logistic_regression import LogisticRegressionSpec
+from gradline.inference.likelihood import Likelihood
+from gradline.inference.parameters import all_parameters
+from gradline.inference.penalised import firth_minimum
+from gradline.specs.logistic_regression import AutoSolver, LogisticRegressionSpec, Penalty
 from gradline.training import Outcome, Problem
 from gradline.worker.kinds.regression_fit import make_fold_fit
 
@@ -32,14 +35,14 @@ class Members(NamedTuple):
     """The rows that each has not seen; a member more than it counts has seen all."""
 
 
-def members_of(prepared: Prepared, folds: Folds, *, with_whole: bool) -> Iterator[Members]:
+def members_of(prepared: Prepared, folds: Folds, *, with_whole: bool, is_penalised: bool) -> Iterator[Members]:
     """All folds, and a fit to all rows if asked for: together, or one after another, the whole first."""
     train, fold_n = prepared.train, folds.fold_n.to(prepared.train.y_nk.device)
     own_n1 = torch.ones_like(train.y_nk[:, :1]) if train.weight_nb is None else train.weight_nb
     weight_nb = fold_weights(fold_n, own_n1).to(train.y_nk.dtype)
     held_out = HeldOut(prepared.judged, fold_n, weight_nb.shape[1])
     if folds.features is None:
-        scale_bd = _scales(prepared, folds, held_out)
+        scale_bd = _scales(prepared, held_out) if folds.is_standardized and is_penalised else None
         if with_whole:
             weight_nb = torch.cat((weight_nb, own_n1), 1)
             scale_bd = None if scale_bd is None else torch.cat((scale_bd, torch.ones_like(scale_bd[:1])))
@@ -55,34 +58,64 @@ def members_of(prepared: Prepared, folds: Folds, *, with_whole: bool) -> Iterato
             yield Members(own, None, HeldOut(replace(prepared.judged, x_np=x_np), member_n, 1))
 
 
-def _scales(prepared: Prepared, folds: Folds, held_out: HeldOut) -> Tensor | None:
-    learned = prepared.preprocessing
-    return fold_scales(held_out, learned.centre_d, learned.scale_d) if folds.is_scaled else None
+def _scales(prepared: Prepared, held_out: HeldOut) -> Tensor:
+    return fold_scales(held_out, prepared.preprocessing.centre_d, prepared.preprocessing.scale_d)
+
+
+class Fitted(NamedTuple):
+    theta_bkp: Tensor
+    outcome: Outcome
+    n_steps: int
 
 
 def cross_validate(
-    spec: LogisticRegressionSpec, prepared: Prepared, threshold: float, raise_if_stopped: Callable[[], None]
+    spec: LogisticRegressionSpec,
+    prepared: Prepared,
+    threshold: float,
+    raise_if_stopped: Callable[[], None],
+    separation: dict[str, Any] | None = None,
 ) -> dict[str, Any] | None:
-    """Metrics over the folds, under the penalty that was given or chosen; None where there are no folds."""
+    """Metrics over the folds, each fitted as all rows were, also where the doctor mended that fit; None where there are
+    no folds."""
     if prepared.folds is None:
         return None
-    is_log, found, outcomes, n_steps = spec.model.family == "log-linear", [], [], 0
-    for members in members_of(prepared, prepared.folds, with_whole=False):
-        fit = make_fold_fit(spec, members.problem, members.scale_bd)
-        for _step in fit:
-            raise_if_stopped()
-        assert fit.outcome is not None  # noqa: S101  the loop has ended
+    mend = (separation or {}).get("mend")
+    if separation is not None and mend == "ridge":
+        spec = spec.model_copy(update={"penalty": Penalty(l2=separation["l2"]), "solver": AutoSolver()})
+    is_log, found, fits = spec.model.family == "log-linear", [], []
+    is_penalised = spec.penalty.l1 + spec.penalty.l2 > 0
+    for members in members_of(prepared, prepared.folds, with_whole=False, is_penalised=is_penalised):
+        fit = _by_firth(members, raise_if_stopped) if mend == "firth" else _fit(spec, members, raise_if_stopped)
         held_out = members.held_out
         said = judge(held_out.problem, held_out.predictor(fit.theta_bkp), threshold=threshold, is_log=is_log)
         found += [said.at(held_out.rows_of(b).cpu()).metrics() for b in range(held_out.n_members)]
-        outcomes.append(fit.outcome)
-        n_steps = max(n_steps, fit.n_steps)
+        fits.append(fit)
     return {
         "folds": len(found),
-        "outcome": next((o for o in outcomes if o != Outcome.CONVERGED), Outcome.CONVERGED).value,
-        "steps": n_steps - 1,
+        "outcome": next((fit.outcome for fit in fits if fit.outcome != Outcome.CONVERGED), Outcome.CONVERGED).value,
+        "steps": max(fit.n_steps for fit in fits) - 1,
         "metrics": _spread(found),
     }
+
+
+def _fit(spec: LogisticRegressionSpec, members: Members, raise_if_stopped: Callable[[], None]) -> Fitted:
+    fit = make_fold_fit(spec, members.problem, members.scale_bd)
+    for _step in fit:
+        raise_if_stopped()
+    assert fit.outcome is not None  # noqa: S101  the loop has ended
+    return Fitted(fit.theta_bkp, fit.outcome, fit.n_steps)
+
+
+def _by_firth(members: Members, raise_if_stopped: Callable[[], None]) -> Fitted:
+    """One after another: each has its own determinant of the information."""
+    problem, ends = members.problem, []
+    assert problem.weight_nb is not None  # noqa: S101  members have weights
+    for weight_n1 in problem.weight_nb.split(1, 1):
+        raise_if_stopped()
+        ends.append(firth_minimum(Likelihood(replace(problem, weight_nb=weight_n1))))
+    are_ended = all(bool(end.is_converged_b) for end in ends)
+    theta_bkp = all_parameters(problem, torch.cat([end.theta_bq for end in ends]))
+    return Fitted(theta_bkp, Outcome.CONVERGED if are_ended else Outcome.STEP_LIMIT, max(end.n_steps for end in ends))
 
 
 def _spread(folds: list[dict[str, Any]]) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def choose_penalty(spec: LogisticRegressionSpec, prepared: Prepared, raise_if_st
     assert folds is not None  # noqa: S101  a path has folds
     strengths = _strengths(spec, path, prepared.train)
     specs = {strength: _with_strength(spec, path, strength) for strength in strengths}
-    walks = [_walk(specs, members, raise_if_stopped) for members in members_of(prepared, folds, with_whole=True)]
+    every = members_of(prepared, folds, with_whole=True, is_penalised=True)
+    walks = [_walk(specs, members, raise_if_stopped) for members in every]
     loss_sb, whole = torch.cat([walk.loss_sb for walk in walks], 1), next(walk for walk in walks if walk.n_nonzero)
     mean_s, error_s = _spread(loss_sb)
     best, one_standard_error = _choices(mean_s, error_s)
