@@ -36,7 +36,27 @@ JOBS: dict[str, dict[str, Any]] = {
         "stop": {"max_steps": 60, "patience": 4},
         "report": {"every": 2},
     },
+    "patience that keeps the last": {
+        "solver": {"name": "sgd", "learning_rate": 5.0},
+        "split": {"validation_fraction": 0.3},
+        "stop": {"max_steps": 60, "patience": 4, "restore_best": False},
+        "report": {"every": 2},
+    },
+    "patience of newton": {
+        "solver": {"name": "newton"},
+        "split": {"validation_fraction": 0.3},
+        "stop": {"max_steps": 60, "patience": 2, "tolerance": 1e-30},
+        "report": {"every": 1},
+    },
+    "patience that lasts": {
+        "solver": {"name": "adam", "learning_rate": 0.3, "batch_size": 8},
+        "split": {"validation_fraction": 0.3},
+        "stop": {"max_steps": 30, "patience": 20, "metric": "accuracy"},
+        "report": {"every": 3},
+    },
 }
+RESTORED = ("patience", "patience of newton", "patience that lasts")
+STOPPED_EARLY = ("patience", "patience of newton", "patience that keeps the last")
 
 
 def job_of(name: str) -> dict[str, Any]:
@@ -54,7 +74,9 @@ def stopped_after(n_steps: int, job: dict[str, Any], loaded: Loaded | None = Non
 def test_stopping_after_any_step_changes_no_bit(name: str):
     job = job_of(name)
     whole, unbroken = train(**job)
-    assert (whole["outcome"] == "early_stopped") == (name == "patience")
+    assert (whole["outcome"] == "early_stopped") == (name in STOPPED_EARLY)
+    assert (whole["best_step"] is not None) == (name in RESTORED)
+    assert name not in RESTORED or 0 < whole["best_step"] < whole["steps"] - 1, "steps to be stopped at, on both sides"
     for n_steps in range(1, whole["steps"] + 2):
         stopped = stopped_after(n_steps, job)
         result, resumed = train(MemoryAttempt(loaded=stopped.checkpoints[-1]), **job)

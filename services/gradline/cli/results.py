@@ -105,6 +105,7 @@ def _progress_facts(job: dict[str, Any]) -> Iterable[tuple[str, str]]:
 def _ending(result: dict[str, Any]) -> str:
     outcome = ENDINGS.get(result["outcome"], str(result["outcome"]).replace("_", " "))
     at = f" at step {number(result['steps'])}" if result.get("steps") is not None else ""
+    at += f", parameters of step {number(result['best_step'])}" if result.get("best_step") is not None else ""
     objective = f"; objective {number(result['objective'])}" if result.get("objective") is not None else ""
     device = f"; trained on {clean(result['device'])}" if result.get("device") else ""
     return f"{outcome[:1].upper()}{outcome[1:]}{at}{objective}{device}"

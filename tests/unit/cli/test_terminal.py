@@ -42,6 +42,11 @@ def test_an_ending_is_said_as_people_would(outcome: str, said: str, capsys: pyte
     assert capsys.readouterr().out == f"{said} at step 7\n"
 
 
+def test_an_ending_names_the_step_whose_parameters_were_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result({"outcome": "early_stopped", "steps": 1200, "best_step": 0, "objective": 0.5})
+    assert capsys.readouterr().out == "Stopped early at step 1,200, parameters of step 0; objective 0.5\n"
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(0.0492769766, "0.049277"), (1234567, "1,234,567"), (None, "–"), (1e-12, "1e-12"), ("a\x1b", "a�")],

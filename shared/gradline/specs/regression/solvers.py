@@ -140,3 +140,6 @@ class Stop(Spec):
     """Stop after this many reports without a better `metric` on the validation rows; needs a validation split."""
     metric: Literal["loss", "accuracy"] = "loss"
     """What `patience` watches: the loss, which for classes is the log loss, or the accuracy."""
+    restore_best: bool = True
+    """With `patience`, a fit that stopped early or took all its steps gives the parameters of its report with the best
+    `metric` on the validation rows, `best_step` in the result; false: those of its last step."""

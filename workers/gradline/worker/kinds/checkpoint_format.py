@@ -7,7 +7,7 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-VERSION = 1
+VERSION = 2
 
 
 class UnknownCheckpoint(ValueError):

@@ -120,7 +120,7 @@ class _RegressionAttempt:
         assert step.report is not None  # noqa: S101  the caller looked
         train, validation, theta_bkp = step.report
         if self._spec.is_first_order:  # as in the notes' loop: the loss before the update, the weights after it
-            theta_bkp = self._fit.theta_bkp
+            theta_bkp = self._fit.solver.theta_bkp
         values = _values(train)
         if "objective" in self._history.columns:
             values["objective"] = values["loss"] + train.penalty_b.item()
@@ -228,6 +228,7 @@ class _RegressionAttempt:
         return {
             "outcome": ending.outcome.value,
             "steps": self._fit.n_steps - 1,
+            "best_step": self._fit.best_steps[0] if ending.mend is None else None,
             "advice": results.advice_of(ending.outcome, ending.separation, can_mend=can_mend(train)),
             "objective": None if found is None else finite(found.objective),
             "metrics": evaluation.metrics(),

@@ -32,13 +32,13 @@ class Ending(NamedTuple):
 
 def gap_at_end(fit: Fit) -> Gap | None:
     """To be asked before the parameters are touched."""
-    return fit.solver.gap() if bool(fit.theta_bkp.isfinite().all()) else None
+    return None if fit.is_restored or not bool(fit.theta_bkp.isfinite().all()) else fit.solver.gap()
 
 
 def newton_at_end(fit: Fit) -> Newton | None:
     """The solver, where it has a regular Hessian at or near the parameters."""
     solver = fit.solver
-    if not isinstance(solver, Newton) or not bool(fit.theta_bkp.isfinite().all()):
+    if fit.is_restored or not isinstance(solver, Newton) or not bool(fit.theta_bkp.isfinite().all()):
         return None
     return None if bool(solver.look().factor.is_singular_b.any()) else solver
 
@@ -46,6 +46,8 @@ def newton_at_end(fit: Fit) -> Newton | None:
 def certify_end(objective: Objective, theta_bkp: Tensor, fit: Fit, ending: Ending) -> Certificate | None:
     """None where the parameters are not finite."""
     solver, gap = (fit.solver, ending.gap) if ending.mend is None else (None, None)
+    if fit.is_restored and isinstance(solver, Newton):  # its Hessian is of other parameters
+        solver = None
     return certify(objective, theta_bkp, solver, gap) if bool(theta_bkp.isfinite().all()) else None
 
 
@@ -71,7 +73,7 @@ def certificate_of(
         "relative_gradient_norm": None if found is None else finite(found.relative_gradient_norm),
         "tolerance": spec.stop.tolerance,
         "within_tolerance": norm is not None and _measure(spec, found, norm) <= spec.stop.tolerance,
-        "passes": fit.solver.n_passes,
+        "passes": fit.n_passes,
         "condition_number": None if found is None else finite(found.condition_number),
         "penalty": {"l1": float(objective.l1_b[0]), "l2": float(objective.l2_b[0])},
         "reference": None if found is None or found.reference is None else found.reference._asdict(),

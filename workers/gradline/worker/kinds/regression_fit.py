@@ -63,6 +63,7 @@ def make_fit(spec: LogisticRegressionSpec, prepared: Prepared, job_stream: torch
         accuracy_above=spec.stop.accuracy_above,
         patience=spec.stop.patience,
         metric=spec.stop.metric,
+        restore_best=spec.stop.restore_best,
     )
     choice = _choice(spec, objective, theta_bkp)
     return Ready(Fit(objective, choice.solver, stop, spec.report_every, validation), objective, validation, choice)
