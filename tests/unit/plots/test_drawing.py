@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from gradline.db.records import Artifact, Fence, Job
 from gradline.db.session import Database
 from gradline.plots.animation import LAST_MS, MAX_FRAMES, spaced
 from gradline.plots.boundary import BoundaryPainter
+from gradline.plots.curves import draw_accuracy, draw_loss
 from gradline.plots.plot_data import MAX_POINTS, Frame, PlotData
-from gradline.plots.style import BLUE, VERMILLION
+from gradline.plots.style import BLUE, VERMILLION, Pixels
 from gradline.status import EventKind, JobStatus
 from gradline.storage import ArtifactStore
 from gradline.worker.drawing import draw_pending
@@ -114,6 +116,40 @@ def test_the_animation_shows_each_frame_and_holds_the_last(
     assert getattr(animation, "n_frames") == len(STEPS)  # noqa: B009  the type knows no frames
     animation.seek(len(STEPS) - 1)
     assert animation.info["duration"] == LAST_MS
+
+
+BEST = {"step": 20, "weights": [1.0, -1.0], "bias": 3.0, "loss": 0.3, "accuracy": 0.9}
+
+
+def test_the_animation_holds_the_best_report_where_the_fit_gives_its_parameters(
+    drawing_store: DrawingStore, store: JobStore, artifact_store: ArtifactStore
+) -> None:
+    data = parsed(best=BEST)
+    job = ended_job(store, artifact_store, ["animation.gif"], json.dumps(numbers(best=BEST)).encode())
+    draw_pending(drawing_store, store, artifact_store)
+    animation = opened(store, artifact_store, job, "animation.gif")
+    animation.seek(len(STEPS))
+    assert animation.info["duration"] == LAST_MS
+    held = np.asarray(animation.convert("RGB"), float)
+    assert data.best is not None
+    off_best, off_last = (
+        np.abs(held - BoundaryPainter(data).paint(frame)).mean() for frame in (data.best, data.frames[-1])
+    )
+    assert off_best < 0.5 * off_last
+
+
+def _pixels(png: bytes) -> Pixels:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+@pytest.mark.parametrize("draw", [draw_loss, draw_accuracy])
+def test_curves_mark_the_step_whose_parameters_are_kept(draw: Callable[[PlotData], bytes]) -> None:
+    history = {"step": list(STEPS), "loss": [0.4, 0.3, 0.35], "accuracy": [0.8, 0.9, 1.0]}
+    plain, marked = (_pixels(draw(parsed(history=history, best=best))) for best in (None, BEST))
+    differs_wh = (plain != marked).any(axis=2)
+    column = int(differs_wh.sum(axis=0).argmax())
+    assert differs_wh[:, column].sum() > 100, "a line from the bottom to the top"
+    assert abs(column - 484) < 5, "half way between the first step and the last"
 
 
 def test_the_same_numbers_give_the_same_bytes(

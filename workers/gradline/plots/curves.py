@@ -56,6 +56,8 @@ def _draw_curves(axes: Axes, data: PlotData, metric: str, y_label: str, title: s
         axes.plot(steps, values, line, color=colour, marker=shown_marker, markersize=5, linewidth=2, label=part)
         axes.plot(steps[-1:], values[-1:], marker, color=colour, markersize=9, clip_on=False)
         lasts.append(f"{part} {values[-1]:.4g} at step {steps[-1]:.0f}")
+    if data.best is not None:
+        axes.axvline(data.best.step, color=INK, linestyle=":", linewidth=1.5, label=f"kept: step {data.best.step}")
     axes.set_xlabel("step (solver updates)", fontsize=12)
     axes.set_ylabel(y_label, fontsize=12)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -69,7 +69,7 @@ def draw_all(data: PlotData, names: list[str]) -> Iterator[Plot]:
             continue
         painter = painter or BoundaryPainter(data)
         if name == ANIMATION:
-            shown = [data.frames[i] for i in spaced(len(data.frames))]
+            shown = [data.frames[i] for i in spaced(len(data.frames))] + ([data.best] if data.best else [])
             moving = gif_of(map(painter.paint, shown), painter.paint(shown[-1]), len(shown))
             yield Plot(name, "animation", "image/gif", moving)
         elif (step := _step_of(name)) in frames:

@@ -100,6 +100,8 @@ class PlotData:
     y_n: NDArray[np.int64] | None
     """Class index of each point."""
     frames: list[Frame]
+    best: Frame | None
+    """The report whose parameters the fit gives, where they are not those of its last step."""
     history: dict[str, list[float | None]]
     """`step`, and the metrics at those steps."""
     confusion: dict[str, Array]
@@ -129,6 +131,7 @@ class PlotData:
             x_nd=x_nd,
             y_n=y_n,
             frames=[_frame(frame) for frame in raw.get("frames") or []],
+            best=_frame(raw["best"]) if raw.get("best") else None,
             history=raw["history"],
             confusion={part: np.asarray(counts, float) for part, counts in parts.items() if counts is not None},
             title=str(raw.get("title") or ""),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gradline.data.prepare import Prepared
 from gradline.training import Family
-from gradline.worker.kinds.history import History, as_json, frame_rows
+from gradline.worker.kinds.history import History, as_json, finite, frame_rows
 from gradline.worker.kinds.regression_evaluation import Evaluation
 
 MAX_PLOT_POINTS = 2000
@@ -61,6 +61,7 @@ def plot_data(evaluation: Evaluation, history: History, result: dict[str, Any], 
         "class_names": [str(c) for c in prepared.classes or []],
         "points": _points(prepared),
         "frames": frames_of(history) if has_boundary(prepared) else [],
+        "best": best_frame(history, result),
         "history": {"step": history.steps.tolist()} | {n: as_json(c.tolist()) for n, c in history.columns.items()},
         "confusion_matrix": evaluation.confusion(),
         "threshold": evaluation.threshold,
@@ -98,6 +99,17 @@ def frames_of(history: History) -> list[dict[str, Any]]:
         step = history.steps[row]
         frames.append({"step": step, "weights": weights, "bias": bias, "loss": loss, "accuracy": accuracy})
     return frames
+
+
+def best_frame(history: History, result: dict[str, Any]) -> dict[str, Any] | None:
+    """The report whose parameters the fit gives, where they are not those of its last step."""
+    if result["best_step"] is None:
+        return None
+    row = history.steps.index(result["best_step"])
+    values = {name: finite(column[row]) for name, column in history.columns.items()}
+    weights = [entry["estimate"] for entry in result["coefficients"]] if result["has_boundary"] else []
+    bias = result["intercepts"][0]["estimate"] if result["intercepts"] else 0.0
+    return {"step": result["best_step"], "weights": weights, "bias": bias} | values
 
 
 def _points(prepared: Prepared) -> dict[str, Any] | None:
