@@ -188,6 +188,7 @@ def result() -> dict[str, Any]:
     return {
         "outcome": "target_reached",
         "steps": STEPS[-1],
+        "best_step": STEPS[0],
         "objective": 0.05,
         "metrics": metrics,
         "device": "cpu",

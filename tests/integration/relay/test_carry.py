@@ -37,7 +37,7 @@ def test_metrics_are_those_of_the_rows_one_by_one(bench: Bench) -> None:
     assert len(bench.history(run, "fit/validation_loss")) == len(STEPS) - 1
     finished_ms = round(bench.find(job.id).finished_at.timestamp() * 1000)
     assert bench.history(run, "train.log_loss") == [(0, 0.049277, finished_ms)]
-    final = {"train.log_loss", "train.accuracy", "train.objective", "train.steps"}
+    final = {"train.log_loss", "train.accuracy", "train.objective", "train.steps", "train.best_step"}
     assert run.data.metrics.keys() == {"fit/loss", "fit/accuracy", "fit/validation_loss"} | final
 
 

@@ -163,7 +163,7 @@ def final_points(job: Job) -> list[Point]:
     """
     if job.result is None or job.finished_at is None:
         return []
-    values: dict[str, Any] = {f"train.{name}": job.result.get(name) for name in ("objective", "steps")}
+    values: dict[str, Any] = {f"train.{name}": job.result.get(name) for name in ("objective", "steps", "best_step")}
     values |= {name: value for name, value in _leaves(job.result.get("metrics") or {}) if not name.endswith(".n")}
     at = milliseconds(job.finished_at)
     return [Point(_safe_key(name), float(value), at, step=0) for name, value in values.items() if _is_number(value)]
