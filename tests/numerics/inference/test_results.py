@@ -609,3 +609,19 @@ def test_without_intervals_or_errors_asked_for_there_are_none(run):
     result, _ = run(crowd(), {"features": ["age"]}, inference={"intervals": "none"})
     assert "ci_low" not in result["coefficients"][0]
     assert result["coefficients"][0]["std_error"] > 0
+
+
+@pytest.mark.parametrize("solver", ["auto", "newton-cg", "lbfgs", "proximal-newton"])
+def test_a_count_of_zero_that_nothing_else_holds_has_no_finite_estimate_though_all_counts_are_fitted(run, solver):
+    cells = pd.DataFrame({"a": list("uuvv"), "b": list("pqpq"), "y": [10, 0, 5, 7]})
+    result, _ = run(
+        cells, model={"family": "poisson"}, preprocess={"interactions": [["a", "b"]]}, solver={"name": solver}
+    )
+    assert result["outcome"] == "separated"
+    assert result["certificate"]["minimum_exists"] is False
+    assert {"feature": "b=q", "direction": "-inf"} in result["separation"]["infinite"]
+    rows = pd.DataFrame(np.random.default_rng(3).normal(size=(5, 8)), columns=list("abcdefgh")).assign(
+        y=[0, 1, 3, 1, 1]
+    )
+    result, _ = run(rows, model={"family": "poisson"}, solver={"name": solver})
+    assert result["outcome"] == "separated"

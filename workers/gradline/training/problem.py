@@ -22,6 +22,8 @@ CUDA_CHUNK_BYTES = 256 * 2**20
 """The same on a CUDA device, which adds up many parts of a product side by side, and waits for each call."""
 ROWS_AT_ONCE = 512
 """Of those picked from features in a file: each may bring many of its neighbours into memory."""
+FITTED = 1e-12
+"""Share of the mean count that a loss of counts may be wrong by; below it all of them are fitted."""
 MAX_COPIED = 2**18
 """Entries of features that are copied to stand beside a column of ones: one product then does for all columns."""
 
@@ -106,8 +108,12 @@ class Problem:
 
     @cached_property
     def separated_below_b(self) -> Tensor:
-        """No loss of classes as low as this has a row on the wrong side: its own share of it would be more."""
+        """Below here the loss has no minimum. Of classes no row is on the wrong side: its own share of the loss would
+        be more. Counts are all fitted but for rounding, those of 0 too, which takes a linear predictor without end."""
         share_nb = self.share_nb[:1] if self.weight_nb is None else self.share_nb
+        if not self.family.is_classification:
+            has_zero_b = ((self.y_nk == 0) & (share_nb > 0)).any(0) & (self.family == Family.POISSON)
+            return has_zero_b * (self.share_nb * self.y_nk).sum(0) * FITTED
         return torch.where(share_nb > 0, share_nb, torch.inf).amin(0) * math.log(2)
 
     @cached_property

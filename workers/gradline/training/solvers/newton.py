@@ -228,9 +228,7 @@ class Newton:
         if not self._can_separate:
             return False
         is_free_b = self.objective.l2_b == 0
-        if self.objective.problem.family.is_classification and bool(
-            (is_free_b & (look.value_b < self.objective.problem.separated_below_b)).any()
-        ):
+        if bool((is_free_b & (look.value_b < self.objective.problem.separated_below_b)).any()):
             return True
         members = zip(look.squares, look.values, strict=True)
         are_small = [square <= 2 * SMALL_GAP * value for square, value in members]

@@ -85,10 +85,10 @@ class NewtonCg:
         return bool((self.gap().relative_b <= tolerance).all())
 
     def _is_separated(self, look: Look) -> bool:
-        """Whether theta separates the classes, so that without a penalty there is no minimum: the estimate of the gap,
-        which falls with the loss, would not tell."""
+        """Whether theta separates the classes, or fits counts of 0, so that without a penalty there is no minimum: the
+        estimate of the gap, which falls with the loss, would not tell."""
         problem = self._objective.problem
-        if self._has_l2 or not problem.family.is_classification or problem.offset_n1 is not None:
+        if self._has_l2 or (problem.family.is_classification and problem.offset_n1 is not None):
             return False
         return bool((look.value_b < problem.separated_below_b).any())
 
