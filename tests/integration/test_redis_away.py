@@ -98,6 +98,7 @@ def test_ticks_without_redis_cost_one_short_wait_and_then_nothing(own_redis: Red
         assert not publisher.is_due()
         with _within(0.5):  # what a training loop does until Redis is asked again: ask whether a tick is due
             assert not any(publisher.is_due() for _ in range(100_000))
+            publisher.tell_of_end(uuid4())
     publisher.publish(uuid4(), {"step": 2})
     publisher.close()
 

@@ -22,10 +22,11 @@ from gradline.db.jobs import JobStore
 from gradline.db.records import Mark
 from gradline.errors import DependencyDown
 from gradline.lanes import redis_address
-from gradline.progress import stream_key
+from gradline.progress import END, stream_key
 
 LOOK_EVERY_S = 0.03
-"""Time between two looks at SQL while anybody watches; longer where a look takes long (at most a tenth of the time)."""
+"""Time between two looks at SQL while anybody watches; shorter once a worker tells of an end, longer where a look takes
+long (at most a tenth of the time)."""
 SILENCE_S = 1.0
 """How long a database or Redis that has just failed is left alone."""
 TICKS_KEPT = 100
@@ -74,6 +75,8 @@ class Watcher:
         self._redis_url = redis_url
         self._watches: dict[UUID, set[Watch]] = {}
         self._anybody = anyio.Event()
+        self._told = anyio.Event()
+        """A job has ended, and SQL is to be looked at now."""
         self._limiter = anyio.CapacityLimiter(4)
         self.is_stopping = False
 
@@ -126,7 +129,11 @@ class Watcher:
             except DependencyDown as down:
                 log.warning("watch_failed", error=str(down))
                 await anyio.sleep(SILENCE_S)
-            await anyio.sleep(max(LOOK_EVERY_S, 9 * (anyio.current_time() - began)))
+            rest_s = 9 * (anyio.current_time() - began)
+            await anyio.sleep(rest_s)
+            with anyio.move_on_after(LOOK_EVERY_S - rest_s):
+                await self._told.wait()
+            self._told = anyio.Event()
 
     async def _look_at_all(self, job_ids: list[UUID]) -> None:
         for first in range(0, len(job_ids), _QUERY_IDS):
@@ -180,6 +187,9 @@ class Watcher:
         place = None
         for entry_id, fields in entries:
             place = _text(entry_id)
+            if END.encode() in fields:
+                self._told.set()
+                continue
             tick = Tick(_time_of(place), json.loads(fields[b"data"]))
             for watch in self._watches.get(job_id, ()):
                 watch.ticks.append(tick)

@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
+from gradline.api import watch
 from gradline.db.records import Artifact
 from gradline.progress import TickPublisher
 from gradline.status import JobStatus
@@ -127,6 +128,24 @@ def test_ticks_arrive_between_durable_events_and_carry_no_id(api_with_redis: Api
     publisher.close()
     api_with_redis.services.jobs.finish(fence, JobStatus.SUCCEEDED, result={})
     assert [kind for kind, _, _ in stream] == ["ended"]
+
+
+def test_an_end_that_redis_tells_of_is_looked_for_at_once(
+    start_api: StartApi, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_EVERY_S", 60.0)
+    api = start_api(redis_url=redis_url)
+    job_id = api.submit()["id"]
+    stream = events(api, job_id)
+    assert next(stream)[0] == "submitted"
+    _, fence = api.claim(job_id)
+    api.services.jobs.finish(fence, JobStatus.SUCCEEDED, result={})
+    publisher = TickPublisher(redis_url)
+    publisher.tell_of_end(UUID(job_id))
+    publisher.close()
+    began = time.monotonic()
+    assert [kind for kind, _, _ in stream] == ["started", "ended"], "and the word itself is no tick"
+    assert time.monotonic() - began < 30.0
 
 
 def test_a_late_reader_begins_with_the_newest_tick(api_with_redis: Api, redis_url: str) -> None:

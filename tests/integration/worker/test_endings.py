@@ -7,11 +7,13 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+import redis
 
 from gradline.db import migrations
 from gradline.db.jobs import JobStore
 from gradline.db.records import Job
 from gradline.db.session import Database
+from gradline.progress import END, stream_key
 from gradline.status import EventKind, JobStatus
 from gradline.worker.endings import Endings
 from gradline.worker.runner import Runner
@@ -80,6 +82,19 @@ def test_the_next_job_trains_while_the_end_of_the_one_before_waits_for_the_disk(
     runner.drain()
     assert [reread(job_store, job).status for job in (first, second)] == [JobStatus.SUCCEEDED] * 2
     assert check_history(job_store, [first.id, second.id]) == []
+
+
+def test_who_watches_a_job_is_told_of_its_end_once_it_is_written(
+    gate: Gate, make_runner: Callable[..., Runner], job_store: JobStore, redis_url: str
+) -> None:
+    runner = make_runner()
+    gate.close()
+    job = ended_unwritten(runner, job_store)
+    with redis.Redis.from_url(redis_url) as client:
+        assert not any(END.encode() in fields for _, fields in client.xrange(stream_key(job.id)))
+        gate.open()
+        runner.drain()
+        assert END.encode() in client.xrevrange(stream_key(job.id), count=1)[0][1]
 
 
 def test_a_job_taken_away_before_its_end_was_written_ends_once_by_another_attempt(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from gradline.inference.likelihood import Likelihood
+from gradline.inference.likelihood import Evaluation, Likelihood
 from gradline.inference.newton import minimise, newton_step
 from gradline.inference.parameters import functionals
 from gradline.inference.recession import _Rows
@@ -23,20 +23,21 @@ def problem_of(x: object, y: object, family: Family = Family.BINOMIAL, *, has_in
     return make_problem(x_nd, target_n, family, n_classes, has_intercept=has_intercept)
 
 
-def ended(problem: Problem, max_steps: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where Newton's method stops, and the step it would take next."""
+def ended(problem: Problem, max_steps: int = 12) -> tuple[torch.Tensor, torch.Tensor, Evaluation]:
+    """Where Newton's method stops, the step it would take next, and what that is from."""
     likelihood = Likelihood(problem)
     start_bq = torch.zeros(1, likelihood.q, dtype=torch.float64)
     theta_bq = minimise(likelihood, start_bq, max_steps=max_steps).theta_bq
-    return theta_bq[0], newton_step(likelihood.evaluate(theta_bq))[0][0]
+    here = likelihood.evaluate(theta_bq)
+    return theta_bq[0], newton_step(here)[0][0], here
 
 
 def diagnose(problem: Problem) -> Separation | None:
-    theta_q, step_q = ended(problem)
+    theta_q, step_q, here = ended(problem)
     a_mq = functionals(problem, torch.eye(problem.x_np.shape[1], dtype=torch.float64))
     found = examine_separation(problem, theta_q, step_q, a_mq)
     if found is not None:
-        assert not bool(have_maximum(problem, step_q.unsqueeze(0))), (
+        assert not bool(have_maximum(problem, step_q.unsqueeze(0), here)), (
             "the cheap test never takes a separated fit for a sound one"
         )
     return found
@@ -142,9 +143,20 @@ def test_poisson_counts_that_are_zero_at_a_level_have_no_maximum():
 def test_where_rows_overlap_the_cheap_test_settles_it(family):
     x, y = two_sided(300)
     problem = problem_of(x, y if family != Family.MULTINOMIAL else y + (x[:, 1] ** 2 > 0.5) * y, family)
-    theta_q, step_q = ended(problem, max_steps=30)
-    assert bool(have_maximum(problem, step_q.unsqueeze(0)))
+    theta_q, step_q, here = ended(problem, max_steps=30)
+    assert bool(have_maximum(problem, step_q.unsqueeze(0), here))
     assert examine_separation(problem, theta_q, step_q, torch.eye(len(theta_q), dtype=torch.float64)) is None
+
+
+@pytest.mark.parametrize("family", [Family.BINOMIAL, Family.POISSON])
+def test_a_pass_that_tells_how_far_steps_reach_settles_it_alone(family):
+    problem = problem_of(*two_sided(5_000), family)
+    _, step_q, here = ended(problem, max_steps=30)
+    assert here.reach_b is not None
+    length = (step_q @ here.information_bqq[0] @ step_q).sqrt()
+    assert float((problem.x_np @ step_q).abs().max()) <= float(here.reach_b * length) < 0.5
+    assert bool(have_maximum(problem, step_q.unsqueeze(0), here))
+    assert "highest_of_all" not in vars(problem)
 
 
 def test_many_rows_enter_the_program_a_few_at_a_time():

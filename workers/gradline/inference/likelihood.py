@@ -41,6 +41,9 @@ class Evaluation(NamedTuple):
     value_b: Tensor
     gradient_bq: Tensor
     information_bqq: Tensor
+    reach_b: Tensor | None = None
+    """How far a step of length 1, in the norm of the information, moves any row's linear predictor at most, where a
+    pass tells it."""
 
     def member(self, b: int) -> "Evaluation":
         return Evaluation(self.value_b[b : b + 1], self.gradient_bq[b : b + 1], self.information_bqq[b : b + 1])
@@ -173,10 +176,12 @@ class Likelihood:
 
     def _evaluate_as_training(self, theta_1q: Tensor) -> Evaluation:
         loss = make_loss(self.problem, 1)
-        value_b, gradient_bkp, hessian_bqq, *_ = loss.derivatives(all_parameters(self.problem, theta_1q), Want.HESSIAN)
-        assert hessian_bqq is not None  # noqa: S101  asked for
-        n, first = self.n_weighed, gradient_bkp[0].numel() - self.q
-        return Evaluation(n * value_b, n * gradient_bkp.flatten(1)[:, first:], n * hessian_bqq[:, first:, first:])
+        told = loss.derivatives(all_parameters(self.problem, theta_1q), Want.HESSIAN)
+        assert told.hessian_bqq is not None  # noqa: S101  asked for
+        n, first = self.n_weighed, told.gradient_bkp[0].numel() - self.q
+        gradient_1q, information_1qq = told.gradient_bkp.flatten(1)[:, first:], told.hessian_bqq[:, first:, first:]
+        reach_b = None if told.reach_b is None else told.reach_b / n**0.5
+        return Evaluation(n * told.value_b, n * gradient_1q, n * information_1qq, reach_b)
 
     def value(self, theta_bq: Tensor) -> Tensor:
         """V alone."""

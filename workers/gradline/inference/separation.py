@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gradline.inference.likelihood import Evaluation
 from gradline.inference.recession import Recession, Unsolved, find_recession, sparsest_direction
 from gradline.inference.rows import blocks_of, rows_between
 from gradline.training import Family, Problem
@@ -60,10 +61,15 @@ class Separation(NamedTuple):
     about the sign, 0 where it is finite."""
 
 
-def have_maximum(problem: Problem, step_bq: Tensor) -> Tensor:
-    """The cheap test for each member, from the Newton step at the end of a fit. False: the matter is not settled."""
+def have_maximum(problem: Problem, step_bq: Tensor, here: Evaluation | None = None) -> Tensor:
+    """The cheap test for each member, from the Newton step at the end of a fit, with what was evaluated there if it is
+    at hand. False: the matter is not settled."""
     if problem.family == Family.GAUSSIAN:
         return torch.ones(len(step_bq), dtype=torch.bool, device=step_bq.device)
+    if here is not None and here.reach_b is not None:
+        length_b = (step_bq.unsqueeze(1) @ here.information_bqq @ step_bq.unsqueeze(2)).flatten().sqrt()
+        if bool((here.reach_b * length_b < _CERTAIN).all()):
+            return torch.ones(len(step_bq), dtype=torch.bool, device=step_bq.device)
     if bool(_moves_at_most(problem, step_bq) < _CERTAIN):
         return torch.ones(len(step_bq), dtype=torch.bool, device=step_bq.device)
     step_pm = step_bq.reshape(-1, problem.p).T.to(problem.y_nk.dtype).contiguous()

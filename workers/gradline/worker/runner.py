@@ -144,24 +144,19 @@ class Runner:
                 raise CancelRequested("the owner asked to cancel")
 
     def _succeed(self, attempt: Attempt, result: dict[str, Any], drawings: list[str]) -> None:
-        self._jobs.finish(
-            attempt.fence,
-            JobStatus.SUCCEEDED,
-            result=result,
-            events=attempt.events,
-            artifacts=attempt.artifacts,
-            progress=attempt.current_progress,
-            drawings=drawings,
-        )
+        self._finish(attempt, JobStatus.SUCCEEDED, result=result, artifacts=attempt.artifacts, drawings=drawings)
         log.info("job_succeeded", outcome=result.get("outcome"))
         if drawings:
             self._doorbell.ring(Lane.DRAWING)
 
     def _fail(self, attempt: Attempt, error: dict[str, Any]) -> None:
-        self._jobs.finish(
-            attempt.fence, JobStatus.FAILED, error=error, events=attempt.events, progress=attempt.current_progress
-        )
+        self._finish(attempt, JobStatus.FAILED, error=error)
         log.info("job_failed", code=error["code"])
+
+    def _finish(self, attempt: Attempt, status: JobStatus, **what: Any) -> None:
+        events, progress = attempt.events, attempt.current_progress
+        self._jobs.finish(attempt.fence, status, events=events, progress=progress, **what)
+        self._ticks.tell_of_end(attempt.job.id)
 
     def _retry(self, fence: Fence, error: TransientError | DependencyDown) -> None:
         status = self._jobs.retry(fence, {"code": error.code, "message": error.message})
@@ -170,13 +165,7 @@ class Runner:
     def _obey(self, attempt: Attempt, reason: AttemptStopped) -> None:
         match reason:
             case CancelRequested():
-                self._jobs.finish(
-                    attempt.fence,
-                    JobStatus.CANCELLED,
-                    events=attempt.events,
-                    artifacts=attempt.artifacts,
-                    progress=attempt.current_progress,
-                )
+                self._finish(attempt, JobStatus.CANCELLED, artifacts=attempt.artifacts)
             case DeadlineExceeded():
                 self._fail(attempt, deadline_error(reason))
             case ShuttingDown():

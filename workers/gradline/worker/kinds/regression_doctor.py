@@ -276,7 +276,7 @@ def _diagnose(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination
     theta_1q = free_parameters(problem, fit.theta_bkp[0]).unsqueeze(0)
     evaluation = fit.evaluation or likelihood.evaluate(theta_1q)
     step_1q = newton_step(evaluation)[0]
-    if fit.outcome != Outcome.SEPARATED and bool(have_maximum(problem, step_1q)):
+    if fit.outcome != Outcome.SEPARATED and bool(have_maximum(problem, step_1q, evaluation)):
         return fit._replace(separation={"kind": "none"})
     a_mq = functionals(problem, own_scale(prepared, fit.constant))
     try:
