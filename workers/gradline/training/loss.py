@@ -2,26 +2,24 @@
 
     L(theta) = sum_n share_n * loss(y_n, z_n),     z_n = x_n theta + offset_n
 
-The families and their formulas stand in `family`. Shares add up to 1. Losses come from the linear predictor, never from
-rounded probabilities, and are summed in float64. For the multinomial Hessian see Böhning 1992.
+The families' formulas stand in `family`, their code in `rowwise`. Shares add up to 1. Losses come from the linear
+predictor, never from rounded probabilities, and are summed in float64. For the multinomial Hessian see Böhning 1992.
 
 Shapes: b members, n rows, p columns of x, k outputs, m = b * k, q = k * p.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
+from gradline.training import rowwise
 from gradline.training.derivatives import Derivatives, Want
 from gradline.training.family import Family
 from gradline.training.fused import fused_pass_of
 from gradline.training.problem import CHUNK_BYTES, Problem
-from gradline.training.rowwise import NEGLIGIBLE
 
 
 class Loss(ABC):
@@ -54,10 +52,6 @@ class Loss(ABC):
         self._products.predict(self._theta_pm, self._z_nm)
         if self._problem.offset_n1 is not None:
             self._z_nm.add_(self._problem.offset_n1)
-
-    def predictor(self) -> Tensor:
-        """A copy of z as [n, m]."""
-        return self._z_nm.clone()
 
     def value(self) -> Tensor:
         """L of each member, float64."""
@@ -155,25 +149,28 @@ class Loss(ABC):
         else:
             self._z_nbk.mul_(self._share_nb.unsqueeze(2))
 
-    @abstractmethod
     def _losses(self) -> Tensor:
         """loss_nb of each row."""
-
-    def _is_right(self) -> Tensor:
-        """Whether each row's class is the predicted one, [n, b]."""
-        raise NotImplementedError(f"{self._problem.family} has no classes")
+        return rowwise.losses(self._problem.family, self._z_nbk, self._y_n1k)
 
     @abstractmethod
+    def _is_right(self) -> Tensor:
+        """Whether each row's class is the predicted one, [n, b]; asked of families with classes only."""
+
     def _to_residual(self) -> None:
         """Turn z into d loss / d z, mean minus target."""
+        rowwise.means(self._problem.family, self._z_nbk, in_place=True).sub_(self._y_n1k)
 
 
 class OneOutputLoss(Loss):
     """The curvature of a row is one number."""
 
-    @abstractmethod
+    def _is_right(self) -> Tensor:
+        return (self._z_nm >= 0) == (self._problem.y_nk > 0.5)
+
     def _curvature(self) -> Tensor:
         """d2 loss / dz2 of each row as [n, b]; z stays."""
+        return rowwise.curvatures(self._problem.family, self._z_nm)
 
     def curvature(self) -> Tensor:
         return self._curvature().unsqueeze(2).unsqueeze(3) * self._share_nb.unsqueeze(2).unsqueeze(3)
@@ -199,35 +196,9 @@ class OneOutputLoss(Loss):
         self._z_nm.mul_(weights)
 
 
-class BinomialLoss(OneOutputLoss):
-    @cached_property
-    def _wrong_n1(self) -> Tensor:
-        """The direction in which z makes the loss grow."""
-        return 1 - self._problem.y_nk * 2
-
-    def _losses(self) -> Tensor:
-        return softplus(self._z_nm * self._wrong_n1, threshold=NEGLIGIBLE)
-
-    def _is_right(self) -> Tensor:
-        return (self._z_nm >= 0) == (self._wrong_n1 < 0)
-
-    def _to_residual(self) -> None:
-        self._z_nm.sigmoid_().sub_(self._problem.y_nk)
-
-    def _curvature(self) -> Tensor:
-        return torch.sigmoid(self._z_nm).mul_(torch.sigmoid(-self._z_nm))
-
-
 class MultinomialLoss(Loss):
-    def _losses(self) -> Tensor:
-        return torch.logsumexp(self._z_nbk, 2) - (self._z_nbk * self._y_n1k).sum(2)
-
     def _is_right(self) -> Tensor:
         return self._z_nbk.argmax(2) == self._problem.class_n.unsqueeze(1)
-
-    def _to_residual(self) -> None:
-        torch.softmax(self._z_nbk, 2, out=self._z_nbk)
-        self._z_nbk.sub_(self._y_n1k)
 
     def curvature(self) -> Tensor:
         mean_nbk = torch.softmax(self._z_nbk, 2)
@@ -280,36 +251,20 @@ def _add_softmax_products(hessian_qq: Tensor, x_rp: Tensor, mean_rk: Tensor, sha
         hessian_qq[block, block] += weighted_rp.T @ x_rp
 
 
-class GaussianLoss(OneOutputLoss):
-    def _losses(self) -> Tensor:
-        return (self._z_nm - self._problem.y_nk).square() / 2
-
-    def _to_residual(self) -> None:
-        self._z_nm.sub_(self._problem.y_nk)
-
-    def _curvature(self) -> Tensor:
-        return torch.ones_like(self._z_nm)
-
-
 class PoissonLoss(OneOutputLoss):
     def __init__(self, problem: Problem, n_members: int) -> None:
         super().__init__(problem, n_members)
         self._saturated_n1 = torch.xlogy(problem.y_nk, problem.y_nk) - problem.y_nk
 
     def _losses(self) -> Tensor:
+        """With the logarithms of the targets taken once."""
         return self._z_nm.exp() - self._z_nm * self._problem.y_nk + self._saturated_n1
-
-    def _to_residual(self) -> None:
-        self._z_nm.exp_().sub_(self._problem.y_nk)
-
-    def _curvature(self) -> Tensor:
-        return self._z_nm.exp()
 
 
 _LOSSES: dict[Family, type[Loss]] = {
-    Family.BINOMIAL: BinomialLoss,
+    Family.BINOMIAL: OneOutputLoss,
     Family.MULTINOMIAL: MultinomialLoss,
-    Family.GAUSSIAN: GaussianLoss,
+    Family.GAUSSIAN: OneOutputLoss,
     Family.POISSON: PoissonLoss,
 }
 
@@ -331,9 +286,6 @@ class ChunkedLoss:
     def predict(self, theta_bkp: Tensor) -> None:
         for chunk in self._reading():
             chunk.predict(theta_bkp)
-
-    def predictor(self) -> Tensor:
-        return torch.cat([chunk.predictor() for chunk in self._chunks])
 
     def value(self) -> Tensor:
         return _total(chunk.value() for chunk in self._chunks)

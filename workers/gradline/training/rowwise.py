@@ -1,4 +1,4 @@
-"""The loss of each row as a function of its linear predictor z, out of place: what can be said without the features.
+"""The loss of each row as a function of its linear predictor z: what can be said without the features.
 
 Formulas stand in `family`; the conjugates, with q = y + a, are
 
@@ -6,7 +6,7 @@ Formulas stand in `family`; the conjugates, with q = y + a, are
     poisson q log q - q - y log y + y
 
 and infinite where q is below 0, for binomial also where it is above 1.
-Shapes: n rows, b members, k outputs.
+Shapes: n rows, b members, k outputs; rows and members may change places.
 """
 
 import torch
@@ -22,12 +22,14 @@ ROUNDED = 1e-14
 """How far below 0 rounding may bring a mean, as a share of the target and 1."""
 
 
-def means(family: Family, z_bnk: Tensor) -> Tensor:
+def means(family: Family, z_bnk: Tensor, *, in_place: bool = False) -> Tensor:
+    """`in_place`: over z."""
+    out = z_bnk if in_place else None
     if family == Family.BINOMIAL:
-        return torch.sigmoid(z_bnk)
+        return torch.sigmoid(z_bnk, out=out)
     if family == Family.MULTINOMIAL:
-        return torch.softmax(z_bnk, 2)
-    return z_bnk if family == Family.GAUSSIAN else z_bnk.exp()
+        return torch.softmax(z_bnk, 2, out=out)
+    return z_bnk if family == Family.GAUSSIAN else torch.exp(z_bnk, out=out)
 
 
 def losses(family: Family, z_bnk: Tensor, y_1nk: Tensor) -> Tensor:
@@ -46,6 +48,13 @@ def variances(family: Family, mean_bnk: Tensor) -> Tensor:
     if family == Family.GAUSSIAN:
         return torch.ones_like(mean_bnk)
     return mean_bnk if family == Family.POISSON else mean_bnk * (1 - mean_bnk)
+
+
+def curvatures(family: Family, z_bnk: Tensor) -> Tensor:
+    """The same of a single output from z: of a mean next to 1, variances have lost the digits."""
+    if family == Family.BINOMIAL:
+        return torch.sigmoid(z_bnk).mul_(torch.sigmoid(-z_bnk))
+    return variances(family, means(family, z_bnk))
 
 
 def curved(family: Family, mean_bnk: Tensor, move_bnk: Tensor) -> Tensor:
