@@ -66,3 +66,26 @@ def test_a_fit_that_stopped_early_says_what_one_says_that_was_told_to_stop_at_it
     assert attempt.files["model.json"] == other.files["model.json"]
     for key in told["certificate"].keys() - OF_THE_FIT:
         assert result["certificate"][key] == told["certificate"][key], key
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_what_was_reported_is_the_same_whichever_parameters_are_kept(name: str):
+    best, attempt = train(**job_of(name, patience=2))
+    last, other = train(**job_of(name, patience=2, restore_best=False))
+    assert (attempt.points, attempt.weights) == (other.points, other.weights)
+    of_steps = ["outcome", "steps", "last_report"]
+    assert {key: best[key] for key in of_steps} == {key: last[key] for key in of_steps}
+    assert last["best_step"] is None
+    told, _ = train(**job_of(name, max_steps=last["steps"] + 1))
+    assert {key: last[key] for key in OF_PARAMETERS} == {key: told[key] for key in OF_PARAMETERS}
+    assert last["certificate"] == told["certificate"]
+
+
+def test_parameters_that_were_fitted_anew_are_of_no_step():
+    job = job_of("newton", max_steps=3, patience=5) | {
+        "data": {"source": "blobs", "mean": 6.0, "samples_per_class": 30}
+    }
+    assert train(**job)[0]["best_step"] is not None
+    mended, _ = train(**job, on_separation="ridge")
+    assert mended["certificate"]["penalty"]["l2"] > 0
+    assert mended["best_step"] is None
