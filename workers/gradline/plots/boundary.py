@@ -14,12 +14,26 @@ from matplotlib.patches import Polygon
 from matplotlib.text import Text
 
 from gradline.plots.curve_numbers import Array
+from gradline.plots.labels import short_names
 from gradline.plots.plot_data import Frame, PlotData
-from gradline.plots.style import BLUE, INK, VERMILLION, Pixels, new_figure, pixels_of, plain_axes
+from gradline.plots.style import (
+    AXIS_LABEL,
+    BLUE,
+    INK,
+    VERMILLION,
+    Pixels,
+    limits_of,
+    make_room,
+    new_figure,
+    pixels_of,
+    plain_axes,
+)
 
 Corner = Literal["upper left", "upper right", "lower left", "lower right"]
 COLOURS = (BLUE, VERMILLION)
 MARKERS = ("o", "^")
+SHOWN = (1e-3, 1e4)
+"""Numbers that four places after the point show."""
 LEGEND_SHARE = (0.36, 0.25)
 """Part of the axes that the legend covers, in both directions."""
 
@@ -34,11 +48,12 @@ class BoundaryPainter:
         self._last_step = data.frames[-1].step
         self._figure, self._canvas = new_figure(720, 600)
         axes = self._figure.add_axes((0.1, 0.105, 0.87, 0.74))
-        self._low, self._high = _limits(self._x_nd)
+        self._low, self._high = limits_of(self._x_nd)
         self._prepare(axes, data)
         self._moving = self._add_moving(axes)
         for artist in (*self._moving, self._legend):
             artist.set_animated(True)
+        make_room(self._figure, self._canvas)
         self._canvas.draw()
         self._still = self._canvas.copy_from_bbox(self._figure.bbox)
 
@@ -70,8 +85,9 @@ class BoundaryPainter:
     def _prepare(self, axes: Axes, data: PlotData) -> None:
         plain_axes(axes)
         axes.set(xlim=(self._low[0], self._high[0]), ylim=(self._low[1], self._high[1]))
-        axes.set_xlabel(data.feature_names[0], fontsize=12)
-        axes.set_ylabel(data.feature_names[1], fontsize=12)
+        first, second = short_names(data.feature_names, AXIS_LABEL)
+        axes.set_xlabel(first, fontsize=12)
+        axes.set_ylabel(second, fontsize=12)
         size = 30 if len(self._y_n) <= 500 else 10
         for index in (0, 1):
             x_md = self._x_nd[self._y_n == index]
@@ -107,7 +123,7 @@ class BoundaryPainter:
         (line,) = axes.plot([], [], color=INK, linewidth=2)
         wrong = axes.scatter([], [], s=90, facecolors="none", edgecolors=INK, linewidths=1.3)
         title = self._figure.text(0.1, 0.935, "", fontsize=15, fontweight="bold", color=INK)
-        numbers = self._figure.text(0.1, 0.88, "", fontsize=11.5, color=INK)
+        numbers = self._figure.text(0.1, 0.88, "", fontsize=11, color=INK)
         return negative, positive, line, wrong, title, numbers
 
     def _title(self, frame: Frame) -> str:
@@ -133,12 +149,6 @@ class BoundaryPainter:
         return np.array(corners) if corners else np.zeros((3, 2))
 
 
-def _limits(x_nd: Array) -> tuple[Array, Array]:
-    low, high = x_nd.min(axis=0), x_nd.max(axis=0)
-    room = np.maximum(0.06 * (high - low), 1e-3)
-    return low - room, high + room
-
-
 def _line(weights: Array, bias: float, low: Array, high: Array) -> tuple[Array, Array]:
     """Two points of the decision line beyond the axes on both sides; none where both weights are 0."""
     length = np.hypot(*weights)
@@ -153,5 +163,13 @@ def _line(weights: Array, bias: float, low: Array, high: Array) -> tuple[Array, 
 
 def _numbers(weights: Array, bias: float, n_wrong: int, n: int) -> str:
     first, second = weights
-    text = f"weights ({first:.4f}, {second:.4f})    bias {bias:.4f}    misclassified {n_wrong} of {n} points"
+    text = f"weights ({_short(first)}, {_short(second)})   bias {_short(bias)}   misclassified {n_wrong} of {n} points"
     return text.replace("-", "−")
+
+
+def _short(number: float) -> str:
+    """As many digits in every frame, wherever that shows the number."""
+    if number == 0 or SHOWN[0] <= abs(number) < SHOWN[1]:
+        return f"{number:.4f}"
+    share, power = f"{number:.2e}".split("e")
+    return f"{share}e{int(power)}"

@@ -5,7 +5,7 @@ from matplotlib.colors import ListedColormap
 
 from gradline.plots.labels import short_names, width_px
 from gradline.plots.plot_data import PlotData
-from gradline.plots.style import INK, PALETTE, draw, new_figure, plain_axes
+from gradline.plots.style import AXIS_LABEL, INK, PALETTE, draw, limits_of, new_figure, plain_axes
 
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 GRID = 400
@@ -14,9 +14,7 @@ GRID = 400
 def draw_regions(data: PlotData) -> bytes:
     if data.plane is None or data.x_nd is None or data.y_n is None:
         raise ValueError("plane is null: regions need two features and several classes")
-    low, high = data.x_nd.min(axis=0), data.x_nd.max(axis=0)
-    room = np.maximum(0.06 * (high - low), 1e-3)
-    low, high = low - room, high + room
+    low, high = limits_of(data.x_nd)
     sides = [np.linspace(low[j], high[j], GRID) for j in (0, 1)]
     grid_g2 = np.stack(np.meshgrid(*sides), axis=-1)
     class_g = (grid_g2 @ data.plane.weights_k2.T + data.plane.intercepts_k).argmax(-1)
@@ -41,8 +39,9 @@ def draw_regions(data: PlotData) -> bytes:
     wrong_x, wrong_y = data.x_nd[wrong_n].T
     axes.scatter(wrong_x, wrong_y, s=80, facecolors="none", edgecolors=INK, linewidths=1.2, label="misclassified")
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    axes.set_xlabel(data.feature_names[0], fontsize=12)
-    axes.set_ylabel(data.feature_names[1], fontsize=12)
+    first, second = short_names(data.feature_names, AXIS_LABEL)
+    axes.set_xlabel(first, fontsize=12)
+    axes.set_ylabel(second, fontsize=12)
     of = f" of {data.title}" if data.title else ""
     axes.set_title(f"Decision regions{of}", loc="left", fontsize=15, pad=30, weight="bold")
     said = f"{int(wrong_n.sum())} of {len(wrong_n)} points misclassified"

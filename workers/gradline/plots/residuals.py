@@ -31,7 +31,7 @@ def draw_residuals(data: PlotData) -> bytes:
     beside.axhline(0, color=GREY, linewidth=1.2)
     beside.set_ylim(axes.get_ylim())
     beside.tick_params(labelleft=False)
-    beside.xaxis.set_major_locator(MaxNLocator(3))
+    beside.xaxis.set_major_locator(MaxNLocator(3, prune="lower"))
     beside.set_xlabel("share of rows", fontsize=12)
     axes.set_xlabel("predicted value", fontsize=12)
     axes.set_ylabel("residual (target less predicted value)", fontsize=12)

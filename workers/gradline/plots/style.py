@@ -11,6 +11,8 @@ from matplotlib.transforms import BboxBase
 from numpy.typing import NDArray
 from PIL import Image
 
+from gradline.plots.ticks import WholeNumbers
+
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
 PALETTE = (BLUE, VERMILLION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#A69F00")
@@ -19,6 +21,9 @@ INK = "#222222"
 GREY = "#767676"
 
 DPI = 100
+MARGIN_PX = 8
+AXIS_LABEL = 60
+"""Characters of a column's name beside an axis."""
 N_COLOURS = 64
 """A figure of few colours on white loses nothing visible with this palette, and its file shrinks four times."""
 
@@ -28,7 +33,11 @@ Pixels = NDArray[np.uint8]
 class Canvas(Protocol):
     """What is used of matplotlib's Agg canvas, which carries no types."""
 
+    figure: Figure
+
     def draw(self) -> None: ...
+
+    def get_renderer(self) -> Any: ...
 
     def buffer_rgba(self) -> memoryview: ...
 
@@ -48,8 +57,17 @@ def plain_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.tick_params(colors=INK, labelsize=11)
+    axes.xaxis.set_major_formatter(WholeNumbers())
+    axes.yaxis.set_major_formatter(WholeNumbers())
     axes.grid(visible=True, color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def limits_of(x_nd: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of both axes of a plane, with room around the points; a column of one value has some of its own size."""
+    low, high = x_nd.min(axis=0), x_nd.max(axis=0)
+    size = np.where(high > low, high - low, np.maximum(np.abs(high), 1.0))
+    return low - 0.06 * size, high + 0.06 * size
 
 
 def pixels_of(canvas: Canvas) -> Pixels:
@@ -65,6 +83,19 @@ def png_of(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
+def make_room(figure: Figure, canvas: Canvas) -> None:
+    """Moves the left edge of axes whose numbers and label would stand outside; those above each other stay so."""
+    renderer, edges = canvas.get_renderer(), [round(axes.get_position().x0, 6) for axes in figure.axes]
+    for edge in set(edges):
+        column = [axes for axes, own in zip(figure.axes, edges, strict=True) if own == edge]
+        boxes = [box for axes in column if (box := axes.yaxis.get_tightbbox(renderer)) is not None]
+        missing = (MARGIN_PX - min((float(box.x0) for box in boxes), default=MARGIN_PX)) / figure.bbox.width
+        for axes in column if missing > 0 else []:
+            place = axes.get_position()
+            axes.set_position((place.x0 + missing, place.y0, place.width - missing, place.height))
+
+
 def draw(canvas: Canvas) -> bytes:
+    make_room(canvas.figure, canvas)
     canvas.draw()
     return png_of(pixels_of(canvas))
