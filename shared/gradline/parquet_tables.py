@@ -39,7 +39,7 @@ def parquet_blocks(
                 n_bytes += batch.nbytes
                 if max_bytes is not None and n_bytes > max_bytes:
                     raise fault(f"the table is larger than the limit of {max_bytes} bytes once it is unpacked")
-                columns = [_lean(batch.column(name), type_) for name, type_ in zip(names, types, strict=True)]
+                columns = [_lean(batch.column(name), type_, name) for name, type_ in zip(names, types, strict=True)]
                 yield pa.RecordBatch.from_arrays(columns, list(names))
     except (pa.ArrowException, OSError, KeyError) as error:
         raise _unreadable(error) from error
@@ -63,10 +63,13 @@ def _open(source: Source, ahead_bytes: int, metadata: Any = None) -> pyarrow.par
     return pyarrow.parquet.ParquetFile(readable, metadata=metadata, buffer_size=ahead_bytes, pre_buffer=False)
 
 
-def _lean(column: pa.Array, type_: pa.DataType) -> pa.Array:
-    """As it is where its values are plain numbers already."""
+def _lean(column: pa.Array, type_: pa.DataType, name: str) -> pa.Array:
+    """As it is where its values are plain numbers already. Raises InvalidInput for a whole number beyond int64."""
     is_number = pa.types.is_signed_integer(column.type) or column.type in (pa.float32(), pa.float64())
-    return column if is_number and not pa.types.is_string(type_) else plain(column, type_)
+    try:
+        return column if is_number and not pa.types.is_string(type_) else plain(column, type_)
+    except pa.ArrowInvalid as error:
+        raise fault(f"column {name!r} cannot be read as {type_}: {error}; store it as float64 or text", name) from error
 
 
 def _check_size(metadata: Any, max_bytes: int | None) -> None:
@@ -88,7 +91,8 @@ def parquet_type(field: pa.Field) -> pa.DataType:
         return pa.int64()
     if pa.types.is_floating(type_) or pa.types.is_decimal(type_):
         return pa.float64()
-    if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_temporal(type_):
+    is_text = pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
+    if is_text or (pa.types.is_temporal(type_) and not pa.types.is_duration(type_)):
         return pa.string()
     if pa.types.is_null(type_):  # what pandas writes where every value is None
         return pa.string()

@@ -121,6 +121,7 @@ def test_parquet_columns_become_the_same_four_types():
             "flag": [True, False],
             "level": pa.array(["x", ""]).dictionary_encode(),
             "day": pa.array([0, 1], pa.date32()),
+            "view": pa.array(["x", ""], pa.string_view()),
         }
     )
     assert read_table(data, "parquet").to_pydict() == {
@@ -129,6 +130,7 @@ def test_parquet_columns_become_the_same_four_types():
         "flag": [True, False],
         "level": ["x", None],
         "day": ["1970-01-01", "1970-01-02"],
+        "view": ["x", None],
     }
 
 
@@ -138,6 +140,8 @@ def test_parquet_columns_become_the_same_four_types():
         (b"PAR1 and then nothing PAR1", "no Parquet file"),
         (b"", "no Parquet file"),
         (parquet({"a": [[1], [2]]}), "column 'a' holds list"),
+        (parquet({"a": pa.array([1, 2], pa.duration("us"))}), "column 'a' holds duration"),
+        (parquet({"b": [1], "a": pa.array([2**63], pa.uint64())}), "column 'a' cannot be read as int64"),
         (parquet({"a": [float("inf")]}), "column 'a' is infinite in data row 1"),
         (parquet({"a": pa.array([], pa.int64())}), "no rows"),
     ],
