@@ -96,6 +96,23 @@ def test_counts_that_are_all_zero_are_refused(folder: Any):
         fit(folder, rows, model={"family": "poisson"})
 
 
+def test_counts_that_are_zero_in_all_rows_that_count_are_refused(folder: Any):
+    rows = drawn("poisson")
+    rows[:, 2] = rows[:, 4] == 0
+    with pytest.raises(PermanentError, match="is 0 in every row"):
+        fit(folder, rows, {"weights": "w"}, model={"family": "poisson"})
+
+
+def test_a_target_whose_squares_are_no_numbers_is_refused(folder: Any):
+    rows = drawn("gaussian")
+    rows[:, 4] *= 1e200
+    with pytest.raises(PermanentError, match="'y' are so large that their squares are no numbers; use another unit"):
+        fit(folder, rows, model={"family": "gaussian"})
+    rows[5, 2] = 0
+    rows[:5, 4], rows[6:, 4] = rows[:5, 4] / 1e200, rows[6:, 4] / 1e200
+    assert fit(folder, rows, {"weights": "w"}, model={"family": "gaussian"})["outcome"] == "converged"
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, 3.5])
 def test_a_target_that_never_changes_is_fitted_by_the_intercept(folder: Any, value: float):
     rows = drawn("gaussian")

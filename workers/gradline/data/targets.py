@@ -14,6 +14,9 @@ from gradline.errors import PermanentError
 from gradline.specs.logistic_regression import Model
 from gradline.training import Family
 
+MAX_NUMBER = 1e150
+"""Of a target: sums of squares of more have no room in float64."""
+
 
 def family_of(model: Model, classes: list[Any] | None) -> Family:
     """The family that is fitted; log-linear is gaussian for the logarithm of the target."""
@@ -30,15 +33,18 @@ def family_of(model: Model, classes: list[Any] | None) -> Family:
 def check_numbers(value_n: Tensor, weight_n: Tensor | None, family: str, name: str) -> None:
     """Raises PermanentError naming the first row whose target the family cannot take; rows count from 1.
 
-    NaN: the row has no target.
+    NaN: the row has no target. Rows of weight 0 may hold anything.
     """
+    counts_n = ~value_n.isnan() if weight_n is None else (weight_n > 0) & ~value_n.isnan()
+    highest = float(value_n.abs().where(counts_n, 0.0).amax())
+    if family == "poisson" and highest == 0:
+        raise PermanentError(f"the target {name!r} {ALL_ZERO}", code="bad_data")
+    if family != "log-linear" and highest > MAX_NUMBER:
+        reason = f"the values of the target {name!r} are so large that their squares are no numbers; use another unit"
+        raise PermanentError(reason, code="bad_data")
     if family not in ABOVE_ZERO:
         return
-    if family == "poisson" and not bool((value_n.nan_to_num(0.0) != 0).any()):
-        raise PermanentError(f"the target {name!r} {ALL_ZERO}", code="bad_data")
-    is_wrong_n = is_refused(value_n, family)
-    if weight_n is not None:
-        is_wrong_n = is_wrong_n & (weight_n > 0)
+    is_wrong_n = is_refused(value_n, family) & counts_n
     if bool(is_wrong_n.any()):
         row = int(is_wrong_n.nonzero()[0])
         raise PermanentError(
