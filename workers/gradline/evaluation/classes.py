@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.evaluation.ordered import Ordered
 from gradline.evaluation.ranking import added_up, pr_auc, rank, roc_auc
 
 N_BINS = 10
@@ -93,15 +92,6 @@ def sums_of_two(z_n: Tensor, y_n: Tensor, weight_n1: Tensor, boundary: float) ->
     kernel.add_up(*(tensor.numpy() for tensor in rows), boundary, *(tensor.numpy() for tensor in found))
     weight_1, loss_1, brier_1 = total_3.split(1)
     return Sums(weight_1, loss_1, brier_1, confusion_22.unsqueeze(0), error_h.unsqueeze(1))
-
-
-def areas_of(rows: Ordered) -> tuple[float, float]:
-    """Under the curves of one class, by a compiled kernel: ROC, and precision and recall."""
-    from gradline.evaluation import kernel  # noqa: PLC0415  as above
-
-    positive, negative = rows
-    found: tuple[float, float] = kernel.areas(positive.score_m, positive.weight_m, negative.score_m, negative.weight_m)
-    return found
 
 
 def measured(parts: Iterable[Sums], areas: Areas | None) -> Measured:

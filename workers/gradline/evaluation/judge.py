@@ -16,6 +16,7 @@ from torch.nn.functional import logsigmoid
 from gradline.evaluation import classes, numbers
 from gradline.evaluation.bootstrap import intervals
 from gradline.evaluation.ordered import LOGARITHM, LOGISTIC, Link, Ordered, in_order
+from gradline.evaluation.ranking import areas_of
 from gradline.training import Family, Problem
 
 BLOCK_ROWS = 1 << 16
@@ -123,7 +124,7 @@ class Judgement:
 
     def _areas(self) -> classes.Areas | None:
         shown = classes.ranked_classes(self.n_classes)
-        found_c2 = [classes.areas_of(self.ordered(c)) for c in shown]
+        found_c2 = [areas_of(self.ordered(c)) for c in shown]
         return classes.Areas(*torch.tensor(found_c2, dtype=torch.float64).T.unsqueeze(1)) if found_c2 else None
 
     @property

@@ -76,7 +76,7 @@ def _sorted(score_n: Array, is_own_n: Array, weight_n: Array | None) -> Side:
     if weight_n is None:
         score_m = np.compress(is_own_n, score_n)
         score_m.sort()
-        return Side(_told(score_m), np.empty(0))
+        return Side(_without_nan(score_m), np.empty(0))
     from gradline.evaluation import kernel  # noqa: PLC0415  half a second; most rows have no weights
 
     is_taken_n = is_own_n & (weight_n > 0) & ~np.isnan(score_n)
@@ -84,6 +84,6 @@ def _sorted(score_n: Array, is_own_n: Array, weight_n: Array | None) -> Side:
     return Side(*pairs[kernel.sort_pairs(np.ascontiguousarray(score_n), is_taken_n, weight_n, *pairs)])
 
 
-def _told(score_m: Array) -> Array:
-    """Without NaN, which is sorted to the end."""
+def _without_nan(score_m: Array) -> Array:
+    """NaN is sorted to the end."""
     return score_m[: np.searchsorted(score_m, np.inf, side="right")]

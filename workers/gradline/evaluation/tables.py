@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from gradline.evaluation.classes import areas_of
 from gradline.evaluation.ordered import Array, Link, Ordered, Side
+from gradline.evaluation.ranking import areas_of
 
 N_SCORES = 2000
 """Of more distinct scores neighbours are gathered, into at most about so many groups."""
