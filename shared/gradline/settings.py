@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     n_threads: int = Field(1, ge=1)
     """torch's threads inside a child; part of a fit's fingerprint, since sums depend on it."""
     features_max_bytes: int = Field(4_294_967_296, gt=0)
-    """Features of a job that take more than this are kept in a file beside the store instead of in memory."""
+    """Features of a job, dense or sparse, that take more are kept in a file beside the store instead of in memory."""
     unpacked_max_bytes: int = Field(4_294_967_296, ge=0)
     """An upload whose columns take at most this is kept unpacked beside it until a day after its last use."""
     lease_s: float = Field(30.0, gt=0)

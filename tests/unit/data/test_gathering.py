@@ -10,10 +10,13 @@ from gradline.data.gathering import Gathering
 from gradline.data.sample import Numbers
 
 N, D = 1003, 5
+NO_CODES = torch.empty(0, N, dtype=torch.int32)
 
 
 def gathered(columns: dict[str, pa.Array], dtype: torch.dtype, *, is_shifted: bool) -> Numbers:
-    made = Gathering(torch.full((N, len(columns) + 1), -1.0, dtype=dtype), list(columns), [], is_shifted=is_shifted)
+    made = Gathering(
+        torch.full((N, len(columns) + 1), -1.0, dtype=dtype), list(columns), [], NO_CODES, is_shifted=is_shifted
+    )
     block = pa.record_batch(columns)
     for start, stop in ((0, 600), (600, N)):
         made.add(block.slice(start, stop - start), None)

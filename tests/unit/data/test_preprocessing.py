@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 import torch
 
+from gradline.data import matrix
 from gradline.data.prepare import Prepared
 from gradline.errors import PermanentError
 from tests.unit.data.conftest import Prepare
@@ -185,7 +186,12 @@ def test_text_whose_levels_are_not_listed_is_named_with_its_row_where_it_is_no_n
         prepared(file.getvalue(), {"types": {"size": "numeric"}}, format="parquet")
 
 
-def test_a_sparse_matrix_holds_the_same_as_a_dense_one(prepared: Prepare):
+@pytest.mark.parametrize("entries_at_once", [1, 20, 2**18])
+def test_a_sparse_matrix_holds_the_same_as_a_dense_one(
+    prepared: Prepare, entries_at_once: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(matrix, "ENTRIES_AT_ONCE", entries_at_once)
+    monkeypatch.setattr(matrix, "ROWS_AT_ONCE", 3)
     table = "a,c,d,y\n1.5,u,p,0\n,v,q,1\n3,w,q,0\n4,w,p,1\n0,u,q,1\n"
     policy = RAW | {"missing": "indicator", "interactions": [["a", "c"], ["c", "d"]]}
     dense = prepared(table, preprocess=policy | {"sparse": False}).train.x_np

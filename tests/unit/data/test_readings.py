@@ -62,7 +62,7 @@ def test_one_reading_gives_the_rows_that_two_give(prepared: Prepare):
 @pytest.mark.parametrize("n_rows", [4096, 10_000])
 def test_the_size_of_blocks_does_not_move_what_is_subtracted_from_a_column(n_rows: int):
     column = pa.record_batch({"a": np.arange(10_000, dtype=np.float32)})
-    gathering = Gathering(torch.empty(10_000, 2), ["a"], [], is_shifted=True)
+    gathering = Gathering(torch.empty(10_000, 2), ["a"], [], torch.empty(0, 10_000, dtype=torch.int32), is_shifted=True)
     for start in range(0, 10_000, n_rows):
         gathering.add(column.slice(start, n_rows), None)
     assert gathering.numbers(frozenset()).shift_j.tolist() == [2047.5]

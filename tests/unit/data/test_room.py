@@ -3,7 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +15,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from gradline.data.features import Pieces, TextFeatures, pieces_of
+from gradline.data.matrix import sparse_matrix
 from gradline.data.room import Room
+from gradline.data.sample import Roles, Sample, TextColumn, numbers_of
+from gradline.data.scaling import moments, scale_in_place
 from gradline.errors import PermanentError
 from gradline.storage import ArtifactStore
-from gradline.training import Family, Objective, Problem, linear_predictor, make_problem, zero_parameters
+from gradline.training import Family, Objective, Problem, linear_predictor, make_problem, products, zero_parameters
+from gradline.training.products import SparseProducts
 from tests.numerics.attempts import MemoryAttempt, train
 from tests.unit.data.uploads import ID, stored
 
@@ -144,3 +150,155 @@ def test_a_fit_has_the_same_bits_wherever_its_features_lie_and_lets_go_of_them(
     assert results[0]["fingerprint"] == results[1]["fingerprint"]
     assert results[0]["metrics"] == results[1]["metrics"]
     assert threading.current_thread().name in callers, "not only the thread that looks"
+
+
+# --- sparse features
+
+
+@pytest.fixture
+def short_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of some 100 entries, so that small matrices have many."""
+    monkeypatch.setattr(products, "RANGE_BYTES", 1200)
+
+
+@pytest.mark.usefixtures("short_ranges")
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"solver": {"name": "newton-cg"}, "penalty": {"l2": 0.01}},
+        {"solver": {"name": "newton-cg"}, "model": {"family": "multinomial"}, "penalty": {"l2": 0.01}},
+        {"solver": {"name": "newton"}, "penalty": {"l2": 0.01}},
+        {"solver": {"name": "fista"}, "penalty": {"l1": 0.001}},
+        {"solver": {"name": "adam", "batch_size": 64}},
+        {"split": {"folds": 3}, "penalty": {"l2": 0.01}},
+        {"split": {"folds": 3}, "preprocess": {"sparse": True, "missing": "indicator"}},
+        {"split": {"validation_fraction": 0.2}, "model": {"class_weights": "balanced"}, "penalty": {"l2": 0.01}},
+    ],
+)
+def test_a_sparse_fit_has_the_same_bits_wherever_its_features_lie_and_leaves_nothing(
+    tmp_path: Any, parts: dict[str, Any]
+):
+    generator = torch.Generator().manual_seed(0)
+    values, levels = torch.randn(600, generator=generator), torch.randint(40, (600, 2), generator=generator)
+    lines = ["a,b,c,y"] + [
+        f"{'' if i % 50 == 7 and 'preprocess' in parts else round(v, 6)},u{b},w{c},{int(v + b / 20 > 1)}"
+        for i, (v, (b, c)) in enumerate(zip(values.tolist(), levels.tolist(), strict=True))
+    ]
+    results = []
+    for bound in (None, 1):
+        attempt = MemoryAttempt()
+        attempt.store, attempt.features_max_bytes = ArtifactStore(f"file://{tmp_path}"), bound
+        attempt.uploads[ID] = stored(attempt.store, "\n".join(lines).encode())
+        data = {"source": "dataset", "dataset_id": ID, "target": "y"}
+        spec = {"preprocess": {"sparse": True}, "stop": {"max_steps": 30}} | parts
+        results.append(train(attempt, data=data, **spec)[0])
+    assert results[0]["n_features"] > 70
+    assert results[0]["fingerprint"] == results[1]["fingerprint"]
+    for told in ("metrics", "objective", "certificate", "cross_validation"):
+        assert results[0][told] == results[1][told], told
+    assert n_mapped(tmp_path) == 0
+    assert os.listdir(tmp_path / "incoming") == []
+
+
+@pytest.mark.usefixtures("short_ranges")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_of_sparse_features_beyond_the_bound_have_the_bits_of_those_in_memory(
+    tmp_path: Any, dtype: torch.dtype
+):
+    generator = torch.Generator().manual_seed(0)
+    x_np = (
+        torch.randn(500, 60, generator=generator, dtype=dtype).relu_().mul_(torch.rand(60, generator=generator) > 0.8)
+    )
+    x_np[:, -1], x_np[17] = 1, 0
+    theta_pm, r_nm = (torch.randn(some, 2, generator=generator, dtype=dtype) for some in (60, 500))
+    calls: list[None] = []
+    with Room(1, ArtifactStore(f"file://{tmp_path}")) as room:
+        here = SparseProducts(x_np.to_sparse_csr())
+        there = SparseProducts(x_np.to_sparse_csr(), lambda: calls.append(None), room.entries)
+
+        def same(ask: Callable[[SparseProducts], Any]) -> bool:
+            return bool(torch.equal(torch.as_tensor(ask(here)), torch.as_tensor(ask(there))))
+
+        def predicted(some: SparseProducts) -> Tensor:
+            out_nm = torch.empty_like(r_nm)
+            some.predict(theta_pm, out_nm)
+            return out_nm
+
+        def collected(some: SparseProducts) -> Tensor:
+            out_mp = torch.empty(2, 60, dtype=dtype)
+            some.collect(r_nm, out_mp)
+            return out_mp
+
+        assert same(predicted)
+        assert len(calls) > 5, "the rows are looked at some at a time"
+        assert same(collected)
+        assert n_mapped(tmp_path) == 1, "the transpose"
+        assert same(lambda some: some.squares(r_nm[:, :1]))
+        assert same(lambda some: some.gram(r_nm[:, :1]))
+        assert same(lambda some: some.block(13, 77))
+        assert same(SparseProducts.highest)
+        assert same(SparseProducts.highest_of_all)
+        assert same(SparseProducts.radius)
+        torch.testing.assert_close(collected(there), r_nm.T @ x_np)
+
+
+def text_pieces(n: int, n_columns: int, n_levels: int) -> Pieces:
+    """Columns of text without missing values, each with levels in a random order."""
+    generator = torch.Generator().manual_seed(0)
+    levels = [f"v{i}" for i in range(n_levels)]
+    columns = {
+        f"t{j}": TextColumn(f"t{j}", levels, torch.randint(n_levels, (n,), generator=generator, dtype=torch.int32))
+        for j in range(n_columns)
+    }
+    roles = Roles(torch.zeros(n, dtype=torch.long), [0, 1])
+    sample = Sample("text", list(columns), numbers_of([], torch.empty(n, 0, dtype=torch.float64)), columns, roles)
+    return pieces_of([TextFeatures(name, levels, None, None) for name in columns], sample)
+
+
+@contextmanager
+def peak_growth() -> Iterator[list[int]]:
+    """The most that resident memory grows meanwhile, as looks all the time find it."""
+    before, peaks, is_over = resident_bytes(), [0], threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(0.001):
+            peaks[0] = max(peaks[0], resident_bytes() - before)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield peaks
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_sparse_features_beyond_the_bound_take_no_more_memory_than_it_and_some_ranges(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(products, "RANGE_BYTES", 2 * MIB)
+    n, n_columns = 200_000, 24
+    entries_bytes = 2 * 12 * n * (n_columns + 1)
+    pieces = text_pieces(n, n_columns, 500)
+    theta_pm, r_nm = torch.ones(24 * 499 + 1, 1, dtype=torch.float64), torch.ones(n, 1, dtype=torch.float64)
+    share_n, grown = torch.full((n,), 1 / n, dtype=torch.float64), {}
+    for bound in (entries_bytes, 8 * MIB):
+        with Room(bound, ArtifactStore(f"file://{tmp_path}")) as room, peak_growth() as peaks:
+            x_np = sparse_matrix(pieces, n, torch.float64, room, has_intercept=True)
+            deviation_d = moments(x_np, 24 * 499, share_n, room.let_go)[1]
+            scale_in_place(x_np, torch.zeros_like(deviation_d), deviation_d, room.let_go)
+            is_beyond = room.is_beyond
+            some = SparseProducts(x_np, room.let_go, room.entries) if is_beyond else SparseProducts(x_np)
+            some.predict(theta_pm, torch.empty_like(r_nm))
+            some.collect(r_nm, theta_pm.T)
+            some.squares(r_nm)
+            some.radius()
+        grown[is_beyond] = peaks[0]
+        del x_np, some
+    assert grown[False] > 0.9 * entries_bytes, "of 120 MB, which the other has in the file"
+    assert grown[True] < 40 * MIB, "8 MiB of the file, and what is made of some rows"

@@ -1,11 +1,13 @@
 """Columns as features: what was learned of each column from the training rows, and what it makes of other rows.
 
-A part makes pieces. A piece is one feature, or one feature for each of several levels of which a row has at most one:
-so that a piece has one entry a row at most, however many features it has.
+A part makes pieces of any rows that it is asked for, so that nobody need hold those of all rows. A piece is one
+feature, or one feature for each of several levels of which a row has at most one: so that a piece has one entry a row
+at most, however many features it has.
 
-Shapes: n rows.
+Shapes: n rows, r of them, l levels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,14 +25,18 @@ class Piece(NamedTuple):
     """Entries of `width` features that lie side by side."""
 
     width: int
-    level_n: Tensor | None
+    level_r: Tensor | None
     """Which of the features has the row's entry; -1: none. None: there is one feature, and every row has an entry."""
-    value_n: Tensor | None
+    value_r: Tensor | None
     """The entry; None: 1."""
     shift: float = 0.0
     """Was subtracted from the entry."""
     fill: float | None = None
     """What stands in for NaN, less the shift too; None: there is none."""
+
+
+Pieces = Callable[[slice], list[Piece]]
+"""What is made of some rows of a sample."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,16 @@ class NumericFeatures:
     def feature_kinds(self) -> list[str]:
         return ["numeric", "indicator"][: len(self.feature_names)]
 
-    def pieces(self, sample: Sample) -> list[Piece]:
+    def pieces(self, sample: Sample) -> Pieces:
         at = sample.numbers.names.index(self.name)
         value_n, shift = sample.numbers.values_nj[:, at], float(sample.numbers.shift_j[at])
-        if self.fill is None:
-            return [Piece(1, None, value_n, shift)]
-        filled = Piece(1, None, value_n, shift, self.fill - shift)
-        return [filled, Piece(1, None, torch.isnan(value_n))] if self.has_indicator else [filled]
+        fill = None if self.fill is None else self.fill - shift
+
+        def of(rows: slice) -> list[Piece]:
+            filled = Piece(1, None, value_n[rows], shift, fill)
+            return [filled, Piece(1, None, torch.isnan(value_n[rows]))] if self.has_indicator else [filled]
+
+        return of
 
 
 @dataclass(frozen=True)
@@ -82,22 +91,23 @@ class TextFeatures:
     def feature_kinds(self) -> list[str]:
         return ["level"] * (len(self.levels) - 1)
 
-    def pieces(self, sample: Sample) -> list[Piece]:
-        return [Piece(len(self.levels) - 1, self._position_n(sample.texts[self.name]) - 1, None)]
+    def pieces(self, sample: Sample) -> Pieces:
+        column = sample.texts[self.name]
+        feature_l = self._position_l(column) - 1
+        return lambda rows: [Piece(len(self.levels) - 1, feature_l[column.code_n[rows]], None)]
 
-    def _position_n(self, column: TextColumn) -> Tensor:
-        """Index into `levels` of each row."""
+    def _position_l(self, column: TextColumn) -> Tensor:
+        """Index into `levels` of each of the column's own, and last of a missing value."""
         own = {level: i for i, level in enumerate(self.levels)}
         unseen = -1 if self.unseen is None else own[self.unseen]
         missing = unseen if self.missing is None else own[self.missing]
         position_l = torch.tensor([*(own.get(level, unseen) for level in column.levels), missing], dtype=torch.int32)
-        position_n = position_l[column.code_n]
-        if self.unseen is None and bool((position_n < 0).any()):
-            self._refuse(column, position_n)
-        return position_n
+        if self.unseen is None and bool((column.has_l() & (position_l < 0)).any()):
+            self._refuse(column, position_l)
+        return position_l
 
-    def _refuse(self, column: TextColumn, position_n: Tensor) -> None:
-        row = int((position_n < 0).nonzero()[0])
+    def _refuse(self, column: TextColumn, position_l: Tensor) -> None:
+        row = int((position_l[column.code_n] < 0).nonzero()[0])
         level = [*column.levels, MISSING_LEVEL][int(column.code_n[row])]
         raise PermanentError(
             f"column {self.name!r}: the level {level!r} does not occur in the training rows; "
@@ -107,7 +117,8 @@ class TextFeatures:
 
     def unlisted(self, column: TextColumn) -> list[str]:
         """Levels of the column's rows that training has not listed."""
-        return sorted({column.levels[c] for c in column.code_n.unique().tolist() if c >= 0} - set(self.levels))
+        is_there = zip(column.levels, column.has_l().tolist(), strict=False)
+        return sorted({level for level, is_there in is_there if is_there} - set(self.levels))
 
 
 @dataclass(frozen=True)
@@ -129,8 +140,9 @@ class InteractionFeatures:
     def feature_kinds(self) -> list[str]:
         return ["interaction"] * len(self.feature_names)
 
-    def pieces(self, sample: Sample) -> list[Piece]:
-        return [_product(self.left.pieces(sample)[0], self.right.pieces(sample)[0])]
+    def pieces(self, sample: Sample) -> Pieces:
+        left, right = self.left.pieces(sample), self.right.pieces(sample)
+        return lambda rows: [_product(left(rows)[0], right(rows)[0])]
 
 
 Part = NumericFeatures | TextFeatures | InteractionFeatures
@@ -141,21 +153,27 @@ def _main_names(part: NumericFeatures | TextFeatures) -> list[str]:
 
 
 def _product(left: Piece, right: Piece) -> Piece:
-    level_n = right.level_n if left.level_n is None else left.level_n
-    if left.level_n is not None and right.level_n is not None:
-        is_none_n = (left.level_n < 0) | (right.level_n < 0)
-        level_n = torch.where(is_none_n, -1, left.level_n * right.width + right.level_n)
-    values = [value_n for piece in (left, right) if (value_n := whole(piece)) is not None]
-    value_n = values[0] * values[1] if len(values) == 2 else values[0] if values else None
-    return Piece(left.width * right.width, level_n, value_n)
+    level_r = right.level_r if left.level_r is None else left.level_r
+    if left.level_r is not None and right.level_r is not None:
+        is_none_r = (left.level_r < 0) | (right.level_r < 0)
+        level_r = torch.where(is_none_r, -1, left.level_r * right.width + right.level_r)
+    values = [value_r for piece in (left, right) if (value_r := whole(piece)) is not None]
+    value_r = values[0] * values[1] if len(values) == 2 else values[0] if values else None
+    return Piece(left.width * right.width, level_r, value_r)
 
 
 def whole(piece: Piece) -> Tensor | None:
     """The entries, filled and with their shift."""
-    if piece.value_n is None:
+    if piece.value_r is None:
         return None
-    value_n = piece.value_n if piece.fill is None else piece.value_n.nan_to_num(piece.fill)
-    return value_n if piece.shift == 0 else value_n.double() + piece.shift
+    value_r = piece.value_r if piece.fill is None else piece.value_r.nan_to_num(piece.fill)
+    return value_r if piece.shift == 0 else value_r.double() + piece.shift
+
+
+def pieces_of(parts: list[Part], sample: Sample) -> Pieces:
+    """Raises PermanentError where a level is refused."""
+    makers = [part.pieces(sample) for part in parts]
+    return lambda rows: [piece for maker in makers for piece in maker(rows)]
 
 
 def names_of(parts: list[Part]) -> list[str]:

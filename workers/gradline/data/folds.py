@@ -50,7 +50,7 @@ class HeldOut:
     def parts(self) -> Iterator[tuple[int, Tensor, Problem]]:
         """A member, the numbers of some of its rows, and these rows."""
         start = 0
-        for chunk in self.problem.chunks():
+        for chunk in self.problem.ranges():
             member_r = self.member_n[start : start + chunk.n]
             for member in range(self.n_members):
                 index_r = torch.nonzero(member_r == member).squeeze(1)

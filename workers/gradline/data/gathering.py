@@ -1,6 +1,6 @@
 """Rows of blocks written to where they stay: numbers into one matrix, text as codes of levels.
 
-Shapes: n rows in all, b rows of a block, j numeric columns.
+Shapes: n rows in all, b rows of a block, j numeric columns, t text columns.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from gradline.data.sample import Numbers, TextColumn
+from gradline.data.sample import CODES_AT_ONCE, Numbers, TextColumn
 
 Rows = NDArray[np.intp] | None
 """Rows of a block; None: all of it."""
@@ -28,8 +28,10 @@ SHIFTED_BY = 4096
 class Gathering:
     """Room for n rows, filled from the first on."""
 
-    def __init__(self, memory: torch.Tensor, numbers: list[str], texts: list[str], *, is_shifted: bool) -> None:
-        """`memory` is [n, j + 1]."""
+    def __init__(
+        self, memory: torch.Tensor, numbers: list[str], texts: list[str], codes_tn: torch.Tensor, *, is_shifted: bool
+    ) -> None:
+        """`memory` is [n, j + 1]; codes are int32."""
         n = len(memory)
         self._names = numbers
         self._memory = memory
@@ -37,7 +39,7 @@ class Gathering:
         self._sum_2j = np.zeros((2, len(numbers))) if is_shifted else None
         self._beside_pr = torch.empty(len(numbers) + 1, min(n, ROWS_AT_ONCE), dtype=memory.dtype)
         self._beside_pr[-1] = 1
-        self._codes = {name: np.empty(n, np.int32) for name in texts}
+        self._codes: dict[str, NDArray[np.int32]] = dict(zip(texts, codes_tn.numpy(), strict=True))
         self._levels: dict[str, dict[str, int]] = {name: {} for name in texts}
         self._is_shifted = is_shifted
         self._n_filled = 0
@@ -87,7 +89,10 @@ class Gathering:
         levels = sorted(found, key=key)
         position_l = np.full(len(levels) + 1, -1, np.int32)
         position_l[[found[level] for level in levels]] = np.arange(len(levels), dtype=np.int32)
-        return TextColumn(name, levels, torch.from_numpy(position_l[self._codes[name]]), is_numeric)
+        codes = self._codes[name]
+        for start in range(0, len(codes), CODES_AT_ONCE):
+            codes[start : start + CODES_AT_ONCE] = position_l[codes[start : start + CODES_AT_ONCE]]
+        return TextColumn(name, levels, torch.from_numpy(codes), is_numeric)
 
 
 def as_numbers(column: pa.Array) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from gradline.data.features import (
     Part,
     TextFeatures,
 )
-from gradline.data.sample import Sample, TextColumn
+from gradline.data.sample import CODES_AT_ONCE, Sample, TextColumn
 from gradline.errors import PermanentError
 from gradline.specs.logistic_regression import Preprocess
 
@@ -106,7 +106,8 @@ _FILLS: dict[str, Callable[[Tensor, Tensor], float]] = {
 def learn_levels(column: TextColumn, share_n: Tensor, policy: Preprocess, warn: Warn) -> TextFeatures:
     """Levels of the training rows in the column's order; `(missing)` and `(other)` stand last."""
     weight_l = torch.zeros(len(column.levels) + 1, dtype=torch.float64)
-    weight_l.index_add_(0, column.code_n.long() % len(weight_l), share_n.contiguous())
+    for code_r, share_r in zip(column.code_n.split(CODES_AT_ONCE), share_n.split(CODES_AT_ONCE), strict=True):
+        weight_l.index_add_(0, code_r.long() % len(weight_l), share_r.contiguous())
     if len(weight_l) > 1:
         weight_l[:-1] = _of_some_weight(weight_l[:-1])
     seen = [code for code in range(len(column.levels)) if weight_l[code] > 0]

@@ -216,6 +216,7 @@ def _problem(x_np: Tensor, roles: Roles, family: Family, has_intercept: bool, ro
         _column(roles.weight_n, x_np.dtype),
         _column(roles.offset_n, x_np.dtype),
         let_go=room.let_go if room.is_beyond else None,
+        entries=room.entries if room.is_beyond else None,
     )
 
 

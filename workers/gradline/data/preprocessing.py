@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradline.data.features import Part, Piece, TextFeatures, names_of
+from gradline.data.features import Part, Pieces, TextFeatures, names_of, pieces_of
 from gradline.data.learning import Warn, learn_parts, shares
-from gradline.data.matrix import dense_matrix, is_better_sparse, sparse_matrix
+from gradline.data.matrix import NO_ROWS, dense_matrix, is_better_sparse, sparse_matrix
 from gradline.data.room import Room
 from gradline.data.sample import Sample
 from gradline.data.scaling import moments, moments_of_sums, scale_in_place
@@ -41,9 +41,9 @@ class Preprocessing:
 
     def apply(self, sample: Sample, room: Room) -> Tensor:
         """x_np of other rows, as training sees features."""
-        pieces = _pieces(self.parts, sample)
+        pieces = pieces_of(self.parts, sample)
         x_np = _matrix(pieces, sample, self.has_intercept, room, is_sparse=self.is_sparse)
-        scale_in_place(x_np, self.centre_d - _shift_d(pieces, is_sparse=self.is_sparse), self.scale_d)
+        scale_in_place(x_np, self.centre_d - _shift_d(pieces, is_sparse=self.is_sparse), self.scale_d, room.let_go)
         return x_np
 
     def on_own_scale(self, theta_kp: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,13 +87,13 @@ def fit_preprocessing(
     """
     parts = learn_parts(sample, policy, warn)
     names = names_of(parts)
-    pieces = _pieces(parts, sample)
-    is_sparse = is_better_sparse(pieces) if policy.sparse == "auto" else policy.sparse
+    pieces = pieces_of(parts, sample)
+    is_sparse = is_better_sparse(pieces, sample.n) if policy.sparse == "auto" else policy.sparse
     x_np = _matrix(pieces, sample, has_intercept, room, is_sparse=is_sparse, keeps_memory=keeps_sample)
     shift_d = _shift_d(pieces, is_sparse=is_sparse)
     centre_d, scale_d = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.float64)
     if standardize:
-        found = _known_moments(sample, x_np) or moments(x_np, len(names), shares(sample))
+        found = _known_moments(sample, x_np) or moments(x_np, len(names), shares(sample), room.let_go)
         mean_d, deviation_d = (value_d.to(x_np.dtype).double() for value_d in found)  # what is done is what is told
         if not bool(deviation_d.isfinite().all()):
             name = names[int((~deviation_d.isfinite()).nonzero()[0])]
@@ -101,7 +101,7 @@ def fit_preprocessing(
             raise PermanentError(reason, code="bad_data")
         scale_d = torch.where(deviation_d == 0, 1.0, deviation_d)
         centre_d = mean_d + shift_d if has_intercept and not is_sparse else centre_d
-        scale_in_place(x_np, centre_d - shift_d, scale_d)
+        scale_in_place(x_np, centre_d - shift_d, scale_d, room.let_go)
     return Preprocessing(parts, centre_d, scale_d, has_intercept, is_sparse), x_np
 
 
@@ -113,12 +113,8 @@ def _known_moments(sample: Sample, x_np: Tensor) -> tuple[Tensor, Tensor] | None
     return moments_of_sums(sum_2j, sample.n, x_np.dtype) if bool(sum_2j.isfinite().all()) else None
 
 
-def _pieces(parts: list[Part], sample: Sample) -> list[Piece]:
-    return [piece for part in parts for piece in part.pieces(sample)]
-
-
 def _matrix(
-    pieces: list[Piece],
+    pieces: Pieces,
     sample: Sample,
     has_intercept: bool,
     room: Room,
@@ -128,12 +124,13 @@ def _matrix(
 ) -> Tensor:
     memory = sample.numbers.memory
     if is_sparse:
-        return sparse_matrix(pieces, sample.n, memory.dtype, has_intercept=has_intercept)
+        return sparse_matrix(pieces, sample.n, memory.dtype, room, has_intercept=has_intercept)
     return dense_matrix(pieces, memory, room, has_intercept=has_intercept, keeps_memory=keeps_memory)
 
 
-def _shift_d(pieces: list[Piece], *, is_sparse: bool) -> Tensor:
+def _shift_d(pieces: Pieces, *, is_sparse: bool) -> Tensor:
     """What the features of a dense matrix lack."""
-    shifts = [0.0 if is_sparse or piece.level_n is not None else piece.shift for piece in pieces]
-    widths = torch.tensor([piece.width for piece in pieces], dtype=torch.long)
+    made = pieces(NO_ROWS)
+    shifts = [0.0 if is_sparse or piece.level_r is not None else piece.shift for piece in made]
+    widths = torch.tensor([piece.width for piece in made], dtype=torch.long)
     return torch.tensor(shifts, dtype=torch.float64).repeat_interleave(widths)

@@ -53,10 +53,21 @@ class Room:
     def empty(self, n: int, p: int, dtype: torch.dtype) -> Tensor:
         """[n, p] to be filled, in memory up to the bound. Raises PermanentError where the disk is full."""
         n_bytes = n * p * dtype.itemsize
-        if self._max_bytes is None or n_bytes <= self._max_bytes:
-            return torch.empty(n, p, dtype=dtype) if n_bytes < HUGE_BYTES else _huge(n_bytes, dtype).view(n, p)
+        return self._memory(n_bytes, n_bytes).view(dtype).view(n, p)
+
+    def entries(self, e: int, index: torch.dtype, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Column numbers and values of a sparse matrix, as `empty`; products keep such a matrix twice, so that half
+        the bound is for each."""
+        n_value_bytes = e * dtype.itemsize
+        n_bytes = n_value_bytes + e * index.itemsize
+        memory = self._memory(n_bytes, 2 * n_bytes)
+        return memory[n_value_bytes:].view(index), memory[:n_value_bytes].view(dtype)
+
+    def _memory(self, n_bytes: int, n_bytes_in_all: int) -> Tensor:
+        if self._max_bytes is None or n_bytes_in_all <= self._max_bytes:
+            return torch.empty(n_bytes, dtype=torch.uint8) if n_bytes < HUGE_BYTES else _huge(n_bytes)
         self._watch()
-        return torch.frombuffer(self._map(n_bytes), dtype=dtype).view(n, p)
+        return torch.frombuffer(self._map(n_bytes), dtype=torch.uint8)
 
     @contextmanager
     def passing(self) -> Iterator[None]:
@@ -102,16 +113,16 @@ class Room:
 
     def let_go(self) -> None:
         """Of all mapped pages, where they are more than the bound."""
-        if _resident_file_bytes() - self._resident_before > (self._max_bytes or 0):
+        if self._mapped and _resident_file_bytes() - self._resident_before > (self._max_bytes or 0):
             for mapped in list(self._mapped):
                 mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _huge(n_bytes: int, dtype: torch.dtype) -> Tensor:
+def _huge(n_bytes: int) -> Tensor:
     memory = mmap.mmap(-1, n_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with suppress(OSError):  # a kernel without them
         memory.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(memory, dtype=dtype)
+    return torch.frombuffer(memory, dtype=torch.uint8)
 
 
 def _resident_file_bytes() -> int:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 ROWS_SPELLED = 20
 """Enough to tell the digits of single precision from those of double."""
+CODES_AT_ONCE = 2**18
+"""Of a column: what is made of them takes little memory beside what a row takes anyway."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,13 @@ class TextColumn:
     """Index of the level; -1 is missing."""
     is_numeric: bool = False
     """Whether the levels spell what were numbers or booleans."""
+
+    def has_l(self) -> Tensor:
+        """Whether some row has each level, and last whether some row lacks one."""
+        has_l = torch.zeros(len(self.levels) + 1, dtype=torch.bool)
+        for code_r in self.code_n.split(CODES_AT_ONCE):
+            has_l[code_r.long()] = True
+        return has_l
 
     def rows(self, index_r: Tensor) -> "TextColumn":
         return replace(self, code_n=self.code_n[index_r])

@@ -125,6 +125,7 @@ class Upload:
         for block in self._blocks([*self._features, *self._role_names]):
             of_roles.append(block.select(self._role_names))
             gathering.add(self._as_spec_says(block, start), None)
+            room.let_go()
             start += block.num_rows
         room.give_back_blocks()
         sample = self._sample(gathering, self._roles_of(of_roles))
@@ -149,6 +150,7 @@ class Upload:
                 if last > first:
                     is_all = last - first == block.num_rows
                     gathering.add(read, None if is_all else part_r[first:last] - start)
+            room.let_go()
             start += block.num_rows
         room.give_back_blocks()
         samples = [self._sample(g, roles.rows(part_r)) for g, part_r in zip(gatherings, parts, strict=True)]
@@ -159,7 +161,8 @@ class Upload:
     def _gathering(self, n: int, room: Room, dtype: torch.dtype, *, is_shifted: bool) -> Gathering:
         texts = [name for name in self._features if self._is_text(name)]
         numbers = [name for name in self._features if name not in texts]
-        return Gathering(room.empty(n, len(numbers) + 1, dtype), numbers, texts, is_shifted=is_shifted)
+        codes_tn = room.empty(len(texts), n, torch.int32)
+        return Gathering(room.empty(n, len(numbers) + 1, dtype), numbers, texts, codes_tn, is_shifted=is_shifted)
 
     def _sample(self, gathering: Gathering, roles: Roles) -> Sample:
         booleans = frozenset(name for name in self._features if self._types[name] == "boolean")

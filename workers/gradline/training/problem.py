@@ -5,7 +5,6 @@ b members.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,7 +12,18 @@ import torch
 from torch import Tensor
 
 from gradline.training.family import Family
-from gradline.training.products import DenseProducts, ImpliedOnes, Products, SparseProducts, sparse_rows, with_ones
+from gradline.training.products import (
+    DenseProducts,
+    Entries,
+    ImpliedOnes,
+    LetGo,
+    Products,
+    SparseProducts,
+    row_ranges,
+    rows_between,
+    sparse_rows,
+    with_ones,
+)
 from gradline.training.streaming import StreamedProducts, Window
 
 CHUNK_BYTES = 16 * 2**20
@@ -46,8 +56,10 @@ class Problem:
     """Added to the linear predictor with a coefficient of 1. Not for multinomial."""
     implies_ones: bool = False
     """Whether the column of ones is left out of x_np and only thought of, so that large features need no copy."""
-    let_go: Callable[[], None] | None = None
+    let_go: LetGo | None = None
     """Called where a part of the features has been read; given where they lie in a file that is mapped into memory."""
+    entries: Entries | None = None
+    """Where the transpose of such features is put, if they are sparse."""
 
     @property
     def n(self) -> int:
@@ -86,8 +98,11 @@ class Problem:
         if self.is_streamed:
             features: Products = StreamedProducts(self.x_np, self.window)
         else:
-            features = SparseProducts(self.x_np) if self.is_sparse else DenseProducts(self.x_np)
+            features = self._sparse_products() if self.is_sparse else DenseProducts(self.x_np)
         return ImpliedOnes(features) if self.implies_ones else features
+
+    def _sparse_products(self) -> SparseProducts:
+        return SparseProducts(self.x_np) if self.x_np.is_cuda else SparseProducts(self.x_np, self.let_go, self.entries)
 
     @cached_property
     def radius(self) -> float:
@@ -176,12 +191,17 @@ class Problem:
             return [self]
         return [self.between(start, start + n_rows) for start in range(0, self.n, n_rows)]
 
+    def ranges(self) -> "list[Problem]":
+        """As `chunks`, sparse rows too: for what copies the rows that it looks at."""
+        return [self.between(r.start, r.stop) for r in row_ranges(self.x_np)] if self.is_sparse else self.chunks()
+
     def between(self, start: int, stop: int) -> "Problem":
         """Views of the rows from start to stop, each with its share of the whole problem's weight."""
         part = slice(start, stop)
         weight_rb = None if self.weight_nb is None else self.weight_nb[part]
         offset_r1 = None if self.offset_n1 is None else self.offset_n1[part]
-        rows = replace(self, x_np=self.x_np[part], y_nk=self.y_nk[part], weight_nb=weight_rb, offset_n1=offset_r1)
+        x_rp = rows_between(self.x_np, slice(start, min(stop, self.n))) if self.is_sparse else self.x_np[part]
+        rows = replace(self, x_np=x_rp, y_nk=self.y_nk[part], weight_nb=weight_rb, offset_n1=offset_r1)
         rows.__dict__["share_nb"] = self.share_nb[part]
         if self.is_streamed:
             rows.__dict__["window"] = self.window

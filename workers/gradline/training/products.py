@@ -1,19 +1,31 @@
 """What is computed of the features alone, for dense and for sparse ones: x theta, r' x, x' diag(c) x.
 
 Sparse features are kept twice, by rows and by columns (CSR of x and of its transpose): each product then reads its
-matrix in order, and no two rows write to the same sum. Indices of 32 bits make them three times as fast as 64.
+matrix in order, and no two rows write to the same sum. Indices of 32 bits make them three times as fast as 64. Where
+such a matrix lies in a file that is mapped into memory, both are read some rows at a time: every sum is over one row,
+so that it has the same bits.
 
 Shapes: n rows, d features, p = d + 1 with the column of ones, m columns of parameters, r rows of a block.
 """
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 BLOCK_BYTES = 2 * 2**20
 """Of the rows whose weighted copy stays in the cache until the product has read it."""
+RANGE_BYTES = 16 * 2**20
+"""Of indices and values of sparse rows that are looked at together."""
+WRITTEN_AT_ONCE = 2**13
+"""Entries of a transpose: each may bring a page of its own into memory."""
+
+LetGo = Callable[[], None]
+Entries = Callable[[int, torch.dtype, torch.dtype], tuple[Tensor, Tensor]]
+"""Makes room for so many column numbers and values of these types."""
 
 
 class Products(ABC):
@@ -147,15 +159,29 @@ class ImpliedOnes(Products):
 class SparseProducts(Products):
     """CSR, its column of ones included."""
 
-    def __init__(self, x_np: Tensor) -> None:
+    def __init__(self, x_np: Tensor, let_go: LetGo | None = None, entries: Entries | None = None) -> None:
+        """`let_go`: called once some rows have been read, where they lie in a mapped file; `entries` has room there."""
         self._x_np = with_short_indices(x_np)
-        self._xt_pn = transposed(self._x_np)
+        self._let_go, self._entries = let_go, entries
+
+    @cached_property
+    def _xt_pn(self) -> Tensor:
+        """Most that only predicts needs none."""
+        if self._entries is None:
+            return transposed(self._x_np)
+        return _transposed_in(self._entries, self._x_np, self._let_go)
+
+    def _parts(self, x_np: Tensor) -> Iterable[tuple[slice, Tensor]]:
+        return [(slice(0, x_np.shape[0]), x_np)] if self._let_go is None else parts_of(x_np, self._let_go)
 
     def predict(self, theta_pm: Tensor, out_nm: Tensor) -> None:
-        torch.mm(self._x_np, theta_pm.contiguous(), out=out_nm)
+        theta_pm = theta_pm.contiguous()
+        for rows, x_rp in self._parts(self._x_np):
+            torch.mm(x_rp, theta_pm, out=out_nm[rows])
 
     def collect(self, r_nm: Tensor, out_mp: Tensor) -> None:
-        out_mp.copy_((self._xt_pn @ r_nm).T)
+        for columns, xt_cn in self._parts(self._xt_pn):
+            out_mp[:, columns] = (xt_cn @ r_nm).T
 
     def gram(self, c_n1: Tensor) -> Tensor:
         n, p = self._x_np.shape
@@ -168,28 +194,66 @@ class SparseProducts(Products):
 
     def block(self, start: int, stop: int) -> Tensor:
         stop = min(stop, self._x_np.shape[0])
-        crow = self._x_np.crow_indices()[start : stop + 1]
-        first, last = int(crow[0]), int(crow[-1])
-        x_rp = self._x_np.values().new_zeros(stop - start, self._x_np.shape[1])
-        row = torch.repeat_interleave(torch.arange(stop - start, device=crow.device), crow.diff())
-        x_rp[row, self._x_np.col_indices()[first:last].long()] = self._x_np.values()[first:last]
+        sparse_rp = rows_between(self._x_np, slice(start, stop))
+        x_rp = sparse_rp.values().new_zeros(sparse_rp.shape)
+        x_rp[_row_numbers(sparse_rp), sparse_rp.col_indices().long()] = sparse_rp.values()
+        if self._let_go is not None:
+            self._let_go()
         return x_rp
 
     def radius(self) -> float:
-        square_np = _squared(self._x_np)
-        return float((square_np @ square_np.values().new_ones(self._x_np.shape[1], 1)).amax().sqrt())
+        one_p1 = self._x_np.values().new_ones(self._x_np.shape[1], 1)
+        return max(float((_squared(x_rp) @ one_p1).amax().sqrt()) for _, x_rp in self._parts(self._x_np))
 
     def squares(self, c_n1: Tensor) -> Tensor:
-        return (_squared(self._xt_pn) @ c_n1.contiguous())[:, 0].double()
+        c_n1 = c_n1.contiguous()
+        return torch.cat([(_squared(xt_cn) @ c_n1)[:, 0].double() for _, xt_cn in self._parts(self._xt_pn)])
 
     def highest(self) -> Tensor:
-        values = self._x_np.values().abs()
-        highest_p = values.new_zeros(self._x_np.shape[1])
-        highest_p.scatter_reduce_(0, self._x_np.col_indices().long(), values, "amax")
+        highest_p = self._x_np.values().new_zeros(self._x_np.shape[1])
+        for _, x_rp in self._parts(self._x_np):
+            highest_p.scatter_reduce_(0, x_rp.col_indices().long(), x_rp.values().abs(), "amax")
         return highest_p.double()
 
     def highest_of_all(self) -> Tensor:
-        return _extreme(self._x_np.values()).expand(self._x_np.shape[1])
+        highest = torch.stack([_extreme(x_rp.values()) for _, x_rp in self._parts(self._x_np)]).amax()
+        return highest.expand(self._x_np.shape[1])
+
+
+def parts_of(x_np: Tensor, let_go: LetGo | None) -> Iterator[tuple[slice, Tensor]]:
+    """Ranges of rows of a CSR matrix, and these rows."""
+    for rows in row_ranges(x_np):
+        yield rows, rows_between(x_np, rows)
+        if let_go is not None:
+            let_go()
+
+
+def row_ranges(x_np: Tensor) -> list[slice]:
+    """Of a CSR matrix, in order: each of some 16 MiB, or of one row with more."""
+    crow, column, value = x_np.crow_indices(), x_np.col_indices(), x_np.values()
+    n_entries = RANGE_BYTES // (column.element_size() + value.element_size())
+    ranges, start, n = [], 0, x_np.shape[0]
+    while start < n:
+        last = min(int(crow[start]) + n_entries, int(crow[-1]))
+        full = int(torch.searchsorted(crow, last, right=True)) - 1
+        stop = min(n, max(start + 1, full))
+        ranges.append(slice(start, stop))
+        start = stop
+    return ranges
+
+
+def rows_between(x_np: Tensor, rows: slice) -> Tensor:
+    """Some rows of a CSR matrix side by side, as a view of their entries."""
+    crow = x_np.crow_indices()[rows.start : rows.stop + 1]
+    part = slice(int(crow[0]), int(crow[-1]))
+    parts = crow - crow[0], x_np.col_indices()[part], x_np.values()[part]
+    return torch.sparse_csr_tensor(*parts, (rows.stop - rows.start, x_np.shape[1]), check_invariants=False)
+
+
+def _row_numbers(x_np: Tensor) -> Tensor:
+    """Of each entry of a CSR matrix."""
+    row = torch.arange(x_np.shape[0], device=x_np.device)
+    return torch.repeat_interleave(row, x_np.crow_indices().diff())
 
 
 def _extreme(entries: Tensor) -> Tensor:
@@ -228,6 +292,31 @@ def transposed(x_np: Tensor) -> Tensor:
         by_column = x_np.to_sparse_csc()
         parts = (by_column.ccol_indices(), by_column.row_indices(), by_column.values())
     return torch.sparse_csr_tensor(*parts, (x_np.shape[1], x_np.shape[0]), check_invariants=False)
+
+
+def _transposed_in(entries: Entries, x_np: Tensor, let_go: LetGo | None) -> Tensor:
+    """The same, of one part of the rows after another, each of which has its entries of a column side by side: most
+    pages are written once a part, not once an entry."""
+    n, p = x_np.shape
+    crow = x_np.crow_indices()
+    count_p = crow.new_zeros(p, dtype=torch.long)
+    for _, x_rp in parts_of(x_np, let_go):
+        count_p += torch.bincount(x_rp.col_indices(), minlength=p)
+    next_p = count_p.cumsum(0) - count_p
+    ccol = torch.cat((next_p, next_p[-1:] + count_p[-1:])).to(crow.dtype)
+    row_e, value_e = entries(len(x_np.values()), crow.dtype, x_np.dtype)
+    for rows, x_rp in parts_of(x_np, let_go):
+        xt_pr = transposed(x_rp)
+        count_p = xt_pr.crow_indices().long().diff()
+        at_e = torch.repeat_interleave(next_p - xt_pr.crow_indices()[:-1], count_p)
+        at_e += torch.arange(len(at_e))
+        written = at_e, (xt_pr.col_indices() + rows.start).to(row_e.dtype), xt_pr.values()
+        for at_w, row_w, value_w in zip(*(some.split(WRITTEN_AT_ONCE) for some in written), strict=True):
+            row_e[at_w], value_e[at_w] = row_w, value_w
+            if let_go is not None:
+                let_go()
+        next_p += count_p
+    return torch.sparse_csr_tensor(ccol, row_e, value_e, (p, n), check_invariants=False)
 
 
 def with_ones(x_nd: Tensor) -> Tensor:
