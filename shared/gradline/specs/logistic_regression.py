@@ -86,7 +86,7 @@ class LogisticRegressionSpec(Spec):
 
     @property
     def is_first_order(self) -> bool:
-        """Many cheap steps from drawn weights; the other solvers take few and start from zero."""
+        """Many cheap steps from drawn weights; the other solvers take few and draw nothing."""
         return self.solver.name in FIRST_ORDER
 
     @property

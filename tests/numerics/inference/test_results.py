@@ -625,3 +625,27 @@ def test_a_count_of_zero_that_nothing_else_holds_has_no_finite_estimate_though_a
     )
     result, _ = run(rows, model={"family": "poisson"}, solver={"name": solver})
     assert result["outcome"] == "separated"
+
+
+@pytest.mark.parametrize("solver", ["auto", "newton-cg"])
+@pytest.mark.parametrize(("scale", "offset"), [(1e15, 0.0), (1e-15, 0.0), (1.0, 800.0), (1.0, -800.0)])
+def test_counts_and_offsets_of_any_size_are_fitted_as_the_same_in_another_unit(run, scale, offset, solver):
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame({"x": draw.normal(size=60)})
+    table["y"], table["offset"] = draw.poisson(np.exp(table.x + 1)), 0.0
+    fields = {"model": {"family": "poisson"}, "data": {"offset": "offset"}, "inference": {"std_errors": "none"}}
+    usual, _ = run(table, **fields)
+    result, _ = run(table.assign(y=scale * table.y, offset=offset), solver={"name": solver}, **fields)
+    moved = np.log(scale) - offset
+    assert entries(result)["x"]["estimate"] == pytest.approx(entries(usual)["x"]["estimate"], rel=1e-5)
+    assert entries(result)["const"]["estimate"] - moved == pytest.approx(entries(usual)["const"]["estimate"], rel=1e-5)
+
+
+@pytest.mark.parametrize("offset", [35.0, -300.0])
+def test_two_classes_with_an_offset_far_from_zero_have_the_coefficients_of_those_without(run, offset):
+    table = crowd().assign(offset=offset)
+    near, _ = run(table, {"features": ["age"]})
+    far, _ = run(table, {"features": ["age"], "offset": "offset"})
+    assert far["outcome"] == "converged"
+    assert entries(far)["age"]["estimate"] == pytest.approx(entries(near)["age"]["estimate"], rel=1e-6)
+    assert far["inference"]["null_deviance"] == pytest.approx(near["inference"]["null_deviance"], rel=1e-9)

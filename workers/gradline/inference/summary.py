@@ -16,7 +16,7 @@ from torch import Tensor
 from gradline.inference.likelihood import Likelihood
 from gradline.inference.newton import minimise
 from gradline.inference.wald import chi_square_tail, f_tail
-from gradline.training import Family, Problem
+from gradline.training import Family, Problem, null_parameters
 
 
 class LeastSquares(NamedTuple):
@@ -82,17 +82,17 @@ def null_value_of(problem: Problem) -> float:
     """V of the model without features."""
     # Without an intercept a column of zeros stands in, so that theta does not matter.
     x_n1 = torch.full_like(problem.y_nk[:, :1], float(problem.has_intercept))
-    null = Likelihood(replace(problem, x_np=x_n1, has_intercept=True, implies_ones=False))
-    mean_k = _mean_target(problem)
+    alone = replace(problem, x_np=x_n1, has_intercept=True, implies_ones=False)
+    null, mean_k = Likelihood(alone), _mean_target(problem)
     if not problem.has_intercept or problem.offset_n1 is not None:
-        start_1q = _null_start(problem.family, mean_k)
+        start_1q = _null_start(alone, mean_k)
         if not problem.has_intercept:
             return float(null.value(start_1q))
         return float(minimise(null, start_1q).evaluation.value_b)
     if problem.family.is_classification:
         share_c = mean_k if len(mean_k) > 1 else torch.cat((1 - mean_k, mean_k))
         return -null.n_weighed * float(torch.xlogy(share_c, share_c).sum())
-    return float(null.value(_null_start(problem.family, mean_k)))
+    return float(null.value(_null_start(alone, mean_k)))
 
 
 def _mean_target(problem: Problem) -> Tensor:
@@ -101,15 +101,11 @@ def _mean_target(problem: Problem) -> Tensor:
     return (problem.share_nb[:, :1].double() * problem.y_nk.double()).sum(0)
 
 
-def _null_start(family: Family, mean_k: Tensor) -> Tensor:
-    """theta_1q that predicts the mean of the target, which without an offset is the minimum."""
-    if family == Family.MULTINOMIAL:
+def _null_start(alone: Problem, mean_k: Tensor) -> Tensor:
+    """theta_1q that predicts the mean of the target; without an offset that is the minimum of numbers."""
+    if alone.family == Family.MULTINOMIAL:
         return mean_k.new_zeros(1, len(mean_k) - 1)
-    if family == Family.BINOMIAL:
-        return torch.logit(mean_k, 1e-13).unsqueeze(0)
-    if family == Family.POISSON:
-        return mean_k.clamp(min=1e-13).log().unsqueeze(0)
-    return mean_k.unsqueeze(0)
+    return mean_k.unsqueeze(0) if alone.family == Family.GAUSSIAN else null_parameters(alone)[:, 0]
 
 
 def _pearson(likelihood: Likelihood, theta_q: Tensor, value: float) -> float:

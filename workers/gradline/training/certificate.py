@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gradline.training.bounds import Gap
 from gradline.training.factor import Factor
+from gradline.training.model import null_parameters
 from gradline.training.objective import Objective
 from gradline.training.solvers import Fista, Lbfgs, Newton, Solver
 from gradline.training.solvers.first_order import FirstOrder
@@ -95,7 +96,7 @@ def _reference(objective: Objective, theta_bkp: Tensor, newton: Newton | None) -
     cost = objective.problem.n * theta_bkp[0].numel() ** 2
     if newton is None or cost > MAX_REFERENCE_COST:
         return None
-    second = Newton(objective.in_float64(), torch.zeros_like(theta_bkp), is_polished=True)
+    second = Newton(objective.in_float64(), null_parameters(objective.problem), is_polished=True)
     for _ in range(MAX_REFERENCE_STEPS):
         if second.is_converged(1e-10):
             break

@@ -8,12 +8,39 @@ import math
 import torch
 from torch import Tensor
 
+from gradline.training.family import Family
 from gradline.training.problem import Problem
 
 
 def zero_parameters(d: int, k: int, *, has_intercept: bool, dtype: torch.dtype, n_members: int = 1) -> Tensor:
-    """theta_bkp of zeros: every class equally likely. Where lbfgs and fista start."""
+    """theta_bkp of zeros: every class equally likely."""
     return torch.zeros(n_members, k, d + has_intercept, dtype=dtype)
+
+
+def null_parameters(problem: Problem) -> Tensor:
+    """theta_1kp of zeros but for an intercept, in float64: where all solvers start that do not draw.
+
+    It is what zero is not where counts are far from 1 or an offset from 0: near enough that a step neither overflows
+    nor vanishes. For counts it is the best of all intercepts; for two classes with an offset, were that its mean in
+    each row.
+    """
+    theta_1kp = zero_parameters(problem.d, problem.k, has_intercept=problem.has_intercept, dtype=torch.float64)
+    if problem.has_intercept and problem.family == Family.POISSON:
+        theta_1kp[..., -1] = _mean(problem, problem.y_nk).log() - _log_mean_exp(problem)
+    if problem.has_intercept and problem.family == Family.BINOMIAL and problem.offset_n1 is not None:
+        theta_1kp[..., -1] = _mean(problem, problem.y_nk).logit() - _mean(problem, problem.offset_n1)
+    return theta_1kp.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).to(problem.y_nk.device)
+
+
+def _mean(problem: Problem, value_n1: Tensor) -> Tensor:
+    """Over rows, and over members, one of whose rows may lack what the others have."""
+    return (problem.share_nb.mean(1, dtype=torch.float64) * value_n1[:, 0].double()).sum()
+
+
+def _log_mean_exp(problem: Problem) -> Tensor:
+    """Of the offset; of none it is 0."""
+    log_share_n = problem.share_nb.mean(1, dtype=torch.float64).log()
+    return torch.logsumexp(log_share_n if problem.offset_n1 is None else log_share_n + problem.offset_n1[:, 0], 0)
 
 
 def drawn_parameters(d: int, k: int, *, has_intercept: bool, dtype: torch.dtype, generator: torch.Generator) -> Tensor:

@@ -31,9 +31,9 @@ from gradline.training import (
     exponential_schedule,
     newton_cg_for,
     newton_for,
+    null_parameters,
     proximal_newton_for,
     step_schedule,
-    zero_parameters,
 )
 
 NAMED = "named in the spec."
@@ -93,13 +93,15 @@ def _objective(spec: LogisticRegressionSpec, problem: Problem) -> Objective:
 
 def _first_parameters(spec: LogisticRegressionSpec, problem: Problem, job_stream: torch.Generator) -> Tensor:
     """Drawn on the CPU whatever the device, so that every device starts from the same."""
-    has_intercept, dtype = spec.model.fit_intercept, problem.y_nk.dtype
-    if spec.is_first_order:
-        theta_bkp = drawn_parameters(
-            problem.d, problem.k, has_intercept=has_intercept, dtype=dtype, generator=job_stream
-        )
-    else:  # in float64 whatever the features: their steps are far smaller than they
-        theta_bkp = zero_parameters(problem.d, problem.k, has_intercept=has_intercept, dtype=torch.float64)
+    if not spec.is_first_order:
+        return null_parameters(problem)
+    theta_bkp = drawn_parameters(
+        problem.d,
+        problem.k,
+        has_intercept=spec.model.fit_intercept,
+        dtype=problem.y_nk.dtype,
+        generator=job_stream,
+    )
     return theta_bkp.to(problem.y_nk.device)
 
 
