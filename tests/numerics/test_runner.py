@@ -197,3 +197,17 @@ def test_weights_of_the_model_file_are_those_of_the_result():
     assert [f["coefficients"] for f in model["features"]] == [[c["estimate"]] for c in result["coefficients"]]
     assert model["intercepts"] == [result["intercepts"][0]["estimate"]]
     assert model["classes"] == [0, 1]
+
+
+@pytest.mark.parametrize("split", [0.0, 0.3])
+@pytest.mark.parametrize("metric", ["precision", "recall"])
+def test_a_target_that_no_threshold_reaches_is_warned_of(metric: str, split: float):
+    data, part = {"source": "blobs", "mean": 0.1, "seed": 8}, "validation" if split else "train"
+    asked = {"data": data, "split": {"validation_fraction": split}, "solver": {"name": "auto"}}
+    easy, attempt = train(**asked, evaluation={"threshold": {"metric": metric, "at_least": 0.3}})
+    assert easy["decision"]["reached"] == easy["metrics"][part][metric] >= 0.3
+    assert "threshold_missed" not in attempt.warnings
+    hard, attempt = train(**asked, evaluation={"threshold": {"metric": "precision", "at_least": 0.999}})
+    assert hard["decision"]["reached"] == hard["metrics"][part]["precision"] < 0.999
+    rows = "validation" if split else "training"
+    assert f"no threshold reaches a precision of 0.999 on the {rows} rows" in attempt.warnings["threshold_missed"]

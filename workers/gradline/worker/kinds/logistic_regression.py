@@ -30,7 +30,7 @@ from gradline.worker.kinds.regression_certificate import (
 )
 from gradline.worker.kinds.regression_device import check_device, place
 from gradline.worker.kinds.regression_doctor import can_mend, examine
-from gradline.worker.kinds.regression_evaluation import Evaluation
+from gradline.worker.kinds.regression_evaluation import Evaluation, missed_target
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
 from gradline.worker.kinds.regression_folds import cross_validate
 from gradline.worker.kinds.regression_inference import infer
@@ -271,6 +271,8 @@ class _RegressionAttempt:
                 "without the rows of a fold the others can be separated, although all together are not, so that its "
                 "metrics only say where its fit stopped; set penalty.l2 above 0 for ones that mean something",
             )
+        if (missed := missed_target(result["decision"])) is not None:
+            self._ctx.warn("threshold_missed", missed)
         if self._path is not None and self._path["best"] == len(self._path["points"]) - 1:
             self._ctx.warn(
                 "path_too_short",

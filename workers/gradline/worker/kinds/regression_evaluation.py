@@ -10,7 +10,7 @@ from torch import Tensor
 from gradline.data.prepare import Prepared
 from gradline.evaluation.judge import Judgement, judge
 from gradline.evaluation.tables import evenly_spread, residual_table, score_table
-from gradline.evaluation.threshold import choose_threshold
+from gradline.evaluation.threshold import TOLERANCE, choose_threshold
 from gradline.specs.logistic_regression import LogisticRegressionSpec
 from gradline.specs.regression.judgement import ThresholdTarget
 from gradline.training import Family, Problem, linear_predictor
@@ -71,9 +71,11 @@ class Evaluation:
             return None
         wanted = self.spec.evaluation.threshold
         if not isinstance(wanted, ThresholdTarget):
-            return {"threshold": wanted, "chosen_for": None, "chosen_on": None}
-        chosen_on = "train" if self.validation is None else "validation"
-        return {"threshold": self.threshold, "chosen_for": wanted.model_dump(), "chosen_on": chosen_on}
+            return {"threshold": wanted, "chosen_for": None, "chosen_on": None, "reached": None}
+        chosen_on, said = ("train", self.train) if self.validation is None else ("validation", self.validation)
+        reached = said.metrics()[wanted.metric] if self.is_finite else None
+        chosen_for = wanted.model_dump()
+        return {"threshold": self.threshold, "chosen_for": chosen_for, "chosen_on": chosen_on, "reached": reached}
 
     # --- for the plots
 
@@ -99,6 +101,21 @@ class Evaluation:
         if not self.is_finite:
             return []
         return [("train", self.train)] + ([] if self.validation is None else [("validation", self.validation)])
+
+
+def missed_target(decision: dict[str, Any] | None) -> str | None:
+    """What to say where no threshold reaches what one was to be chosen for."""
+    wanted = (decision or {}).get("chosen_for")
+    if decision is None or wanted is None or wanted["at_least"] is None:
+        return None
+    reached, metric = decision["reached"], wanted["metric"]
+    if reached is not None and reached >= wanted["at_least"] - TOLERANCE:
+        return None
+    rows = "training" if decision["chosen_on"] == "train" else "validation"
+    return (
+        f"no threshold reaches a {metric} of {wanted['at_least']:.6g} on the {rows} rows; the one in use, "
+        f"{decision['threshold']:.6g}, has {'none' if reached is None else f'{reached:.6g}'}, the closest to it"
+    )
 
 
 def _score_tables(said: Judgement) -> dict[str, Any]:
