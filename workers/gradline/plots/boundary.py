@@ -13,21 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 from matplotlib.text import Text
 
+from gradline.plots.axes import label_axes, plain_axes
 from gradline.plots.curve_numbers import Array
 from gradline.plots.labels import short_names
 from gradline.plots.plot_data import Frame, PlotData
-from gradline.plots.style import (
-    AXIS_LABEL,
-    BLUE,
-    INK,
-    VERMILLION,
-    Pixels,
-    limits_of,
-    make_room,
-    new_figure,
-    pixels_of,
-    plain_axes,
-)
+from gradline.plots.style import AXIS_LABEL, BLUE, INK, VERMILLION, Pixels, limits_of, make_room, new_figure, pixels_of
 
 Corner = Literal["upper left", "upper right", "lower left", "lower right"]
 COLOURS = (BLUE, VERMILLION)
@@ -85,9 +75,7 @@ class BoundaryPainter:
     def _prepare(self, axes: Axes, data: PlotData) -> None:
         plain_axes(axes)
         axes.set(xlim=(self._low[0], self._high[0]), ylim=(self._low[1], self._high[1]))
-        first, second = short_names(data.feature_names, AXIS_LABEL)
-        axes.set_xlabel(first, fontsize=12)
-        axes.set_ylabel(second, fontsize=12)
+        label_axes(axes, *short_names(data.feature_names, AXIS_LABEL))
         size = 30 if len(self._y_n) <= 500 else 10
         for index in (0, 1):
             x_md = self._x_nd[self._y_n == index]

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from gradline.plots.axes import add_subtitle, add_title, plain_axes
 from gradline.plots.labels import short_names, width_px
 from gradline.plots.plot_data import PlotData
-from gradline.plots.style import BLUE, GREY, INK, PALETTE, draw, new_figure, plain_axes
+from gradline.plots.style import BLUE, GREY, PALETTE, draw, new_figure
 
 MAX_FEATURES = 30
 ROW_PX, MARK_PX, TOP_PX, BOTTOM_PX = 34, 13, 90, 75
@@ -41,10 +42,9 @@ def draw_coefficients(data: PlotData) -> bytes:
     axes.set_yticks(range(len(names)), names, fontsize=LABEL_SIZE)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("coefficient, on the column's own scale" + _unit(data), fontsize=12, x=1.0, ha="right")
-    of = f" of {data.title}" if data.title else ""
-    axes.set_title(f"Coefficients{of}", loc="left", fontsize=15, pad=30, weight="bold")
+    add_title(axes, "Coefficients", data.title)
     said = _subtitle(data, len(by_feature), len(classes), len(all_classes))
-    axes.text(0, 1 + 12 / (height - TOP_PX - BOTTOM_PX), said, transform=axes.transAxes, fontsize=11.5, color=INK)
+    add_subtitle(axes, said, 1 + 12 / (height - TOP_PX - BOTTOM_PX))
     if len(classes) > 1:
         axes.legend(
             fontsize=LEGEND_SIZE, frameon=False, title="class", loc="upper left", bbox_to_anchor=(1.01, 1.0),

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
+from gradline.plots.axes import add_subtitle, add_title, label_axes
 from gradline.plots.curve_numbers import Array
 from gradline.plots.labels import short_names, width_px
 from gradline.plots.plot_data import PlotData
@@ -28,14 +29,9 @@ def draw_confusion_matrix(data: PlotData) -> bytes:
         axes = figure.add_axes(((i * panel + left) / width, bottom / height, PANEL_PX / width, 560 / height))
         _draw_panel(axes, counts_kk, names)
         n, n_right = counts_kk.sum(), np.trace(counts_kk)
-        axes.set_title(
-            f"Confusion matrix, {PART_NAMES.get(part, part)}", loc="left", fontsize=15, pad=30, weight="bold"
-        )
+        add_title(axes, f"Confusion matrix, {PART_NAMES.get(part, part)}", "")
         share = f" ({n_right / n:.1%})" if n else ""
-        axes.text(
-            0, 1.025, f"{n_right:.0f} of {n:.0f} rows classified correctly{share}", transform=axes.transAxes,
-            fontsize=11.5, color=INK,
-        )  # fmt: skip
+        add_subtitle(axes, f"{n_right:.0f} of {n:.0f} rows classified correctly{share}")
     return draw(canvas)
 
 
@@ -59,8 +55,7 @@ def _draw_panel(axes: Axes, counts_kk: Array, names: list[str]) -> None:
     fits = _are_level(names)
     axes.set_xticks(range(k), names, fontsize=label_size, rotation=0 if fits else 45, ha="center" if fits else "right")
     axes.set_yticks(range(k), names, fontsize=label_size)
-    axes.set_xlabel("predicted class", fontsize=12)
-    axes.set_ylabel("true class (percentages: of this row)", fontsize=12)
+    label_axes(axes, "predicted class", "true class (percentages: of this row)")
     axes.tick_params(length=0)
     axes.set_xticks(np.arange(1, k) - 0.5, minor=True)
     axes.set_yticks(np.arange(1, k) - 0.5, minor=True)

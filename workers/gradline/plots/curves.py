@@ -4,9 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from gradline.plots.axes import add_subtitle, add_title, label_axes, plain_axes
 from gradline.plots.curve_numbers import Array
 from gradline.plots.plot_data import PlotData
-from gradline.plots.style import BLUE, INK, VERMILLION, draw, new_figure, plain_axes
+from gradline.plots.style import BLUE, INK, VERMILLION, draw, new_figure
 
 PARTS = (("", "training", BLUE, "-", "o"), ("validation_", "validation", VERMILLION, "--", "s"))
 """Prefix in the history, name in the legend, colour, line, marker."""
@@ -58,15 +59,11 @@ def _draw_curves(axes: Axes, data: PlotData, metric: str, y_label: str, title: s
         lasts.append(f"{part} {values[-1]:.4g} at step {steps[-1]:.0f}")
     if data.best is not None:
         axes.axvline(data.best.step, color=INK, linestyle=":", linewidth=1.5, label=f"kept: step {data.best.step}")
-    axes.set_xlabel("step (solver updates)", fontsize=12)
-    axes.set_ylabel(y_label, fontsize=12)
+    label_axes(axes, "step (solver updates)", y_label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.02)
-    subtitle = ";  ".join(lasts) if lasts else "no values were reported"
-    axes.set_title(
-        f"{title}{f' of {data.title}' if data.title else ''}", loc="left", fontsize=15, pad=30, weight="bold"
-    )
-    axes.text(0, 1.025, subtitle, transform=axes.transAxes, fontsize=11.5, color=INK)
+    add_title(axes, title, data.title)
+    add_subtitle(axes, ";  ".join(lasts) if lasts else "no values were reported")
     if lasts:
         axes.legend(fontsize=11, framealpha=0.9, edgecolor="#cccccc")
 

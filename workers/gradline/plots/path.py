@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from gradline.plots.axes import add_subtitle, add_title, plain_axes
 from gradline.plots.labels import short_names
 from gradline.plots.plot_data import Path, PlotData
-from gradline.plots.style import BLUE, GREY, INK, PALETTE, VERMILLION, draw, new_figure, plain_axes
+from gradline.plots.style import BLUE, GREY, INK, PALETTE, VERMILLION, draw, new_figure
 
 CHOICES = (("best", "best", VERMILLION, "--"), ("one_standard_error", "one standard error", INK, ":"))
 """Name in the numbers, name in the legend, colour, line."""
@@ -26,9 +27,8 @@ def draw_path(data: PlotData) -> bytes:
             axes.axvline(at, color=colour, linestyle=style, linewidth=1.6, label=label if axes is below else None)
     _draw_lines(above, path)
     _draw_losses(below, path)
-    of = f" of {data.title}" if data.title else ""
-    above.set_title(f"Regularisation path{of}", loc="left", fontsize=15, pad=30, weight="bold")
-    above.text(0, 1.035, _subtitle(path), transform=above.transAxes, fontsize=11.5, color=INK)
+    add_title(above, "Regularisation path", data.title)
+    add_subtitle(above, _subtitle(path), 1.035)
     return draw(canvas)
 
 

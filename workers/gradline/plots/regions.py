@@ -3,9 +3,10 @@
 import numpy as np
 from matplotlib.colors import ListedColormap
 
+from gradline.plots.axes import add_subtitle, add_title, label_axes, plain_axes
 from gradline.plots.labels import short_names, width_px
 from gradline.plots.plot_data import PlotData
-from gradline.plots.style import AXIS_LABEL, INK, PALETTE, draw, limits_of, new_figure, plain_axes
+from gradline.plots.style import AXIS_LABEL, INK, PALETTE, draw, limits_of, new_figure
 
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 GRID = 400
@@ -39,13 +40,9 @@ def draw_regions(data: PlotData) -> bytes:
     wrong_x, wrong_y = data.x_nd[wrong_n].T
     axes.scatter(wrong_x, wrong_y, s=80, facecolors="none", edgecolors=INK, linewidths=1.2, label="misclassified")
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    first, second = short_names(data.feature_names, AXIS_LABEL)
-    axes.set_xlabel(first, fontsize=12)
-    axes.set_ylabel(second, fontsize=12)
-    of = f" of {data.title}" if data.title else ""
-    axes.set_title(f"Decision regions{of}", loc="left", fontsize=15, pad=30, weight="bold")
-    said = f"{int(wrong_n.sum())} of {len(wrong_n)} points misclassified"
-    axes.text(0, 1.025, said, transform=axes.transAxes, fontsize=11.5, color=INK)
+    label_axes(axes, *short_names(data.feature_names, AXIS_LABEL))
+    add_title(axes, "Decision regions", data.title)
+    add_subtitle(axes, f"{int(wrong_n.sum())} of {len(wrong_n)} points misclassified")
     axes.legend(fontsize=10, framealpha=0.95, edgecolor="#cccccc", loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return draw(canvas)
 

@@ -3,8 +3,9 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from gradline.plots.axes import add_subtitle, add_title, label_axes, plain_axes
 from gradline.plots.plot_data import PlotData
-from gradline.plots.style import BLUE, GREY, INK, VERMILLION, draw, new_figure, plain_axes
+from gradline.plots.style import BLUE, GREY, VERMILLION, draw, new_figure
 
 STYLES = {"train": ("training", BLUE, "o"), "validation": ("validation", VERMILLION, "^")}
 
@@ -33,10 +34,8 @@ def draw_residuals(data: PlotData) -> bytes:
     beside.tick_params(labelleft=False)
     beside.xaxis.set_major_locator(MaxNLocator(3, prune="lower"))
     beside.set_xlabel("share of rows", fontsize=12)
-    axes.set_xlabel("predicted value", fontsize=12)
-    axes.set_ylabel("residual (target less predicted value)", fontsize=12)
-    of = f" of {data.title}" if data.title else ""
-    axes.set_title(f"Residuals{of}", loc="left", fontsize=15, pad=30, weight="bold")
-    axes.text(0, 1.025, ";  ".join(said), transform=axes.transAxes, fontsize=11.5, color=INK)
+    label_axes(axes, "predicted value", "residual (target less predicted value)")
+    add_title(axes, "Residuals", data.title)
+    add_subtitle(axes, ";  ".join(said))
     axes.legend(fontsize=11, framealpha=0.9, edgecolor="#cccccc")
     return draw(canvas)

@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gradline.plots.axes import add_subtitle, add_title, label_axes, plain_axes
 from gradline.plots.curve_numbers import Scores, calibration, f1
 from gradline.plots.labels import short_names, width_px
 from gradline.plots.plot_data import PlotData
-from gradline.plots.style import BLUE, GREY, INK, PALETTE, VERMILLION, Canvas, draw, new_figure, plain_axes
+from gradline.plots.style import BLUE, GREY, INK, PALETTE, VERMILLION, Canvas, draw, new_figure
 
 MAX_WITH_INTERVALS = 3
 """More lines than this hide one another's intervals."""
@@ -86,11 +87,10 @@ def draw_calibration(data: PlotData) -> bytes:
         )
         below.stairs(counts / counts.sum(), edges, color=line.colour, linewidth=1.6, linestyle=line.style)
     if len(lines) <= MAX_WITH_INTERVALS:
-        axes.text(0, 1.025, "bars: 95 % intervals", transform=axes.transAxes, fontsize=11.5, color=INK)
+        add_subtitle(axes, "bars: 95 % intervals")
     _legend(axes, len(lines), "upper left")
     below.set_xlim(-0.02, 1.02)
-    below.set_xlabel("predicted probability", fontsize=12)
-    below.set_ylabel("share of rows", fontsize=12)
+    label_axes(below, "predicted probability", "share of rows")
     return draw(canvas)
 
 
@@ -106,7 +106,7 @@ def draw_thresholds(data: PlotData) -> bytes:
         at, values = np.append(line.scores.score_s, 0.0), np.append(value_s, value_s[-1])
         axes.step(at, values, style, color=colour, linewidth=2, label=name, where="post")
     axes.axvline(data.threshold, color=GREY, linewidth=1.5, linestyle=":", label=f"in use: {data.threshold:.4g}")
-    axes.text(0, 1.025, f"{line.label} rows", transform=axes.transAxes, fontsize=11.5, color=INK)
+    add_subtitle(axes, f"{line.label} rows")
     axes.legend(fontsize=11, framealpha=0.9, edgecolor="#cccccc", loc="best")
     return draw(canvas)
 
@@ -151,17 +151,15 @@ def _legend(axes: Axes, n_lines: int, corner: Literal["upper left", "best", "low
 def _frame(axes: Axes, data: PlotData, title: str, x_label: str, y_label: str) -> None:
     plain_axes(axes)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.set_xlabel(x_label, fontsize=12)
-    axes.set_ylabel(y_label, fontsize=12)
-    of = f" of {data.title}" if data.title else ""
-    axes.set_title(f"{title}{of}", loc="left", fontsize=15, pad=30, weight="bold")
+    label_axes(axes, x_label, y_label)
+    add_title(axes, title, data.title)
     if len(data.class_names) == 2:
         said = f"positive class: {short_names(data.class_names, 50)[1]}"
     else:
         part, tables = list(data.scores.items())[-1]
         said = f"each class against the others; {PART_STYLES[part][0]} rows"
         said += f"; {len(tables)} of {len(data.class_names)} classes" if len(tables) < len(data.class_names) else ""
-    axes.text(1, 1.025, said, transform=axes.transAxes, fontsize=11.5, color=INK, ha="right")
+    add_subtitle(axes, said, ha="right")
 
 
 def _lines(data: PlotData) -> Iterator[Line]:

@@ -4,14 +4,11 @@ import io
 from typing import Any, Protocol
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import BboxBase
 from numpy.typing import NDArray
 from PIL import Image
-
-from gradline.plots.ticks import WholeNumbers
 
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
@@ -50,17 +47,6 @@ def new_figure(width_px: int, height_px: int) -> tuple[Figure, Canvas]:
     """A figure with a canvas of its own: nothing global is kept, and a process that draws for weeks does not grow."""
     figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor="white")
     return figure, FigureCanvasAgg(figure)
-
-
-def plain_axes(axes: Axes) -> None:
-    """Two spines, a faint grid behind what is drawn."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(colors=INK, labelsize=11)
-    axes.xaxis.set_major_formatter(WholeNumbers())
-    axes.yaxis.set_major_formatter(WholeNumbers())
-    axes.grid(visible=True, color="#e4e4e4", linewidth=0.8)
-    axes.set_axisbelow(True)
 
 
 def limits_of(x_nd: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
