@@ -649,3 +649,35 @@ def test_two_classes_with_an_offset_far_from_zero_have_the_coefficients_of_those
     assert far["outcome"] == "converged"
     assert entries(far)["age"]["estimate"] == pytest.approx(entries(near)["age"]["estimate"], rel=1e-6)
     assert far["inference"]["null_deviance"] == pytest.approx(near["inference"]["null_deviance"], rel=1e-9)
+
+
+@pytest.mark.parametrize("shift", [1e5, 1e9])
+@pytest.mark.parametrize(
+    "more", [{}, {"penalty": {"l2": 0.1}, "split": {"folds": 3}}, {"model": {"family": "poisson"}}]
+)
+def test_columns_far_from_zero_lose_nothing_where_they_are_not_standardised(run, shift, more):
+    table = crowd().assign(age=lambda t: t.age.round(3))
+    results = [
+        run(table.assign(age=table.age + by), {"features": ["age", "city"]}, preprocess={"standardize": False}, **more)
+        for by in (0.0, shift)
+    ]
+    near, far = (entries(result) for result, _ in results)
+    for name in ("age", "city=Kiel", "city=Ulm"):
+        numbers = [key for key, value in near[name].items() if isinstance(value, float)]
+        assert [far[name][key] for key in numbers] == pytest.approx([near[name][key] for key in numbers], rel=1e-6)
+    if "split" in more:
+        near_mean, far_mean = (result["cross_validation"]["metrics"]["log_loss"]["mean"] for result, _ in results)
+        assert far_mean == pytest.approx(near_mean, rel=1e-6)
+
+
+def test_what_is_far_from_zero_without_an_intercept_is_no_false_certainty(run):
+    table = crowd().assign(one=1.0)
+    table["age"] = table.age + 1e9
+    result, _ = run(
+        table,
+        {"features": ["one", "age"]},
+        model={"fit_intercept": False},
+        preprocess={"standardize": False},
+    )
+    errors = [entry["std_error"] for entry in result["coefficients"]]
+    assert result["inference"]["withheld"] or all(error is None or error > 1e-3 for error in errors)

@@ -83,6 +83,7 @@ def make_folds(
     *,
     shares_numbers: bool,
     standardize: bool,
+    is_exact: bool,
     is_penalised: bool,
 ) -> Folds:
     """A level that a fold's training rows lack counts as the reference there, also where the spec calls it an error."""
@@ -99,6 +100,7 @@ def make_folds(
                 standardize=standardize,
                 has_intercept=learned.has_intercept,
                 warn=_say_nothing,
+                is_exact=is_exact,
                 keeps_sample=True,
             )[1]
 

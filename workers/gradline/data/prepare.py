@@ -81,6 +81,7 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
         standardize=standardize,
         has_intercept=has_intercept,
         warn=warn,
+        is_exact=not spec.is_first_order,
         keeps_sample=not shares_numbers,
     )
     if not preprocessing.feature_names:
@@ -104,6 +105,7 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
             fold_n,
             shares_numbers=shares_numbers,
             standardize=standardize,
+            is_exact=not spec.is_first_order,
             is_penalised=spec.penalty.path is not None or spec.penalty.l1 + spec.penalty.l2 > 0,
         )
     classes, singles = train.roles.classes, train.numbers.singles

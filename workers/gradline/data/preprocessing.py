@@ -18,6 +18,10 @@ from gradline.data.scaling import moments, moments_of_sums, scale_in_place
 from gradline.errors import PermanentError
 from gradline.specs.logistic_regression import Preprocess
 
+FAR = 1e3
+"""Deviations from zero. Products of such columns lose six digits of their deviations, from where standard errors come,
+to rounding; at 1e5 they have too few left."""
+
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
@@ -79,11 +83,14 @@ def fit_preprocessing(
     standardize: bool,
     has_intercept: bool,
     warn: Warn,
+    is_exact: bool = False,
     keeps_sample: bool = False,
 ) -> tuple[Preprocessing, Tensor]:
     """From the training rows, and their x_np, which may use up the memory of the sample's numbers unless it is kept.
 
-    Means are subtracted only where an intercept can take them up.
+    Means are subtracted only where an intercept can take them up. Columns far from zero are centred also where they are
+    not standardised, if the fit goes to a minimum (`is_exact`), which is the same: products about zero lose their
+    deviations to rounding.
     """
     parts = learn_parts(sample, policy, warn)
     names = names_of(parts)
@@ -92,17 +99,27 @@ def fit_preprocessing(
     x_np = _matrix(pieces, sample, has_intercept, room, is_sparse=is_sparse, keeps_memory=keeps_sample)
     shift_d = _shift_d(pieces, is_sparse=is_sparse)
     centre_d, scale_d = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.float64)
-    if standardize:
+    takes_centre = has_intercept and not is_sparse
+    if standardize or (is_exact and takes_centre):
         found = _known_moments(sample, x_np) or moments(x_np, len(names), shares(sample), room.let_go)
         mean_d, deviation_d = (value_d.to(x_np.dtype).double() for value_d in found)  # what is done is what is told
-        if not bool(deviation_d.isfinite().all()):
-            name = names[int((~deviation_d.isfinite()).nonzero()[0])]
-            reason = f"the values of {name!r} are so large that their variance is no number; use another unit"
-            raise PermanentError(reason, code="bad_data")
-        scale_d = torch.where(deviation_d == 0, 1.0, deviation_d)
-        centre_d = mean_d + shift_d if has_intercept and not is_sparse else centre_d
-        scale_in_place(x_np, centre_d - shift_d, scale_d, room.let_go)
+        if standardize:
+            _check_finite(deviation_d, names)
+            scale_d = torch.where(deviation_d == 0, 1.0, deviation_d)
+            centre_d = mean_d + shift_d if takes_centre else centre_d
+        else:
+            is_far_d = (deviation_d > 0) & (mean_d.abs() > FAR * deviation_d)
+            centre_d = torch.where(is_far_d, mean_d, centre_d)
+        if standardize or bool(centre_d.any()):
+            scale_in_place(x_np, centre_d - shift_d, scale_d, room.let_go)
     return Preprocessing(parts, centre_d, scale_d, has_intercept, is_sparse), x_np
+
+
+def _check_finite(deviation_d: Tensor, names: list[str]) -> None:
+    if not bool(deviation_d.isfinite().all()):
+        name = names[int((~deviation_d.isfinite()).nonzero()[0])]
+        reason = f"the values of {name!r} are so large that their variance is no number; use another unit"
+        raise PermanentError(reason, code="bad_data")
 
 
 def _known_moments(sample: Sample, x_np: Tensor) -> tuple[Tensor, Tensor] | None:

@@ -31,10 +31,15 @@ class Inverse(NamedTuple):
     inverse_qq: Tensor
     null_qz: Tensor
     """Orthonormal directions along which the likelihood is flat."""
+    scale_q: Tensor
+    """Root of the diagonal of the information."""
 
     def determines(self, functional_mq: Tensor) -> Tensor:
-        """Whether the rows determine each linear functional of the parameters; what is held at 0 they do not."""
-        return (functional_mq @ self.null_qz).norm(dim=1) < 1e-7 * functional_mq.norm(dim=1)
+        """Whether the rows determine each linear functional of the parameters, whatever the units of the columns; what
+        is held at 0 they do not."""
+        unit_mq = functional_mq / self.scale_q
+        unit_qz = torch.linalg.qr(self.null_qz * self.scale_q.unsqueeze(1))[0]
+        return (unit_mq @ unit_qz).norm(dim=1) < 1e-7 * unit_mq.norm(dim=1)
 
 
 def inverse_of(information_qq: Tensor, rounding: float = 0.0) -> Inverse:
@@ -49,12 +54,12 @@ def inverse_of(information_qq: Tensor, rounding: float = 0.0) -> Inverse:
     factor_qq, fault = torch.linalg.cholesky_ex(unit_qq)
     if int(fault) == 0 and float(factor_qq.diagonal().min()) ** 2 > 100 * singular:
         inverse_qq = torch.cholesky_inverse(factor_qq)
-        return Inverse(inverse_qq / scale_q / scale_q.unsqueeze(1), information_qq.new_zeros(len(scale_q), 0))
+        return Inverse(inverse_qq / scale_q / scale_q.unsqueeze(1), information_qq.new_zeros(len(scale_q), 0), scale_q)
     value_q, vector_qq = torch.linalg.eigh(unit_qq)
     is_null_q = value_q <= singular * len(value_q)
     kept_qs = vector_qq[:, ~is_null_q] / scale_q.unsqueeze(1)
     null_qz = torch.linalg.qr(vector_qq[:, is_null_q] / scale_q.unsqueeze(1))[0]
-    return Inverse((kept_qs / value_q[~is_null_q]) @ kept_qs.T, null_qz)
+    return Inverse((kept_qs / value_q[~is_null_q]) @ kept_qs.T, null_qz, scale_q)
 
 
 def robust_covariance(

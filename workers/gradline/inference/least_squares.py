@@ -73,7 +73,7 @@ def _look(problem: Problem, theta_1q: Tensor, tolerance: float) -> _Look:
     along_s = left_pp[:, is_kept_p].T @ right_p
     inverse_root_ps = vector_pp[is_kept_p].T / scale_p.unsqueeze(1) / value_p[is_kept_p]
     null_pz = torch.linalg.qr(vector_pp[~is_kept_p].T / scale_p.unsqueeze(1))[0]
-    inverse = Inverse(inverse_root_ps @ inverse_root_ps.T, null_pz)
+    inverse = Inverse(inverse_root_ps @ inverse_root_ps.T, null_pz, scale_p)
     return _Look((inverse_root_ps @ along_s).unsqueeze(0), inverse, float(along_s.square().sum()) / 2)
 
 

@@ -389,9 +389,12 @@ def _hold_constants(problem: Problem, fit: Examination) -> Examination:
 
 
 def _far(prepared: Prepared) -> Tensor:
-    """How far each column is from zero, in deviations, where it was standardised."""
-    preprocessing = prepared.preprocessing
-    return (preprocessing.centre_d / preprocessing.scale_d).abs().to(prepared.train.y_nk.device)
+    """How far each column was from zero, in deviations, before it was centred."""
+    learned, train = prepared.preprocessing, prepared.train
+    far_d = (learned.centre_d / learned.scale_d).abs().to(train.y_nk.device)
+    for j in ((learned.centre_d != 0) & (learned.scale_d == 1)).nonzero().flatten().tolist():
+        far_d[j] /= train.x_np[:, j].double().std().clamp(min=1e-300)
+    return far_d
 
 
 def _are_single(prepared: Prepared) -> Tensor:
