@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx2
 from autograd_overhead import TEN_LINES
-from service import stack_in, table
+from warm_stack import stack_in, submit_and_wait, table
+
+from gradline.embedded.stack import Stack
 
 ROUNDS = 40
 WISHES: dict[str, dict[str, Any]] = {
@@ -22,29 +23,22 @@ WISHES: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix="gradline-benchmark-") as home,
-        stack_in(Path(home)) as stack,
-        httpx2.Client(base_url=stack.url, trust_env=False, timeout=60) as client,
-    ):
+    with tempfile.TemporaryDirectory(prefix="gradline-benchmark-") as home, stack_in(Path(home)) as stack:
         for wishes in WISHES.values():  # what the child loads on its first program is not measured
-            submit(client, wishes)
+            submit(stack, wishes)
         rows = []
         for name, wishes in WISHES.items():
-            times = sorted(submit(client, wishes) for _ in range(ROUNDS))
+            times = sorted(submit(stack, wishes) for _ in range(ROUNDS))
             median, late = statistics.median(times), times[int(0.95 * ROUNDS)]
             rows.append((name, f"median {median * 1e3:5.0f} ms   95 % under {late * 1e3:5.0f} ms"))
         table(f"a ten-line program, submit to result over REST ({ROUNDS} each)", rows)
 
 
-def submit(client: httpx2.Client, wishes: dict[str, Any]) -> float:
+def submit(stack: Stack, wishes: dict[str, Any]) -> float:
     """Seconds until the client has the result."""
-    body = {"kind": "autograd", "spec": {"program": TEN_LINES, **wishes}}
     begun = time.perf_counter()
-    response = client.post("/v1/jobs", json=body, headers={"Prefer": "wait=50"})
+    job = submit_and_wait(stack, {"program": TEN_LINES, **wishes}, "autograd")
     taken = time.perf_counter() - begun
-    job = response.raise_for_status().json()
-    assert job["status"] == "succeeded", job
     assert job["result"]["outcome"] == "completed", job
     return taken
 

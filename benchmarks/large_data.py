@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,14 +24,22 @@ from typing import Any, NamedTuple
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-import httpx2
 import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 from fit_small import SilentAttempt
-from service import stack_in, submit_and_wait, table, training_s
+from warm_stack import (
+    client_of,
+    stack_in,
+    submit_and_wait,
+    table,
+    training_child,
+    training_s,
+    used_s,
+    wait_until,
+)
 
 from gradline.embedded.stack import Stack
 from gradline.settings import Settings
@@ -111,7 +119,7 @@ def measure_cost(stack: Stack, store: ArtifactStore, path: Path, rounds: int) ->
             for unpacked in glob.glob(f"{kept}.*"):
                 os.unlink(unpacked)
             firsts.append(through_rest(stack, spec))
-            wait_for(lambda: glob.glob(f"{kept}.*"))
+            wait_until(lambda: glob.glob(f"{kept}.*"))
         later.append(through_rest(stack, spec))
         read, fit = fit_itself(path)
         reads.append(read)
@@ -140,15 +148,10 @@ def measure_cost(stack: Stack, store: ArtifactStore, path: Path, rounds: int) ->
 
 def through_rest(stack: Stack, spec: dict[str, Any]) -> Cost:
     """Submit to succeeded; processor time of the worker's child."""
-    child = child_of(stack)
-    begun, cpu = time.perf_counter(), cpu_of(child)
+    child = training_child(stack)
+    begun, cpu = time.perf_counter(), used_s(child)
     submit_and_wait(stack, spec)
-    return Cost(time.perf_counter() - begun, cpu_of(child) - cpu)
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    while not condition():
-        time.sleep(0.01)
+    return Cost(time.perf_counter() - begun, used_s(child) - cpu)
 
 
 def ratios(some: list[Cost], others: list[Cost]) -> str:
@@ -178,10 +181,10 @@ def run_alone(spec: dict[str, Any], store: ArtifactStore, dataset: dict[str, Any
 def upload(stack: Stack, path: Path) -> tuple[dict[str, Any], Cost]:
     """The data set, and what uploading it cost; processor time is the API's."""
     api = psutil.Process(stack.pids()["api"])
-    begun, cpu = time.perf_counter(), cpu_of(api)
-    with httpx2.Client(base_url=stack.url, trust_env=False, timeout=3600) as client, path.open("rb") as file:
-        answer = client.post(f"/v1/datasets?format={path.suffix[1:]}", content=file)
-    cost = Cost(time.perf_counter() - begun, cpu_of(api) - cpu)
+    begun, cpu = time.perf_counter(), used_s(api)
+    with path.open("rb") as file:
+        answer = client_of(stack.url).post(f"/v1/datasets?format={path.suffix[1:]}", content=file, timeout=3600)
+    cost = Cost(time.perf_counter() - begun, used_s(api) - cpu)
     return dict(answer.raise_for_status().json()), cost
 
 
@@ -225,12 +228,12 @@ def fit_itself(path: Path) -> tuple[Cost, Cost]:
 
 def measure_memory(stack: Stack, path: Path, n: int) -> None:
     n_bytes = path.stat().st_size
-    api, child = psutil.Process(stack.pids()["api"]), child_of(stack)
+    api, child = psutil.Process(stack.pids()["api"]), training_child(stack)
     before = {process: process.memory_info().rss for process in (api, child)}
     with peak_of(api) as of_api:
         dataset, uploaded = upload(stack, path)
     with peak_of(child) as of_child:
-        job = finish(stack, spec_over(dataset))
+        job = submit_and_wait(stack, spec_over(dataset))
     grown = {p: peak["rss"] - before[p] for p, peak in ((api, of_api), (child, of_child))}
     table(
         f"a file of {n:,} rows and {n_bytes // MIB} MiB, GRADLINE_FEATURES_MAX_BYTES {BOUND // MIB} MiB",
@@ -245,17 +248,6 @@ def measure_memory(stack: Stack, path: Path, n: int) -> None:
             ("fit", f"{training_s(job):.1f} s"),
         ],
     )
-
-
-def finish(stack: Stack, spec: dict[str, Any]) -> dict[str, Any]:
-    """Submit, and wait however long it takes."""
-    with httpx2.Client(base_url=stack.url, trust_env=False, timeout=120) as client:
-        job = client.post("/v1/jobs", json={"kind": "logistic-regression", "spec": spec}).raise_for_status().json()
-        while job["status"] in ("queued", "running"):
-            time.sleep(0.5)
-            job = client.get(f"/v1/jobs/{job['id']}").raise_for_status().json()
-    assert job["status"] == "succeeded", job
-    return dict(job)
 
 
 @contextmanager
@@ -276,17 +268,6 @@ def peak_of(process: psutil.Process) -> Iterator[dict[str, int]]:
     finally:
         is_over.set()
         thread.join()
-
-
-def child_of(stack: Stack) -> psutil.Process:
-    """The worker's child that trains: the one with torch in it, by its size."""
-    children = psutil.Process(stack.pids()["worker-cpu"]).children(recursive=True)
-    return max(children, key=lambda process: process.memory_info().rss)
-
-
-def cpu_of(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def middle(costs: list[Cost]) -> Cost:

@@ -4,37 +4,25 @@ Every figure is a ratio or a difference against something measured in the same r
 """
 
 import argparse
-import functools
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx2
-import psutil
+from warm_stack import NOTES, family_of, follow, signal_all, stack_in, submit_and_wait, table
 
 from gradline.db.jobs import JobStore
 from gradline.db.records import NewJob
 from gradline.db.session import Database
-from gradline.embedded.stack import Stack, Wishes
+from gradline.embedded.stack import Stack
 from gradline.lanes import Doorbell
 from gradline.settings import Settings
 from gradline.specs import parse_spec
 
-NOTES: dict[str, Any] = {
-    "data": {"source": "blobs"},
-    "solver": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9},
-    "stop": {"max_steps": 1000, "accuracy_above": 0.99},
-    "report": {"every": 20, "plots": []},
-    "seed": 10,
-}
 BARE_SCRIPT = """
 import time, torch
 torch.set_num_threads(1)
@@ -88,36 +76,6 @@ def main() -> None:
             measure_throughput(stack, arguments.jobs)
 
 
-@contextmanager
-def stack_in(home: Path) -> Iterator[Stack]:
-    stack = Stack(Settings(home=home), Wishes(port=0, n_children=1, mlflow_port=0), lambda line: print(f"  ({line})"))
-    stack.lock()
-    stack.start()
-    try:
-        assert stack.wait_for_api(120)
-        assert stack.wait_for_mlflow(300)
-        for seed in range(5):  # the child is warm when the first figure is taken
-            submit_and_wait(stack, NOTES | {"seed": seed})
-        wait_until_carried(stack)
-        yield stack
-    finally:
-        stack.stop()
-
-
-@functools.cache
-def client_of(url: str) -> httpx2.Client:
-    """One for all requests: making one takes as long as some jobs."""
-    return httpx2.Client(base_url=url, trust_env=False, timeout=120)
-
-
-def submit_and_wait(stack: Stack, spec: dict[str, Any]) -> dict[str, Any]:
-    body = {"kind": "logistic-regression", "spec": spec}
-    response = client_of(stack.url).post("/v1/jobs", json=body, headers={"Prefer": "wait=100"})
-    job: dict[str, Any] = response.raise_for_status().json()
-    assert job["status"] == "succeeded", job
-    return job
-
-
 def measure_latency(stack: Stack) -> None:
     """Submit to `succeeded`, as the client sees it, against the training time of a plain script."""
     bare = subprocess.run([sys.executable, "-c", BARE_SCRIPT], capture_output=True, text=True, check=True).stdout
@@ -166,39 +124,12 @@ def drain(stack: Stack, spec: dict[str, Any], n_jobs: int) -> float:
     bell = Doorbell(f"unix://{next(stack.home.rglob('*.sock'))}")
     bell.ring("cpu", n_jobs)
     signal_all(family, signal.SIGCONT)
-    while any(not job.status.is_terminal for job in jobs.list_jobs("local", limit=n_jobs)):
-        time.sleep(0.05)
+    for job_id in reversed(submitted):  # the last one ends last
+        follow(stack, str(job_id))
     done = [job for i in submitted if (job := jobs.find(i))]
     first = min(job.started_at for job in done if job.started_at)
     last = max(job.finished_at for job in done if job.finished_at)
     return (last - first).total_seconds()
-
-
-def wait_until_carried(stack: Stack) -> None:
-    with httpx2.Client(base_url=stack.url, trust_env=False, timeout=120) as client:
-        while not all(job["mlflow"]["synced"] for job in client.get("/v1/jobs?limit=100").json()["items"]):
-            time.sleep(0.2)
-
-
-def family_of(stack: Stack, program: str) -> list[psutil.Process]:
-    first = psutil.Process(stack.pids()[program])
-    return [first, *first.children(recursive=True)]
-
-
-def training_s(job: dict[str, Any]) -> float:
-    return (datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["started_at"])).total_seconds()
-
-
-def signal_all(processes: list[psutil.Process], number: int) -> None:
-    for process in processes:
-        process.send_signal(number)
-
-
-def table(title: str, rows: list[tuple[str, str]]) -> None:
-    width = max(len(name) for name, _ in rows)
-    print(f"\n{title}")
-    for name, value in rows:
-        print(f"  {name:<{width}}  {value}")
 
 
 if __name__ == "__main__":

@@ -9,19 +9,21 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import psutil
+from warm_stack import used_s, wait_until
+
 from gradline.db import migrations
 from gradline.db.session import Database
+from gradline.embedded.ports import choose_port
 from gradline.embedded.probes import answers_http, answers_redis
 from gradline.embedded.redis_server import own_redis
 
@@ -57,12 +59,12 @@ class Meter:
     """Wall and processor time since it was made."""
 
     def __init__(self, api_pid: int) -> None:
-        self._api_pid = api_pid
+        self._api = psutil.Process(api_pid)
         self.began = time.perf_counter()
-        self._api_began_s, self._client_began_s = cpu_seconds(api_pid), time.process_time()
+        self._api_began_s, self._client_began_s = used_s(self._api), time.process_time()
 
     def read(self, name: str, latencies_s: list[float]) -> Load:
-        seconds, api_s = time.perf_counter() - self.began, cpu_seconds(self._api_pid) - self._api_began_s
+        seconds, api_s = time.perf_counter() - self.began, used_s(self._api) - self._api_began_s
         return Load(name, seconds, latencies_s, api_s, time.process_time() - self._client_began_s)
 
 
@@ -142,32 +144,13 @@ async def measure(pid: int, port: int, seconds: float) -> None:
         connection.close()
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    stop_at = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > stop_at:
-            raise RuntimeError(f"{what} does not come up")
-        time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Submits per second of the API")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each load")
     parser.add_argument("--database-url", default="", help="default: SQLite in a fresh folder")
     seconds, url = vars(parser.parse_args()).values()
     with tempfile.TemporaryDirectory(prefix="gradline-bench-") as folder:
-        home, port = Path(folder), free_port()
+        home, port = Path(folder), choose_port("127.0.0.1", 0)
         url = url or f"sqlite:///{home / 'gradline.db'}"
         database = Database(url)
         migrations.upgrade(database)
@@ -180,8 +163,8 @@ def main() -> None:
             subprocess.Popen([sys.executable, "-m", "gradline.api.main"], env=os.environ | env) as api_process,
         ):
             try:
-                wait_for(lambda: answers_redis(broker.url), "Redis")
-                wait_for(lambda: answers_http(f"http://127.0.0.1:{port}/livez"), "the API")
+                wait_until(lambda: answers_redis(broker.url), 60)
+                wait_until(lambda: answers_http(f"http://127.0.0.1:{port}/livez"), 60)
                 asyncio.run(measure(api_process.pid, port, seconds))
             finally:
                 api_process.terminate()

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from service import NOTES, family_of, signal_all, stack_in, table
+from warm_stack import NOTES, family_of, signal_all, stack_in, table, training_child, used_s
 
 from gradline.db.jobs import JobStore
 from gradline.db.records import Job, NewJob
@@ -126,16 +126,16 @@ def order(seconds: float, turn_s: float) -> Iterator[bool]:
 def take_turn(stack: Stack, trainings: Trainings, turn_s: float, *, is_on: bool) -> Turn:
     trainings.feed()
     tracking = [process for name in ("relay", "mlflow") for process in family_of(stack, name)]
-    thread = Path(f"/proc/{training_pid(stack)}/schedstat")  # of the main thread, which trains
+    thread = Path(f"/proc/{training_child(stack).pid}/schedstat")  # of the main thread, which trains
     if is_on:
         signal_all(tracking, signal.SIGCONT)
     else:
         stop_all(stack, tracking)
-    queued_s, used = _queued_s(thread), used_s(tracking)
+    queued_s, used = _queued_s(thread), used_s(*tracking)
     turn = Turn(is_on, time.time())
     time.sleep(turn_s)
     turn.ended = time.time()
-    turn.queued_s, turn.tracking_s = _queued_s(thread) - queued_s, used_s(tracking) - used
+    turn.queued_s, turn.tracking_s = _queued_s(thread) - queued_s, used_s(*tracking) - used
     signal_all(tracking, signal.SIGCONT)
     return turn
 
@@ -146,16 +146,6 @@ def stop_all(stack: Stack, processes: list[psutil.Process]) -> None:
     with database.write():
         signal_all(processes, signal.SIGSTOP)
     database.close()
-
-
-def training_pid(stack: Stack) -> int:
-    """The one child that trains."""
-    (child,) = (p for p in family_of(stack, "worker-cpu") if "spawn_main" in " ".join(p.cmdline()))
-    return int(child.pid)
-
-
-def used_s(processes: list[psutil.Process]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def _queued_s(schedstat: Path) -> float:
