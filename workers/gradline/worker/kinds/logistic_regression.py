@@ -213,10 +213,11 @@ class _RegressionAttempt:
         self._fit.theta_bkp.copy_(fit.theta_bkp)
         self._objective = fit.objective
         evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)
+        self._save_model(evaluation)  # made durable beside what is computed next
         result = self._result(Ending(fit.outcome, fit.gap or gap, fit.mend, fit.separation), evaluation)
         tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit, self._ctx))
         self._warn(fit.outcome, result)
-        self._save_artifacts(result, evaluation)
+        self._save_plot_data(result, evaluation)
         result["warnings"] = [{"code": code, "message": message} for code, message in self._ctx.warnings.items()]
         return result
 
@@ -287,16 +288,19 @@ class _RegressionAttempt:
                 "loss_rose", f"the loss went from {first:.6g} to {last:.6g}: a lower solver.learning_rate may mend it"
             )
 
-    def _save_artifacts(self, result: dict[str, Any], evaluation: Evaluation) -> None:
+    def _save_model(self, evaluation: Evaluation) -> None:
         save = self._ctx.save_artifact
-        theta_bkp = self._fit.theta_bkp
         if evaluation.is_finite:
-            model = write_scorecard(self._prepared, theta_bkp, self._spec, evaluation.threshold)
+            model = write_scorecard(self._prepared, self._fit.theta_bkp, self._spec, evaluation.threshold)
             save("model.json", model, "application/json", "model")
         save("metrics.parquet", artifacts.curve_parquet(self._history), "application/vnd.apache.parquet", "curve")
-        if self._spec.report.plots:
-            path = self._path and self._path | {"n_features": result["n_features"], **self._path_lines}
-            data = artifacts.plot_data(evaluation, self._history, result, path)
-            save("plot_data.json", data, "application/json", "table")
-            if path is not None and "path" in self._spec.report.plots:
-                save("path.json", json.dumps(path).encode(), "application/json", "table")
+
+    def _save_plot_data(self, result: dict[str, Any], evaluation: Evaluation) -> None:
+        wanted, save = self._spec.report.plots, self._ctx.save_artifact
+        if not wanted:
+            return
+        path = self._path and self._path | {"n_features": result["n_features"], **self._path_lines}
+        data = artifacts.plot_data(evaluation, self._history, result, path)
+        save("plot_data.json", data, "application/json", "table")
+        if path is not None and "path" in wanted:
+            save("path.json", json.dumps(path).encode(), "application/json", "table")
