@@ -4,8 +4,12 @@ import json
 from typing import Any
 
 import pytest
+import torch
 
+from gradline.training import Family, Fit, Newton, Objective, StopRules
+from gradline.worker.kinds.regression_certificate import gap_at_end, newton_at_end
 from tests.numerics.attempts import MemoryAttempt, train
+from tests.numerics.problems import random_problem
 
 JOBS: dict[str, dict[str, Any]] = {
     "sgd": {"solver": {"name": "sgd", "learning_rate": 5.0}, "report": {"every": 2}},
@@ -79,6 +83,18 @@ def test_what_was_reported_is_the_same_whichever_parameters_are_kept(name: str):
     told, _ = train(**job_of(name, max_steps=last["steps"] + 1))
     assert {key: last[key] for key in OF_PARAMETERS} == {key: told[key] for key in OF_PARAMETERS}
     assert last["certificate"] == told["certificate"]
+
+
+@pytest.mark.parametrize("restore_best", [True, False])
+def test_a_solver_that_stands_at_other_parameters_is_asked_for_nothing(restore_best: bool):
+    objective, validation = Objective(random_problem(Family.BINOMIAL, 0)), Objective(random_problem(Family.BINOMIAL, 1))
+    theta_bkp = torch.zeros(1, 1, objective.problem.p, dtype=torch.float64)
+    stop = StopRules(3, patience=3, restore_best=restore_best)
+    fit = Fit(objective, Newton(objective, theta_bkp), stop, report_every=1, validation=validation)
+    for _step in fit:
+        pass
+    assert fit.is_restored == restore_best
+    assert (gap_at_end(fit) is None) == (newton_at_end(fit) is None) == restore_best
 
 
 def test_parameters_that_were_fitted_anew_are_of_no_step():

@@ -75,8 +75,8 @@ def test_the_last_parameters_stay_where_they_are_asked_for():
 
 
 def test_a_target_that_is_reached_keeps_the_parameters_that_reached_it():
-    fit = fit_of(LATE, accuracy_above=0.5, patience=100)
-    assert min(reports_of(fit)) == 0
+    fit = fit_of(LATE, accuracy_above=0.7, patience=100)
+    assert len(reports_of(fit)) > 2
     assert (fit.outcome, fit.best_steps) == (Outcome.TARGET_REACHED, [None])
     assert torch.equal(fit.theta_bkp, fit.solver.theta_bkp)
 
