@@ -16,7 +16,7 @@ from gradline.training.certificate import Certificate, Reference, certify
 from gradline.training.choice import Choice, choose, newton_cg_for, newton_for, proximal_newton_for
 from gradline.training.family import Family
 from gradline.training.iteration import Fit, Report, Step, StopRules
-from gradline.training.model import drawn_parameters, linear_predictor, null_parameters, probabilities, zero_parameters
+from gradline.training.model import drawn_parameters, linear_predictor, null_parameters, zero_parameters
 from gradline.training.objective import Fitness, Objective
 from gradline.training.outcome import Outcome
 from gradline.training.problem import Problem, make_problem
@@ -73,7 +73,6 @@ __all__ = [
     "newton_cg_for",
     "newton_for",
     "null_parameters",
-    "probabilities",
     "proximal_newton_for",
     "step_schedule",
     "zero_parameters",

@@ -20,6 +20,7 @@ from gradline.training.derivatives import Derivatives, Want
 from gradline.training.family import Family
 from gradline.training.fused import fused_pass_of
 from gradline.training.problem import CHUNK_BYTES, Problem
+from gradline.training.products import letting_go
 
 
 class Loss(ABC):
@@ -278,10 +279,7 @@ class ChunkedLoss:
 
     def _reading(self) -> Iterator[Loss]:
         """The chunks, for what reads their features."""
-        for chunk in self._chunks:
-            yield chunk
-            if self._problem.let_go is not None:
-                self._problem.let_go()
+        return letting_go(self._chunks, self._problem.let_go)
 
     def predict(self, theta_bkp: Tensor) -> None:
         for chunk in self._reading():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gradline.training.family import Family
 from gradline.training.problem import Problem
+from gradline.training.products import letting_go
 
 
 def zero_parameters(d: int, k: int, *, has_intercept: bool, dtype: torch.dtype, n_members: int = 1) -> Tensor:
@@ -62,21 +63,7 @@ def linear_predictor(problem: Problem, theta_bkp: Tensor) -> Tensor:
     theta_mp = theta_bkp.flatten(0, 1)
     z_nm = problem.y_nk.new_empty(problem.n, len(theta_mp))
     start = 0
-    for chunk in problem.chunks() if problem.let_go else [problem]:
+    for chunk in letting_go(problem.chunks() if problem.let_go else [problem], problem.let_go):
         chunk.products.predict(theta_mp.to(z_nm.dtype).T, z_nm[start : start + chunk.n])
         start += chunk.n
-        if problem.let_go is not None:
-            problem.let_go()
     return z_nm if problem.offset_n1 is None else z_nm + problem.offset_n1
-
-
-def predicted_class(z_nk: Tensor) -> Tensor:
-    """Binomial: 1 from a probability of one half on. Multinomial: the most probable."""
-    return (z_nk[:, 0] >= 0).long() if z_nk.shape[1] == 1 else z_nk.argmax(1)
-
-
-def probabilities(z_nk: Tensor) -> Tensor:
-    """Of every class, also for two: two columns."""
-    if z_nk.shape[1] > 1:
-        return torch.softmax(z_nk, 1)
-    return torch.cat((torch.sigmoid(-z_nk), torch.sigmoid(z_nk)), 1)

@@ -19,6 +19,7 @@ from gradline.training.products import (
     LetGo,
     Products,
     SparseProducts,
+    letting_go,
     row_ranges,
     rows_between,
     sparse_rows,
@@ -170,9 +171,9 @@ class Problem:
         if self.let_go is None:
             return self.x_np.index_select(0, index_r).to(self.y_nk.device)
         x_rp = self.x_np.new_empty(len(index_r), self.x_np.shape[1])
-        for some_sp, some_s in zip(x_rp.split(ROWS_AT_ONCE), index_r.split(ROWS_AT_ONCE), strict=True):
+        parts = zip(x_rp.split(ROWS_AT_ONCE), index_r.split(ROWS_AT_ONCE), strict=True)
+        for some_sp, some_s in letting_go(parts, self.let_go):
             torch.index_select(self.x_np, 0, some_s, out=some_sp)
-            self.let_go()
         return x_rp.to(self.y_nk.device)
 
     def to(self, dtype: torch.dtype) -> "Problem":

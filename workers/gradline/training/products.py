@@ -12,6 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ RANGE_BYTES = 16 * 2**20
 WRITTEN_AT_ONCE = 2**13
 """Entries of a transpose: each may bring a page of its own into memory."""
 
+Part = TypeVar("Part")
 LetGo = Callable[[], None]
 Entries = Callable[[int, torch.dtype, torch.dtype], tuple[Tensor, Tensor]]
 """Makes room for so many column numbers and values of these types."""
@@ -222,8 +224,13 @@ class SparseProducts(Products):
 
 def parts_of(x_np: Tensor, let_go: LetGo | None) -> Iterator[tuple[slice, Tensor]]:
     """Ranges of rows of a CSR matrix, and these rows."""
-    for rows in row_ranges(x_np):
-        yield rows, rows_between(x_np, rows)
+    return letting_go(((rows, rows_between(x_np, rows)) for rows in row_ranges(x_np)), let_go)
+
+
+def letting_go(parts: Iterable[Part], let_go: LetGo | None) -> Iterator[Part]:
+    """The same, with what each part has brought into memory let go before the next."""
+    for part in parts:
+        yield part
         if let_go is not None:
             let_go()
 
@@ -311,10 +318,9 @@ def _transposed_in(entries: Entries, x_np: Tensor, let_go: LetGo | None) -> Tens
         at_e = torch.repeat_interleave(next_p - xt_pr.crow_indices()[:-1], count_p)
         at_e += torch.arange(len(at_e))
         written = at_e, (xt_pr.col_indices() + rows.start).to(row_e.dtype), xt_pr.values()
-        for at_w, row_w, value_w in zip(*(some.split(WRITTEN_AT_ONCE) for some in written), strict=True):
+        pieces = zip(*(some.split(WRITTEN_AT_ONCE) for some in written), strict=True)
+        for at_w, row_w, value_w in letting_go(pieces, let_go):
             row_e[at_w], value_e[at_w] = row_w, value_w
-            if let_go is not None:
-                let_go()
         next_p += count_p
     return torch.sparse_csr_tensor(ccol, row_e, value_e, (p, n), check_invariants=False)
 
