@@ -101,3 +101,22 @@ def test_firths_estimates_and_intervals_are_those_of_a_slow_optimiser():
     level = least + chi2.ppf(0.95, 1) / 2
     assert float(told.low_m) == pytest.approx(brentq(lambda w: held(w) - level, -1.0, slow.x[0]), abs=1e-4)
     assert float(told.high_m) == pytest.approx(brentq(lambda w: held(w) - level, slow.x[0], 60.0), rel=1e-4)
+
+
+def test_the_end_of_a_bent_profile_is_found():
+    draw = np.random.default_rng(11)
+    x = draw.normal(size=(150, 2))
+    overlapping = fit(x, draw.integers(0, 2, 150), Family.BINOMIAL)
+    target_n1 = torch.as_tensor(x[:, :1] > 0).double()
+    problem = overlapping.problem.__class__(overlapping.problem.x_np, target_n1, Family.BINOMIAL, has_intercept=True)
+    firth = FirthLikelihood(Likelihood(problem))
+    ours = minimise(firth, torch.zeros(1, 3, dtype=torch.float64), tolerance=1e-18, max_steps=200)
+    least, a_mq = float(ours.evaluation.value_b), torch.eye(3, dtype=torch.float64)[:2]
+    told = profile_intervals(firth, ours.theta_bq[0], least, a_mq, 0.95)
+    for a_q, low, high in zip(a_mq, told.low_m.tolist(), told.high_m.tolist(), strict=True):
+        assert low < float(a_q @ ours.theta_bq[0]) < high
+        for end in (low, high):
+            start_bq = ours.theta_bq + a_q * (end - float(a_q @ ours.theta_bq[0]))
+            held = minimise(firth, start_bq, normal_bq=a_q.unsqueeze(0), tolerance=1e-14, max_steps=2000)
+            assert bool(held.is_converged_b.all())
+            assert float(held.evaluation.value_b) - least == pytest.approx(chi2.ppf(0.95, 1) / 2, abs=1e-6)

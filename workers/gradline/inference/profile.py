@@ -2,11 +2,13 @@
 
 The ends of an interval for a' theta are its extremes where V(theta) <= V(minimum) + chi2 / 2. They are found by
 Newton's method on  V(theta) = V*, dV parallel to a  (Venzon and Moolgavkar 1988): each step goes to the extreme of
-a' theta on the level set of the quadratic model.
+a' theta on the level set of the quadratic model. Where these steps do not end, as where the path of the other
+parameters is bent, the end is bracketed by fits that hold a' theta.
 
 Shapes: b members, q free parameters, m functionals.
 """
 
+from math import isfinite, nan
 from typing import NamedTuple
 
 import torch
@@ -18,12 +20,16 @@ from gradline.inference.wald import chi_square_tail
 
 _MAX_STEPS = 50
 _MAX_HALVINGS = 10
+_MAX_DOUBLINGS = 30
+"""Of the distance that is looked for an end in, from a standard error on."""
+_MAX_FITS = 100
+"""Between two that have the end between them."""
 _MAX_MATRIX_NUMBERS = 1 << 25
 """Of the information matrices of the members that are fitted at once: 256 MiB."""
 
 
 class Profile(NamedTuple):
-    """NaN where there is none: the likelihood does not fall to the level in that direction, or not in 50 steps."""
+    """NaN where there is none: the likelihood does not fall to the level in that direction."""
 
     low_m: Tensor
     high_m: Tensor
@@ -44,7 +50,10 @@ def profile_intervals(
     ends = []
     for sign in (-1.0, 1.0):
         parts = [_extreme(evaluator, theta_q, value, rise, sign * a_bq) for a_bq in _in_parts(functional_mq)]
-        ends.append(sign * _joined(parts, theta_q))
+        end_m = _joined(parts, theta_q)
+        for m in end_m.isnan().nonzero().flatten().tolist():
+            end_m[m] = _bracketed(evaluator, theta_q, value + rise, sign * functional_mq[m : m + 1])
+        ends.append(sign * end_m)
     return Profile(*ends)
 
 
@@ -86,6 +95,41 @@ def _extreme(evaluator: Evaluator, theta_q: Tensor, value: float, rise: float, n
         step_bq[is_there_b] = 0.0
         theta_bq, here = _bounded_step(evaluator, theta_bq, here, step_bq, level, rise)
     return torch.where(is_there_b, (normal_bq * theta_bq).sum(1), torch.nan)
+
+
+def _bracketed(evaluator: Evaluator, theta_q: Tensor, level: float, normal_1q: Tensor) -> float:
+    """The same of one member, by false position with the Illinois rule (Dowell and Jarratt 1971)."""
+
+    def held(theta_1q: Tensor, by: float) -> tuple[Tensor, float]:
+        along_1q = solve(evaluator.evaluate(theta_1q).information_bqq, normal_1q.unsqueeze(2))[:, :, 0]
+        start_1q = theta_1q + by / (normal_1q * along_1q).sum() * along_1q
+        least = minimise(evaluator, start_1q, normal_bq=normal_1q, tolerance=1e-12, max_steps=200)
+        return least.theta_bq, float(least.evaluation.value_b) - level
+
+    theta_1q = theta_q.unsqueeze(0)
+    here = evaluator.evaluate(theta_1q)
+    below = float(here.value_b) - level
+    by = float((normal_1q * solve(here.information_bqq, normal_1q.unsqueeze(2))[:, :, 0]).sum()) ** 0.5
+    for _ in range(_MAX_DOUBLINGS):
+        beyond_1q, above = held(theta_1q, by)
+        if not above < 0:
+            break
+        theta_1q, below, by = beyond_1q, above, 2 * by
+    low, high, was_below = below, above, None
+    for _ in range(_MAX_FITS):
+        if not isfinite(above) or above < 0:
+            return nan
+        share = low / (low - high)
+        between_1q, between = held(theta_1q, share * by)
+        if abs(between) <= 1e-9 * (1 + abs(level)):
+            return float((normal_1q * between_1q).sum())
+        is_below = between < 0
+        if is_below:
+            theta_1q, by, low, high = between_1q, (1 - share) * by, between, high / (1 + (was_below is True))
+        else:
+            by, low, high = share * by, low / (1 + (was_below is False)), between
+        was_below = is_below
+    return nan
 
 
 def _towards_level(here: Evaluation, normal_bq: Tensor, level: float) -> tuple[Tensor, Tensor]:
