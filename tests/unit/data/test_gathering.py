@@ -53,3 +53,12 @@ def test_columns_of_other_types_and_with_gaps_are_turned_by_numpy(monkeypatch: p
     numbers = gathered({"whole": whole, "gaps": gaps}, torch.float32, is_shifted=False)
     assert numbers.values_nj[:, 0].tolist() == list(range(N))
     assert numbers.values_nj[:, 1].isnan().nonzero().flatten().tolist() == list(range(0, N, 7))
+
+
+def test_rows_of_text_alone_are_turned_into_ones(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gathering, "MIN_COMPILED", 1)
+    made = Gathering(torch.zeros(N, 1), [], ["c"], torch.empty(1, N, dtype=torch.int32), is_shifted=False)
+    made.add(pa.record_batch({"c": pa.array(["v", "u", None] * (N // 3) + ["w"])}), None)
+    assert made.numbers(frozenset()).memory[:, 0].tolist() == [1.0] * N
+    text = made.texts(lambda _: str, frozenset())["c"]
+    assert (text.levels, text.code_n[:3].tolist(), int(text.code_n[-1])) == (["u", "v", "w"], [1, 0, -1], 2)

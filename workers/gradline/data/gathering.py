@@ -72,7 +72,7 @@ class Gathering:
         """The same from one read of the columns."""
         from gradline.data import kernel  # noqa: PLC0415  half a second; no table of few rows needs it
 
-        address_j = np.array([column.ctypes.data for column in columns])
+        address_j = np.array([column.ctypes.data for column in columns], np.int64)
         sum_2j = np.empty((2, 0)) if self._sum_2j is None else self._sum_2j
         kernel.turn(address_j, self._shift_j.astype(rows_bp.dtype), rows_bp, sum_2j)
 
