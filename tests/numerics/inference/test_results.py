@@ -432,6 +432,15 @@ def test_on_separation_firth_gives_finite_estimates_and_tests(run):
     assert "infinite" not in told
 
 
+def test_class_weights_and_firths_method_leave_the_bootstrap_only(run):
+    asked = {"on_separation": "firth", "model": {"class_weights": "balanced"}}
+    for kind in ("auto", "hc0"):
+        errors = {"std_errors": kind, "bootstrap": 20}
+        result, _ = run(with_a_bad_level(), {"features": ["age", "city"]}, inference=errors, **asked)
+        assert result["inference"]["withheld"].endswith("ask for inference.bootstrap")
+        assert result["coefficients"][0]["ci_low"] < result["coefficients"][0]["ci_high"]
+
+
 @pytest.mark.parametrize("mend", ["firth", "ridge"])
 def test_what_was_mended_is_not_advised_any_more(run, mend):
     result, attempt = run(with_a_bad_level(), {"features": ["age", "city"]}, on_separation=mend)
@@ -681,3 +690,19 @@ def test_what_is_far_from_zero_without_an_intercept_is_no_false_certainty(run):
     )
     errors = [entry["std_error"] for entry in result["coefficients"]]
     assert result["inference"]["withheld"] or all(error is None or error > 1e-3 for error in errors)
+
+
+@pytest.mark.parametrize("family", ["multinomial", "log-linear", "poisson"])
+def test_fista_by_name_ends_within_the_gap_that_was_asked_for(run, family):
+    table = crowd().drop(columns="y")
+    draw = np.random.default_rng(0)
+    z = (table.age - 40) / 30
+    table["y"] = {
+        "multinomial": np.array(["a", "b", "c"])[draw.integers(0, 3, len(table))],
+        "log-linear": np.exp(z + draw.normal(0, 0.2, len(table))),
+        "poisson": draw.poisson(np.exp(z)),
+    }[family]
+    result, _ = run(table, model={"family": family}, penalty={"l1": 0.003}, solver={"name": "fista"})
+    assert result["outcome"] == "converged"
+    assert result["certificate"]["within_tolerance"]
+    assert result["certificate"]["relative_gap"] <= 1e-6

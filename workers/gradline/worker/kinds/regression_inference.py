@@ -24,6 +24,10 @@ from gradline.worker.kinds.regression_findings import own_scale
 CLASS_WEIGHTED = (
     "class weights make rows count other than they occurred; standard errors hc0 to hc3 and the bootstrap hold for them"
 )
+FIRTH_WEIGHTED = (
+    "class weights make rows count other than they occurred, and robust standard errors are not defined for Firth's "
+    "penalised likelihood; ask for inference.bootstrap"
+)
 SATURATED = (
     "the rows determine as many coefficients as there are rows: none is left to tell how far they scatter; "
     "leave columns out, or set a penalty"
@@ -108,6 +112,8 @@ def _withheld(spec: LogisticRegressionSpec, fit: Examination) -> str | None:
         return "not asked for"
     if kind == "hc2" and likelihood is not None and likelihood.f > 1:
         return "hc2 is not defined for more than two classes; ask for hc0, hc1 or hc3"
+    if fit.mend == "firth" and spec.model.class_weights is not None:
+        return FIRTH_WEIGHTED
     if fit.mend == "firth" and kind not in ("auto", "hessian"):
         return "robust standard errors are not defined for Firth's penalised likelihood; ask for hessian"
     if spec.model.class_weights is not None and kind in ("auto", "hessian"):
