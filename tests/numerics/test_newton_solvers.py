@@ -22,6 +22,7 @@ from gradline.training import (
     SubspaceNewton,
     choose,
     make_problem,
+    proximal_newton_for,
 )
 from gradline.training.derivatives import Want
 from gradline.training.rows import Rows
@@ -448,3 +449,22 @@ def test_columns_are_put_in_order_only_where_that_brings_partners_together():
     column_d = order_d[found_d]
     beside = [abs(int(a) - int(b)) == 1 for block in column_d.split(64) for a in block for b in block]
     assert sum(beside) / 2 > 0.9 * 599, "pairs of neighbours within a block"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_proximal_newton_without_an_l1_penalty_ends_at_the_minimum_and_tells_the_gap(family):
+    objective = Objective(random_problem(family, 11))
+    solver = proximal_newton_for(objective, zeros(objective))
+    assert solve(solver, max_steps=20)
+    assert solver.gap().relative_b.item() <= 1e-6
+
+
+def test_too_many_columns_for_an_l1_penalty_and_a_hessian_end_within_the_gap_that_was_asked_for():
+    generator = torch.Generator().manual_seed(0)
+    x_nd = torch.randn(150, 2_100, generator=generator, dtype=torch.float64)
+    target_n = (x_nd[:, :5].sum(1) + torch.randn(150, generator=generator) > 0).long()
+    objective = Objective(make_problem(x_nd, target_n, Family.BINOMIAL), l1=0.05)
+    choice = choose(objective, zeros(objective))
+    assert choice.name == "fista"
+    assert solve(choice.solver, max_steps=1_000)
+    assert choice.solver.gap().relative_b.item() <= 1e-6

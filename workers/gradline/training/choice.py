@@ -77,12 +77,15 @@ def _for_l1(objective: Objective, theta_bkp: Tensor, size: str) -> Choice:
     problem, q = objective.problem, theta_bkp[0].numel()
     if q > MAX_FACTOR_PARAMETERS or problem.n * q * q > MAX_NEWTON_COST * 10:
         reason = f"an l1 penalty on {size}, too many for a Hessian: proximal gradient steps need none."
-        return Choice("fista", reason, Fista(objective, theta_bkp))
+        return Choice("fista", reason, Fista(objective, theta_bkp, stops_on_gap=True))
     reason = f"an l1 penalty on {size}: a Hessian is cheap, and proximal Newton's steps are the fewest."
     return Choice("proximal-newton", reason, proximal_newton_for(objective, theta_bkp))
 
 
-def proximal_newton_for(objective: Objective, theta_bkp: Tensor) -> ProximalNewton:
+def proximal_newton_for(objective: Objective, theta_bkp: Tensor) -> ProximalNewton | Newton:
+    """Without an l1 penalty its steps are those of Newton's method, which can tell how far the minimum is."""
+    if not objective.has_l1:
+        return newton_for(objective, theta_bkp)
     problem, q = objective.problem, theta_bkp[0].numel()
     n_rows = sample_size(problem, q)
     is_large = problem.n >= LEAST_RATIO * n_rows and not problem.is_sparse

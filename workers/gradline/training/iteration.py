@@ -27,8 +27,8 @@ CUT_SHORT = (Outcome.EARLY_STOPPED, Outcome.STEP_LIMIT)
 class StopRules:
     max_steps: int
     tolerance: float = 0.0
-    """Of the measure that the solver stops on: the relative objective gap, for lbfgs and fista the largest absolute
-    entry of the (sub)gradient. 0: never."""
+    """Of the measure that the solver stops on: the relative objective gap, for lbfgs, and for fista without a penalty,
+    the largest absolute entry of the gradient. 0: never."""
     accuracy_above: float | None = None
     patience: int | None = None
     """Reports without a better `metric` over the validation rows."""

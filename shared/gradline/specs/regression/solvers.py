@@ -131,8 +131,9 @@ SMOOTH_ONLY = ("lbfgs", "newton", "newton-cg")
 class Stop(Spec):
     max_steps: int = Field(1000, ge=1, le=10_000_000)
     tolerance: float = Field(1e-6, ge=0.0)
-    """auto and the Newton solvers stop once the objective is within this share of its minimum, by the bound that the
-    certificate states; lbfgs and fista once the largest absolute entry of the (sub)gradient falls to this. 0: never.
+    """auto, the Newton solvers and fista stop once the objective is within this share of its minimum, by the bound that
+    the certificate states; lbfgs, and fista without a penalty, once the largest absolute entry of the gradient falls to
+    this. 0: never.
     sgd, adam and adamw do not look at it."""
     accuracy_above: float | None = Field(None, ge=0.0, lt=1.0)
     """Stop at a report once the training accuracy is above this."""

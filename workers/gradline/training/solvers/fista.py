@@ -22,10 +22,13 @@ class Fista:
 
     ending = None
 
-    def __init__(self, objective: Objective, theta_bkp: Tensor) -> None:
+    def __init__(self, objective: Objective, theta_bkp: Tensor, *, stops_on_gap: bool = False) -> None:
         self.theta_bkp = theta_bkp
         self.n_passes = 0
         self._objective = objective
+        self._stops_on_gap = stops_on_gap
+        self._next_look_b = theta_bkp.new_full((theta_bkp.shape[0],), torch.inf)
+        """Residuals from which the gap, which takes passes, is looked at again."""
         members = theta_bkp.shape[0]
         self._ahead_bkp = theta_bkp.clone()
         """Where the next gradient is taken: theta plus momentum."""
@@ -35,11 +38,22 @@ class Fista:
         """Size of the last proximal gradient: cheap, and small before the true measure is."""
 
     def is_converged(self, tolerance: float) -> bool:
+        if self._stops_on_gap:
+            return self._is_within(tolerance)
         if not bool((self._residual_b <= tolerance).all()):
             return False
         return bool((self._objective.stationarity(self.theta_bkp) <= tolerance).all())
 
+    def _is_within(self, tolerance: float) -> bool:
+        """Whether the relative gap is, looked at whenever the residual has halved."""
+        if not bool((self._residual_b <= self._next_look_b).all()) or not bool(self._residual_b.isfinite().all()):
+            return False
+        self._next_look_b = self._residual_b / 2
+        self.n_passes += 3
+        return bool((self.gap().relative_b <= tolerance).all())
+
     def gap(self) -> Gap:
+        """Three passes."""
         fitness = self._objective.fitness(self.theta_bkp)
         value_b, floor_b = fitness.loss_b + fitness.penalty_b, torch.zeros_like(fitness.loss_b)
         return gap_of(DUALITY, value_b, fenchel_bound(self._objective, self.theta_bkp, value_b), floor_b)
@@ -83,6 +97,7 @@ class Fista:
             "curvature": self._curvature_b,
             "momentum": self._momentum_b,
             "residual": self._residual_b,
+            "next_look": self._next_look_b,
         }
         return State({name: tensor.clone() for name, tensor in tensors.items()}, {"n_passes": self.n_passes})
 
@@ -92,3 +107,4 @@ class Fista:
         self._curvature_b = state.tensors["curvature"]
         self._momentum_b = state.tensors["momentum"]
         self._residual_b = state.tensors["residual"]
+        self._next_look_b = state.tensors["next_look"]

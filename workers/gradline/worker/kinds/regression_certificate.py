@@ -72,7 +72,7 @@ def certificate_of(
         "gradient_max_norm": finite(norm),
         "relative_gradient_norm": None if found is None else finite(found.relative_gradient_norm),
         "tolerance": spec.stop.tolerance,
-        "within_tolerance": norm is not None and _measure(spec, found, norm) <= spec.stop.tolerance,
+        "within_tolerance": norm is not None and _measure(spec, objective, found, norm) <= spec.stop.tolerance,
         "passes": fit.n_passes,
         "condition_number": None if found is None else finite(found.condition_number),
         "penalty": {"l1": float(objective.l1_b[0]), "l2": float(objective.l2_b[0])},
@@ -103,9 +103,10 @@ def _gap(found: Certificate | None) -> dict[str, Any]:
     }
 
 
-def _measure(spec: LogisticRegressionSpec, found: Certificate | None, norm: float) -> float:
-    """What `stop.tolerance` is about: lbfgs and fista by name stop on the gradient."""
-    if spec.solver.name in ("lbfgs", "fista"):
+def _measure(spec: LogisticRegressionSpec, objective: Objective, found: Certificate | None, norm: float) -> float:
+    """What `stop.tolerance` is about: lbfgs by name, and fista without a penalty, stop on the gradient."""
+    is_bounded = objective.has_l1 or objective.has_l2
+    if spec.solver.name == "lbfgs" or (spec.solver.name == "fista" and not is_bounded):
         return norm
     return torch.inf if found is None or found.gap is None else float(found.gap.relative_b)
 

@@ -118,7 +118,8 @@ def _choice(spec: LogisticRegressionSpec, objective: Objective, theta_bkp: Tenso
     if solver.name == "proximal-newton":
         return Choice("proximal-newton", NAMED, proximal_newton_for(objective, theta_bkp))
     if solver.name == "fista":
-        return Choice("fista", NAMED, Fista(objective, theta_bkp))
+        is_bounded = objective.has_l1 or objective.has_l2
+        return Choice("fista", NAMED, Fista(objective, theta_bkp, stops_on_gap=is_bounded))
     return choose(objective, theta_bkp)
 
 

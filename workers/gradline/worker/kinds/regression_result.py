@@ -13,8 +13,8 @@ from gradline.worker.kinds.history import finite
 from gradline.worker.kinds.regression_findings import culprits_of
 
 ADVICE = {
-    Outcome.STEP_LIMIT: "it took all steps it was given: raise stop.max_steps, or use solver auto, which ends at the "
-    "minimum",
+    Outcome.STEP_LIMIT: "it took all steps it was given: raise stop.max_steps; where a solver was named, auto may need "
+    "fewer of them",
     Outcome.SEPARATED: "a combination of the columns separates the rows, so coefficients grow without end: set "
     "penalty.l2 above 0",
     Outcome.ILL_CONDITIONED: "some columns are nearly combinations of others: leave out those that `collinearity` "
