@@ -3,9 +3,10 @@
 First what a fit of 1,000,000 rows of 28 float32 columns costs through the service, against the fit itself and pyarrow
 reading the file once, and against the job's own code called without the service, which reads, fits, examines and
 measures as the job does; in turns. The first job over a CSV file, which unpacks it, is told apart. Then the resident
-memory of the API and of the worker's child while a file several times the size of their bound is uploaded and fitted.
-Processor times tell more than wall times on a machine that others use. `--rounds 5` fits; `--rows 5000000` in the file
-whose memory is measured.
+memory of the API and of the worker's child while a file several times the size of their bound is uploaded and fitted,
+and then the same for text of many levels, whose features are sparse. Processor times tell more than wall times on a
+machine that others use. `--rounds 5` fits; `--rows 5000000` and `--text-rows 3000000` in the files whose memory is
+measured.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,6 +49,7 @@ from gradline.storage import ArtifactStore
 
 N, D = 1_000_000, 28
 GROUP = 250_000
+LEVELS = (50_000, 20_000, 5_000, 2_000, 1_000, 200)
 MIB = 2**20
 BOUND = 64 * MIB
 
@@ -61,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5, help="of the cost; 0: skip it")
     parser.add_argument("--rows", type=int, default=5_000_000, help="of the file whose memory is measured; 0: skip it")
+    parser.add_argument("--text-rows", type=int, default=3_000_000, help="the same for a file of text; 0: skip it")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gradline-benchmark-") as folder:
         if arguments.rounds:
@@ -71,26 +74,53 @@ def main() -> None:
                 store = ArtifactStore(settings.store_url, derived_max_bytes=settings.unpacked_max_bytes)
                 for file in (path, as_csv(path)):
                     measure_cost(stack, store, file, arguments.rounds)
-        if arguments.rows:
-            path = Path(folder, "large.parquet")
-            write(path, arguments.rows)
-            os.environ |= {"GRADLINE_FEATURES_MAX_BYTES": str(BOUND), "GRADLINE_UPLOAD_MAX_BYTES": str(100 << 30)}
-            with stack_in(Path(folder, "bounded")) as stack:
-                measure_memory(stack, path, arguments.rows)
+        os.environ |= {"GRADLINE_FEATURES_MAX_BYTES": str(BOUND), "GRADLINE_UPLOAD_MAX_BYTES": str(100 << 30)}
+        dense, sparse = 4 * (D + 1), 2 * 12 * (len(LEVELS) + 1)  # bytes a row at most
+        for n, write_rows, row_bytes in ((arguments.rows, write, dense), (arguments.text_rows, write_text, sparse)):
+            if n:
+                path = Path(folder, f"{write_rows.__name__}.parquet")
+                write_rows(path, n)
+                with stack_in(Path(folder, f"bounded-{path.stem}")) as stack:
+                    measure_memory(stack, path, n, n * row_bytes)
+                path.unlink()
 
 
 def write(path: Path, n: int) -> None:
     """Columns of which some are skewed and each leans on the one before."""
-    rng, w_d = np.random.default_rng(0), np.random.default_rng(1).standard_normal(D) * 0.3
+    w_d = np.random.default_rng(1).standard_normal(D) * 0.3
+
+    def draw(rng: np.random.Generator, n: int) -> pa.Table:
+        x_nd = rng.standard_normal((n, D), dtype=np.float32)
+        x_nd[:, :8] = np.exp(x_nd[:, :8] / 2) - 1.1
+        for j in range(1, D):
+            x_nd[:, j] += x_nd[:, j - 1] / 2
+        y_n = rng.random(n) < 1 / (1 + np.exp(-(x_nd @ w_d)))
+        return pa.table({f"x{j}": x_nd[:, j].copy() for j in range(D)} | {"y": y_n.astype(np.int64)})
+
+    write_groups(path, n, draw)
+
+
+def write_text(path: Path, n: int) -> None:
+    """Columns of text, the low levels of each the most frequent."""
+    names = [pa.array([f"column {j} level {i}" for i in range(n_levels)]) for j, n_levels in enumerate(LEVELS)]
+    effects = [np.random.default_rng(j).standard_normal(n_levels) / 2 for j, n_levels in enumerate(LEVELS)]
+
+    def draw(rng: np.random.Generator, n: int) -> pa.Table:
+        codes = [(n_levels * rng.random(n) ** 3).astype(np.int32) for n_levels in LEVELS]
+        z_n = sum((effect_l[code_n] for effect_l, code_n in zip(effects, codes, strict=True)), np.zeros(n))
+        y_n = rng.random(n) < 1 / (1 + np.exp(-z_n))
+        columns = {f"t{j}": names[j].take(pa.array(code_n)) for j, code_n in enumerate(codes)}
+        return pa.table(columns | {"y": y_n.astype(np.int64)})
+
+    write_groups(path, n, draw)
+
+
+def write_groups(path: Path, n: int, draw: Callable[[np.random.Generator, int], pa.Table]) -> None:
+    rng = np.random.default_rng(0)
     with path.open("wb") as file:
         writer = None
         for start in range(0, n, GROUP):
-            x_nd = rng.standard_normal((min(GROUP, n - start), D), dtype=np.float32)
-            x_nd[:, :8] = np.exp(x_nd[:, :8] / 2) - 1.1
-            for j in range(1, D):
-                x_nd[:, j] += x_nd[:, j - 1] / 2
-            y_n = rng.random(len(x_nd)) < 1 / (1 + np.exp(-(x_nd @ w_d)))
-            rows = pa.table({f"x{j}": x_nd[:, j].copy() for j in range(D)} | {"y": y_n.astype(np.int64)})
+            rows = draw(rng, min(GROUP, n - start))
             writer = writer or pq.ParquetWriter(file, rows.schema)
             writer.write_table(rows)
         assert writer is not None
@@ -190,7 +220,7 @@ def upload(stack: Stack, path: Path) -> tuple[dict[str, Any], Cost]:
 
 def spec_over(dataset: dict[str, Any]) -> dict[str, Any]:
     data = {"source": "dataset", "dataset_id": dataset["id"], "target": "y"}
-    return {"data": data, "report": {"plots": []}}
+    return {"data": data, "report": {"plots": []}, "preprocess": {"max_levels": max(LEVELS)}}
 
 
 def fit_itself(path: Path) -> tuple[Cost, Cost]:
@@ -226,7 +256,7 @@ def fit_itself(path: Path) -> tuple[Cost, Cost]:
 # --- what it takes
 
 
-def measure_memory(stack: Stack, path: Path, n: int) -> None:
+def measure_memory(stack: Stack, path: Path, n: int, features_bytes: int) -> None:
     n_bytes = path.stat().st_size
     api, child = psutil.Process(stack.pids()["api"]), training_child(stack)
     before = {process: process.memory_info().rss for process in (api, child)}
@@ -238,6 +268,7 @@ def measure_memory(stack: Stack, path: Path, n: int) -> None:
     table(
         f"a file of {n:,} rows and {n_bytes // MIB} MiB, GRADLINE_FEATURES_MAX_BYTES {BOUND // MIB} MiB",
         [
+            ("features", f"{features_bytes // MIB} MiB"),
             ("API: at rest, most while it takes the upload", f"{before[api] // MIB}, {of_api['rss'] // MIB} MiB"),
             ("worker's child: at rest, most while it fits", f"{before[child] // MIB}, {of_child['rss'] // MIB} MiB"),
             ("of that in no file, at most", f"{of_child['private'] // MIB} MiB"),
