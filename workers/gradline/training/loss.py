@@ -60,15 +60,8 @@ class Loss(ABC):
             return self._losses().sum(0, dtype=torch.float64).mul_(self._even_share)
         return (self._losses() * self._share_nb).sum(0, dtype=torch.float64)
 
-    def accuracy(self) -> Tensor | None:
-        """Share of the rows whose class is the predicted one, of each member; float64. None without classes."""
-        if not self._problem.family.is_classification:
-            return None
-        right_b = self.right()
-        return right_b / self._problem.n if self._problem.weight_nb is None else right_b
-
     def right(self) -> Tensor:
-        """How many rows are predicted right, or with weights their shares added up; float64."""
+        """How many rows have the predicted class, or with weights their shares added up; float64, for classes only."""
         if self._problem.weight_nb is None:
             return self._is_right().sum(0).double()
         return (self._is_right() * self._share_nb).sum(0, dtype=torch.float64)
@@ -288,11 +281,8 @@ class ChunkedLoss:
     def value(self) -> Tensor:
         return _total(chunk.value() for chunk in self._chunks)
 
-    def accuracy(self) -> Tensor | None:
-        if not self._problem.family.is_classification:
-            return None
-        right_b = _total(chunk.right() for chunk in self._chunks)
-        return right_b / self._problem.n if self._problem.weight_nb is None else right_b
+    def right(self) -> Tensor:
+        return _total(chunk.right() for chunk in self._chunks)
 
     def gradient(self) -> Tensor:
         """In float64."""

@@ -196,14 +196,18 @@ class Objective:
     def fitness(self, theta_bkp: Tensor) -> Fitness:
         """Loss, accuracy and penalty over all rows."""
         self._loss.predict(theta_bkp)
-        return Fitness(self._loss.value(), self._loss.accuracy(), self.penalty(theta_bkp))
+        right_b = self._loss.right() if self.problem.family.is_classification else None
+        return Fitness(self._loss.value(), self._accuracy(right_b), self.penalty(theta_bkp))
 
     def fitness_of(self, theta_bkp: Tensor, value_b: Tensor, right_b: Tensor | None) -> Fitness | None:
         """The same from the value of the smooth part and the rows that are right; None where these are not known."""
         if right_b is None and self.problem.family.is_classification:
             return None
-        accuracy_b = right_b if right_b is None or self.problem.weight_nb is not None else right_b / self.problem.n
-        return Fitness(value_b - self._l2_term(theta_bkp), accuracy_b, self.penalty(theta_bkp))
+        return Fitness(value_b - self._l2_term(theta_bkp), self._accuracy(right_b), self.penalty(theta_bkp))
+
+    def _accuracy(self, right_b: Tensor | None) -> Tensor | None:
+        """The share of the rows that are right; with weights they are counted in shares already."""
+        return right_b if right_b is None or self.problem.weight_nb is not None else right_b / self.problem.n
 
     @cached_property
     def at_zero(self) -> tuple[Fitness | None, Tensor]:
