@@ -10,9 +10,9 @@ from scipy.stats import chi2
 from gradline.inference.likelihood import Likelihood
 from gradline.inference.newton import minimise
 from gradline.inference.parameters import contrast_functionals, functionals
-from gradline.inference.penalised import FirthLikelihood
+from gradline.inference.penalised import FirthLikelihood, firth_minimum
 from gradline.inference.profile import profile_intervals, ratio_tests
-from gradline.training import Family
+from gradline.training import Family, make_problem
 from tests.numerics.inference.fits import fit
 
 
@@ -120,3 +120,15 @@ def test_the_end_of_a_bent_profile_is_found():
             held = minimise(firth, start_bq, normal_bq=a_q.unsqueeze(0), tolerance=1e-14, max_steps=2000)
             assert bool(held.is_converged_b.all())
             assert float(held.evaluation.value_b) - least == pytest.approx(chi2.ppf(0.95, 1) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize(("family", "n_classes"), [(Family.BINOMIAL, 2), (Family.MULTINOMIAL, 4)])
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_firths_method_ends_where_levels_are_seen_once(family: Family, n_classes: int, weight: float):
+    draw = np.random.default_rng(2)
+    x = np.column_stack([draw.normal(size=60), *(np.arange(60) == row for row in range(5))]).astype(float)
+    y = torch.as_tensor(draw.integers(0, n_classes, 60))
+    weights = torch.full((60,), weight, dtype=torch.float64)
+    ours = firth_minimum(Likelihood(make_problem(torch.as_tensor(x), y, family, n_classes, weight_n=weights)))
+    assert bool(ours.is_converged_b.all())
+    assert ours.n_steps < 25

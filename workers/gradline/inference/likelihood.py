@@ -130,7 +130,7 @@ class Likelihood:
                 return evaluation
         value_b = theta_bq.new_zeros(b)
         gradient_mp = theta_bq.new_zeros(b * self.f, self.p)
-        information = _Information(b, self.f, self.p, theta_bq)
+        information = Information(b, self.f, self.p, theta_bq)
         for block in self.blocks(theta_bq):
             value_b += (block.loss_rb * block.weight_rb).sum(0)
             weighted_rbf = block.residual_rbf * block.weight_rb.unsqueeze(2)
@@ -198,7 +198,7 @@ def _is_clear(information_qq: Tensor) -> bool:
     return int(fault) == 0 and float(factor_qq.diagonal().min()) ** 2 > _CLEAR
 
 
-class _Information:
+class Information:
     """sum_n C_n kron x_n x_n' of every member, symmetric in the outputs, so that only i <= j is summed."""
 
     def __init__(self, b: int, f: int, p: int, like: Tensor) -> None:

@@ -353,7 +353,8 @@ def _mend(spec: LogisticRegressionSpec, problem: Problem, fit: Examination) -> E
     assert fit.separation is not None  # noqa: S101  just found
     if spec.on_separation == "firth":
         least = firth_minimum(likelihood)
-        mended, withheld = _at(fit, problem, likelihood, least), None
+        information = likelihood.evaluate(least.theta_bq)
+        mended, withheld = _at(fit, problem, likelihood, least)._replace(evaluation=information), None
     elif spec.on_separation == "ridge":
         l2 = 1 / likelihood.n_weighed
         least = minimise(RidgeLikelihood(likelihood, l2), likelihood.nowhere)
