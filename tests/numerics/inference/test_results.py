@@ -13,6 +13,8 @@ from statsmodels.genmod.families import Poisson
 
 from gradline.errors import CancelRequested, PermanentError
 from gradline.storage import ArtifactStore
+from gradline.training import Outcome
+from gradline.worker.kinds.regression_result import advice_of
 from tests.numerics.attempts import MemoryAttempt, train
 from tests.unit.data.uploads import ID, stored
 
@@ -706,3 +708,25 @@ def test_fista_by_name_ends_within_the_gap_that_was_asked_for(run, family):
     assert result["outcome"] == "converged"
     assert result["certificate"]["within_tolerance"]
     assert result["certificate"]["relative_gap"] <= 1e-6
+
+
+def test_an_offset_far_above_the_counts_without_an_intercept_is_no_fit_that_has_ended_where_it_started(run):
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame({"x": draw.normal(5, 1, 60), "offset": 60 + draw.normal(size=60), "y": draw.poisson(3, 60)})
+    model = {"family": "poisson", "fit_intercept": False}
+    result, _ = run(table, {"features": ["x"], "offset": "offset"}, model=model)
+    mean = np.exp(table.offset + entries_without_intercept(result)["x"] * table.x)
+    assert result["certificate"]["relative_gap"] <= 1e-6
+    assert float(table.x @ (mean - table.y)) == pytest.approx(0, abs=1e-6)
+
+
+def entries_without_intercept(result: dict[str, Any]) -> dict[str, float]:
+    return {c["feature"]: c["estimate"] for c in result["coefficients"]}
+
+
+def test_a_mend_that_did_not_converge_is_not_said_to_need_more_of_the_solvers_steps():
+    told = {"kind": "complete", "mend": "firth"}
+    assert advice_of(Outcome.STEP_LIMIT, told, can_mend=True) == (
+        "on_separation firth did not converge: set penalty.l2 above 0, or leave columns out"
+    )
+    assert "raise stop.max_steps" in str(advice_of(Outcome.STEP_LIMIT, {"kind": "none"}, can_mend=True))

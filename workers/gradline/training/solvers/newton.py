@@ -167,9 +167,13 @@ class Newton:
         return self._first_value_b
 
     def _floor(self) -> Tensor:
-        """What rounding may leave of an F of 0: that of where the fit started, and of what targets alone add."""
+        """What rounding may leave of an F of 0: that of where the fit started, and of what targets alone add. Of counts
+        a start may be far above what their mean is rounded by: there it says nothing."""
         if self._floor_b is None:
-            self._floor_b = torch.maximum(self.first_value(), self.objective.problem.target_term.abs()) * EPS
+            problem, scale_b = self.objective.problem, self.first_value()
+            if problem.family == Family.POISSON:
+                scale_b = torch.minimum(scale_b, (problem.share_nb.double() * problem.y_nk).sum(0))
+            self._floor_b = torch.maximum(scale_b, problem.target_term.abs()) * EPS
         return self._floor_b
 
     # --- a step

@@ -30,6 +30,8 @@ def advice_of(outcome: Outcome, separation: dict[str, Any] | None, *, can_mend: 
     not looked, and would if he were asked to."""
     if outcome == Outcome.SEPARATED and separation is None and can_mend:
         return f"{ADVICE[outcome]}, or on_separation to firth or ridge"
+    if outcome == Outcome.STEP_LIMIT and separation is not None and (mend := separation.get("mend")):
+        return f"on_separation {mend} did not converge: set penalty.l2 above 0, or leave columns out"
     if outcome != Outcome.SEPARATED or separation is None or not (culprits := culprits_of(separation)):
         return ADVICE.get(outcome)
     return f"the rows are separated by {culprits}, so coefficients grow without end: {separation['advice']}"
