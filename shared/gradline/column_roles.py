@@ -189,7 +189,9 @@ def _class_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -
     if is_multinomial and data.offset is not None:
         yield InputFault("spec.data.offset", data.offset, f"is for two classes; {data.target!r} is multinomial")
     if is_multinomial and spec.evaluation.threshold != 0.5:
-        yield InputFault("spec.evaluation.threshold", None, f"is for two classes; {data.target!r} is multinomial")
+        chosen = spec.evaluation.threshold
+        shown = chosen if isinstance(chosen, float) else None
+        yield InputFault("spec.evaluation.threshold", shown, f"is for two classes; {data.target!r} is multinomial")
     yield from _positive_class_faults(data, column)
     yield from _class_weight_faults(spec, data, column)
 

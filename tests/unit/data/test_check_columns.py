@@ -242,3 +242,12 @@ def test_more_distinct_values_than_are_counted_are_enough_for_every_role_but_a_c
     check(table, features=["a"], family="poisson", group="group", split={"folds": 50})
     assert "thousands of distinct values" in faults(table=table, features=["a"])["spec.data.target"]
     assert "thousands of folds" in faults(table=table, features=["a"], family="poisson", fold="group")["spec.data.fold"]
+
+
+def test_a_threshold_for_more_than_two_classes_is_refused_with_its_value():
+    spec = spec_of(
+        {"target": "grade", "features": ["age"]}, preprocess={"missing": "mean"}, evaluation={"threshold": 0.3}
+    )
+    with pytest.raises(InvalidInput) as refused:
+        check_columns(spec, TABLE)
+    assert [(fault.field, fault.value) for fault in refused.value.faults] == [("spec.evaluation.threshold", 0.3)]
