@@ -730,3 +730,14 @@ def test_a_mend_that_did_not_converge_is_not_said_to_need_more_of_the_solvers_st
         "on_separation firth did not converge: set penalty.l2 above 0, or leave columns out"
     )
     assert "raise stop.max_steps" in str(advice_of(Outcome.STEP_LIMIT, {"kind": "none"}, can_mend=True))
+
+
+def test_a_fit_that_overflows_has_no_standard_errors_and_says_so(run):
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame(draw.normal(size=(40, 4))).add_prefix("x") * 1e8
+    table["offset"], table["y"] = draw.normal(0, 60, 40), draw.poisson(3, 40)
+    result, _ = run(
+        table, {"offset": "offset"}, model={"family": "poisson"}, preprocess={"standardize": False}, dtype="float32"
+    )
+    assert result["outcome"] != "converged"
+    assert "not at the optimum" in result["inference"]["withheld"]

@@ -188,7 +188,7 @@ def _polish(spec: LogisticRegressionSpec, fit: Examination, problem: Problem, ne
     least = minimise(likelihood, theta_1q, unit=unit, tolerance=tolerance, max_steps=6)
     if not bool(least.is_converged_b):
         decrement = float(newton_step(least.evaluation)[1]) / unit
-        if decrement > AT_OPTIMUM:
+        if not decrement <= AT_OPTIMUM:  # nor is NaN
             return fit._replace(likelihood=likelihood, is_minimum=False, withheld=_too_far(decrement))
     if likelihood.is_rounded:
         least = least._replace(theta_bq=_unrounded(likelihood, least))
