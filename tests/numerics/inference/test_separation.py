@@ -218,3 +218,16 @@ def test_rows_of_weight_zero_do_not_hide_a_separation():
     weight_n = torch.tensor([1.0, 1.0, 1.0, 0.0], dtype=torch.float64)
     problem = make_problem(torch.tensor(x, dtype=torch.float64), y, Family.BINOMIAL, weight_n=weight_n)
     assert diagnose(problem) is not None
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_a_separation_of_many_classes_is_found_beside_columns_that_depend_on_each_other(seed):
+    draw = np.random.default_rng(seed)
+    x = draw.normal(size=(2000, 2))
+    level, y = draw.integers(0, 7, 2000), draw.integers(0, 3, 2000)
+    kept = ~((level == 4) & (y == 1))
+    columns = np.column_stack((x, *(level == own for own in range(1, 7)), x[:, 0] - x[:, 1]))[kept]
+    found = diagnose(problem_of((columns - columns.mean(0)) / columns.std(0), y[kept], Family.MULTINOMIAL))
+    assert found is not None
+    assert {(s.feature, s.class_index, s.is_above) for s in found.separators} == {(5, 1, False)}
+    assert found.n_rows == int((level[kept] == 4).sum())

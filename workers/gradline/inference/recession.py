@@ -26,6 +26,8 @@ _MOVED = 1e-6
 """A row counts as moved from here on; the program makes it 1 where it can."""
 _MAX_ROUNDS = 40
 _TIME_LIMIT_S = 20.0
+_IN_DIFFICULTIES = 4
+"""scipy's status of a program that rounding left without an answer."""
 _MAX_PARAMETERS = 600
 """Of a program that ends in seconds."""
 _BLOCK_ROWS = 65_536
@@ -197,8 +199,21 @@ def _widest(a_iq: Tensor, scale_q: Tensor) -> Tensor:
     n, q = a_iq.shape
     scaled_iq = (a_iq / scale_q).cpu().numpy()
     left = sparse.hstack([sparse.csr_array(-scaled_iq), sparse.eye_array(n)], format="csr")
-    solution = _solve([0.0] * q + [-1.0] * n, left, [0.0] * n, [(-1e6, 1e6)] * q + [(0.0, 1.0)] * n)
+    within = [(0.0, 0.0) if is_dependent else (-1e6, 1e6) for is_dependent in _dependent(scaled_iq)]
+    solution = _solve([0.0] * q + [-1.0] * n, left, [0.0] * n, within + [(0.0, 1.0)] * n)
     return torch.as_tensor(solution[:q]).to(a_iq.device) / scale_q
+
+
+def _dependent(scaled_iq: Any) -> Any:
+    """Columns that are combinations of others move nothing that those do not; with them HiGHS finds no vertex."""
+    import numpy as np  # noqa: PLC0415
+    from scipy.linalg import qr  # noqa: PLC0415
+
+    triangle, order = qr(scaled_iq, mode="r", pivoting=True)
+    size_s = np.abs(np.diagonal(triangle))
+    is_dependent_q = np.ones(scaled_iq.shape[1], bool)
+    is_dependent_q[order[: int((size_s > 1e-9 * size_s[0]).sum())]] = False
+    return is_dependent_q
 
 
 def _least_sum(a_iq: Tensor, is_moved_i: Tensor, scale_q: Tensor) -> Tensor:
@@ -214,7 +229,10 @@ def _least_sum(a_iq: Tensor, is_moved_i: Tensor, scale_q: Tensor) -> Tensor:
 def _solve(cost: list[float], left: Any, right: list[float], bounds: Sequence[tuple[float, float | None]]) -> Any:
     from scipy.optimize import linprog  # noqa: PLC0415
 
-    answer = linprog(cost, left, right, bounds=bounds, method="highs", options={"time_limit": _TIME_LIMIT_S})
-    if answer.x is None or answer.status != 0:
-        raise Unsolved(answer.message)
-    return answer.x
+    for method in ("highs", "highs-ipm"):  # where the simplex method loses its footing, inner points may not
+        answer = linprog(cost, left, right, bounds=bounds, method=method, options={"time_limit": _TIME_LIMIT_S})
+        if answer.x is not None and answer.status == 0:
+            return answer.x
+        if answer.status != _IN_DIFFICULTIES:
+            break
+    raise Unsolved(answer.message)
