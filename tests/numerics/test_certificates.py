@@ -195,6 +195,14 @@ def test_a_reference_says_how_far_newton_is_from_the_minimum():
     assert found.reference.relative_gap == pytest.approx(true_gap, rel=1e-6)
 
 
+def test_few_rows_of_many_columns_are_no_cheap_hessian_to_factorise():
+    for d, is_cheap in ((100, True), (600, False)):
+        objective = Objective(random_problem(Family.BINOMIAL, 2, n=20, d=d), l2=0.1)
+        newton = Newton(objective, zeros(objective))
+        assert solve(newton)
+        assert (certify(objective, newton.theta_bkp, newton).reference is not None) == is_cheap
+
+
 def test_the_condition_number_is_that_of_the_hessian():
     objective = Objective(random_problem(Family.POISSON, 4))
     newton = Newton(objective, zeros(objective))

@@ -14,7 +14,7 @@ from gradline.training.solvers import Fista, Lbfgs, Newton, Solver
 from gradline.training.solvers.first_order import FirstOrder
 
 MAX_HESSIAN_COST = 2e9
-"""n q^2 up to which a Hessian is made for the certificate alone."""
+"""Products up to which a Hessian is made and factorised for the certificate alone."""
 MAX_SPECTRUM = 1000
 """Parameters up to which a Hessian's eigenvalues are computed."""
 MAX_REFERENCE_COST = 1e8
@@ -65,9 +65,15 @@ def _newton_at(objective: Objective, theta_bkp: Tensor, solver: Solver | None) -
     """Newton's method about to step from theta; None where its Hessian is too dear."""
     if isinstance(solver, Newton):
         return solver
-    cost = objective.problem.n * theta_bkp[0].numel() ** 2
-    is_possible = not objective.has_l1 and cost <= MAX_HESSIAN_COST and bool(theta_bkp.isfinite().all())
-    return Newton(objective, theta_bkp.clone()) if is_possible else None
+    is_smooth = not objective.has_l1 and bool(theta_bkp.isfinite().all())
+    is_cheap = _cost(objective, theta_bkp) <= MAX_HESSIAN_COST
+    return Newton(objective, theta_bkp.clone()) if is_smooth and is_cheap else None
+
+
+def _cost(objective: Objective, theta_bkp: Tensor) -> int:
+    """Of a Hessian: n q^2 products for its entries, or q^3 for its factors where that is more."""
+    q = theta_bkp[0].numel()
+    return int(q**2 * max(objective.problem.n, q))
 
 
 def _least_gap(objective: Objective, theta_bkp: Tensor, gap: Gap | None, newton: Newton | None) -> Gap | None:
@@ -93,8 +99,7 @@ def condition_number(factor: Factor) -> float | None:
 
 
 def _reference(objective: Objective, theta_bkp: Tensor, newton: Newton | None) -> Reference | None:
-    cost = objective.problem.n * theta_bkp[0].numel() ** 2
-    if newton is None or cost > MAX_REFERENCE_COST:
+    if newton is None or _cost(objective, theta_bkp) > MAX_REFERENCE_COST:
         return None
     second = Newton(objective.in_float64(), null_parameters(objective.problem), is_polished=True)
     for _ in range(MAX_REFERENCE_STEPS):
