@@ -10,7 +10,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -18,11 +18,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from gradline.data import spare
 from gradline.errors import PermanentError
 from gradline.storage import ArtifactStore
 
-HUGE_BYTES = 4 << 20
-"""From here on memory is asked for in huge pages: filling it the first time takes a fifth as long."""
 LOOK_EVERY_S = 0.002
 """Time between looks at what is resident: at most what is read meanwhile is resident beyond the bound."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -65,7 +64,7 @@ class Room:
 
     def _memory(self, n_bytes: int, n_bytes_in_all: int) -> Tensor:
         if self._max_bytes is None or n_bytes_in_all <= self._max_bytes:
-            return torch.empty(n_bytes, dtype=torch.uint8) if n_bytes < HUGE_BYTES else _huge(n_bytes)
+            return spare.empty(n_bytes)
         self._watch()
         return torch.frombuffer(self._map(n_bytes), dtype=torch.uint8)
 
@@ -116,13 +115,6 @@ class Room:
         if self._mapped and _resident_file_bytes() - self._resident_before > (self._max_bytes or 0):
             for mapped in list(self._mapped):
                 mapped.madvise(mmap.MADV_DONTNEED)
-
-
-def _huge(n_bytes: int) -> Tensor:
-    memory = mmap.mmap(-1, n_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with suppress(OSError):  # a kernel without them
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(memory, dtype=torch.uint8)
 
 
 def _resident_file_bytes() -> int:
