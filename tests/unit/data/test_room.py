@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gradline.data import spare
 from gradline.data.features import Pieces, TextFeatures, pieces_of
 from gradline.data.matrix import sparse_matrix
 from gradline.data.room import Room
@@ -282,6 +283,7 @@ def test_sparse_features_beyond_the_bound_take_no_more_memory_than_it_and_some_r
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(products, "RANGE_BYTES", 2 * MIB)
+    monkeypatch.setattr(spare, "_spare", [])  # what another test has left is resident already
     n, n_columns = 200_000, 24
     entries_bytes = 2 * 12 * n * (n_columns + 1)
     pieces = text_pieces(n, n_columns, 500)

@@ -1,7 +1,5 @@
 """Memory of large matrices goes from job to job, and never from under one that still holds it."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -11,10 +9,8 @@ LARGE = 2 * spare.LEAST_BYTES
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept() -> Iterator[None]:
-    spare._spare.clear()
-    yield
-    spare._spare.clear()
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spare, "_spare", [])
 
 
 def test_memory_that_nobody_holds_is_the_next_matrixs():
