@@ -64,13 +64,7 @@ class Separation(NamedTuple):
 def have_maximum(problem: Problem, step_bq: Tensor, here: Evaluation | None = None) -> Tensor:
     """The cheap test for each member, from the Newton step at the end of a fit, with what was evaluated there if it is
     at hand. False: the matter is not settled."""
-    if problem.family == Family.GAUSSIAN:
-        return torch.ones(len(step_bq), dtype=torch.bool, device=step_bq.device)
-    if here is not None and here.reach_b is not None:
-        length_b = (step_bq.unsqueeze(1) @ here.information_bqq @ step_bq.unsqueeze(2)).flatten().sqrt()
-        if bool((here.reach_b * length_b < _CERTAIN).all()):
-            return torch.ones(len(step_bq), dtype=torch.bool, device=step_bq.device)
-    if bool(_moves_at_most(problem, step_bq) < _CERTAIN):
+    if problem.family == Family.GAUSSIAN or _barely_moves(problem, step_bq, here):
         return torch.ones(len(step_bq), dtype=torch.bool, device=step_bq.device)
     step_pm = step_bq.reshape(-1, problem.p).T.to(problem.y_nk.dtype).contiguous()
     moved_nm = step_pm.new_empty(problem.n, step_pm.shape[1])
@@ -80,6 +74,15 @@ def have_maximum(problem: Problem, step_bq: Tensor, here: Evaluation | None = No
         return moved_nbf.abs().amax((0, 2)) < _CERTAIN
     highest_nb, lowest_nb = moved_nbf.amax(2).clamp(min=0.0), moved_nbf.amin(2).clamp(max=0.0)
     return (highest_nb - lowest_nb).amax(0) < _CERTAIN
+
+
+def _barely_moves(problem: Problem, step_bq: Tensor, here: Evaluation | None) -> bool:
+    """By bounds that take no product with the rows."""
+    if here is not None and here.reach_b is not None:
+        length_b = (step_bq.unsqueeze(1) @ here.information_bqq @ step_bq.unsqueeze(2)).flatten().sqrt()
+        if bool((here.reach_b * length_b < _CERTAIN).all()):
+            return True
+    return bool(_moves_at_most(problem, step_bq) < _CERTAIN)
 
 
 def _moves_at_most(problem: Problem, step_bq: Tensor) -> Tensor:
