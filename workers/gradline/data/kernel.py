@@ -1,7 +1,7 @@
 """Columns of a block turned into rows, shifted and summed, from one read; compiled by numba and kept in a cache.
 
-Some rows of all columns stand side by side in the processor's nearest cache until they are written as rows.
-Shapes: n rows, d columns, r rows of a tile.
+Some rows of all columns stand side by side in the processor's cache until they are written as rows.
+Shapes: n rows, d columns, p = d + 1, r rows of a tile.
 """
 
 from typing import Any
@@ -12,10 +12,13 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from gradline.training.cpu.compiling import compiled
+from gradline.training.cpu.transposing import transpose
 
-TILE_ROWS = 256
-TILE_STRIDE = TILE_ROWS + 16
-"""Of a power of two, the columns of a tile would compete for the same lines of the cache."""
+TILE_BYTES = 2**19
+"""Of many rows: a processor fetches ahead what is read in one piece, and begins anew with each."""
+MIN_TILE_ROWS = 64
+PADDING = 16
+"""Rows at a distance of a power of two would compete for the same lines of the cache."""
 
 Array = NDArray[Any]
 
@@ -40,12 +43,14 @@ def turn(address_d: Array, shift_d: Array, rows_np: Array, sum_2d: Array) -> Non
     to `sum_2d`, where it has room.
     """
     n, d = len(rows_np), len(address_d)
-    tile_dr = np.empty((d, TILE_STRIDE), rows_np.dtype)
-    for start in range(0, n, TILE_ROWS):
-        m = min(TILE_ROWS, n - start)
+    n_tile = min(n, max(MIN_TILE_ROWS, TILE_BYTES // ((d + 1) * rows_np.itemsize)))
+    tile_pr = np.empty((d + 1, n_tile + PADDING), rows_np.dtype)
+    tile_pr[d] = 1
+    for start in range(0, n, n_tile):
+        m = min(n_tile, n - start)
         for j in range(d):
             column_r = carray(_pointer(address_d[j], rows_np), (n,))[start : start + m]
-            tile_r, shift = tile_dr[j], shift_d[j]
+            tile_r, shift = tile_pr[j], shift_d[j]
             for i in range(m):
                 tile_r[i] = column_r[i] - shift
             if sum_2d.shape[1]:
@@ -56,8 +61,4 @@ def turn(address_d: Array, shift_d: Array, rows_np: Array, sum_2d: Array) -> Non
                     squares += value * value
                 sum_2d[0, j] += total
                 sum_2d[1, j] += squares
-        for i in range(m):
-            row_p = rows_np[start + i]
-            for j in range(d):
-                row_p[j] = tile_dr[j, i]
-            row_p[d] = 1
+        transpose(tile_pr[:, :m], rows_np[start : start + m])

@@ -81,28 +81,36 @@ def _codes(table: pa.Table, name: str | None) -> Tensor | None:
 
 def _coded(column: pa.ChunkedArray) -> tuple[list[Any], Tensor]:
     """The values in sorted order, and which of them each row has; of a row without one, the first."""
-    values = pc.drop_null(pc.unique(column))
-    values = values.take(pc.sort_indices(values))
-    return values.to_pylist(), _each(column, lambda some: pc.fill_null(pc.index_in(some, values), 0), np.int64)
+    encoded = column.dictionary_encode()
+    values = encoded.chunk(0).dictionary
+    order = pc.sort_indices(values)
+    place_l = np.zeros(len(values) + 1, np.int64)
+    place_l[plain_values(order)] = np.arange(len(values))
+
+    def places(some: pa.DictionaryArray) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = place_l[plain_values(pc.fill_null(some.indices, len(values)))]
+        return found
+
+    return values.take(order).to_pylist(), _each(encoded, places, np.int64)
 
 
 def _numbers(table: pa.Table, name: str | None) -> Tensor | None:
     return None if name is None else _each(table.column(name), _as_numbers, np.float64)
 
 
-def _as_numbers(column: pa.Array) -> pa.Array:
-    return pc.fill_null(pc.cast(column, pa.float64()), math.nan)
+def _as_numbers(column: pa.Array) -> NDArray[Any]:
+    return plain_values(pc.fill_null(pc.cast(column, pa.float64()), math.nan))
 
 
-def _is_valid(column: pa.Array) -> pa.Array:
-    return pc.cast(pc.is_valid(column), pa.uint8())
+def _is_valid(column: pa.Array) -> NDArray[Any]:
+    return plain_values(pc.cast(pc.is_valid(column), pa.uint8()))
 
 
-def _each(column: pa.ChunkedArray, convert: Callable[[pa.Array], pa.Array], dtype: type) -> Tensor:
+def _each(column: pa.ChunkedArray, convert: Callable[[pa.Array], NDArray[Any]], dtype: type) -> Tensor:
     """The whole column converted, a chunk at a time: of many rows, copies of all of them would take much memory."""
     values_n: NDArray[Any] = np.empty(len(column), dtype)
     start = 0
     for chunk in column.chunks:
-        values_n[start : start + len(chunk)] = plain_values(convert(chunk))
+        values_n[start : start + len(chunk)] = convert(chunk)
         start += len(chunk)
     return torch.from_numpy(values_n)

@@ -1,7 +1,7 @@
 """What is summed of many rows of two classes, from one read of them, and the areas under their curves; compiled by
 numba and kept in a cache.
 
-Shapes: n rows, h bins, p positive rows, q negative ones, m of either; d bytes of a number, v values of a byte.
+Shapes: n rows, h bins, p positive rows, q negative ones, m of either; d digits of a number, v values of a digit.
 """
 
 from typing import Any
@@ -14,7 +14,8 @@ from gradline.training.cpu.kernel import BINOMIAL, respond
 
 Array = NDArray[Any]
 ROWS_AT_ONCE = 512
-SIGN, ALL, LAST_BYTE = np.uint64(1 << 63), np.uint64((1 << 64) - 1), np.uint64(255)
+DIGIT_BITS = 8
+DIGIT, ALL = np.uint64((1 << DIGIT_BITS) - 1), np.uint64((1 << 64) - 1)
 
 
 @compiled("void(X[::1], X[::1], f8[::1], f8, f8[::1], f8[:,::1], f8[::1])")
@@ -69,35 +70,45 @@ def areas(positive_p: Array, weight_p: Array, negative_q: Array, weight_q: Array
     return 1.0 - wrong / (true * false), precision / true
 
 
-@compiled("i8(X[::1], b1[::1], f8[::1], f8[:,::1], f8[:,::1])")
-def sort_pairs(score_n: Array, is_taken_n: Array, weight_n: Array, first_2m: Array, second_2m: Array) -> int:
-    """Scores and weights of the m rows that are taken, by rising score; 0 or 1: they are in the first or the second.
+@compiled("i8(BITS[::1], b1[::1], f8[::1], BITS[::1], f8[::1], BITS[::1], f8[::1])")
+def sort_rows(
+    bits_n: Array, is_taken_n: Array, weight_n: Array,
+    key_m: Array, weight_m: Array, other_m: Array, other_weight_m: Array,
+) -> int:  # fmt: skip
+    """The bits of the scores of the m rows that are taken, by rising score, and their weights unless there are none;
+    0 or 1: they are in the first pair of arrays or in the other.
 
-    A radix sort from the last byte on (Knuth 1998, 5.2.5), of the bits of the scores: those of a negative number are
+    A radix sort from the last digit on (Knuth 1998, 5.2.5), of the bits of the scores: those of a negative number are
     all turned over, of another only the sign, and then order as the numbers do. NaN must not be taken.
     """
-    m, key_m, other_m = 0, first_2m[0].view(np.uint64), second_2m[0].view(np.uint64)
-    weight_m, other_weight_m = first_2m[1], second_2m[1]
-    count_dv = np.zeros((8, 256), np.int64)
-    for i in range(len(score_n)):
+    n_bits, m, is_weighted = 8 * bits_n.itemsize, 0, len(weight_n) > 0
+    sign, n_digits = np.uint64(1) << np.uint64(n_bits - 1), -(-n_bits // DIGIT_BITS)
+    count_dv = np.zeros((n_digits, 1 << DIGIT_BITS), np.int64)
+    for i in range(len(bits_n)):
         if is_taken_n[i]:
-            first_2m[0, m], weight_m[m] = score_n[i], weight_n[i]
-            key = key_m[m] ^ (ALL if key_m[m] & SIGN else SIGN)
-            for d in range(8):
-                count_dv[d, (key >> np.uint64(8 * d)) & LAST_BYTE] += 1
-            key_m[m] = key
+            bits = np.uint64(bits_n[i])
+            key_m[m] = bits ^ (ALL if bits & sign else sign)
+            if is_weighted:
+                weight_m[m] = weight_n[i]
+            key = np.uint64(key_m[m])
+            for d in range(n_digits):
+                count_dv[d, (key >> np.uint64(DIGIT_BITS * d)) & DIGIT] += 1
             m += 1
-    is_second = 0
-    for d in range(8):
-        if count_dv[d].max() == m:  # all have the same byte
+    is_other = 0
+    for d in range(n_digits):
+        if count_dv[d].max() == m:  # all have the same digit
             continue
         place_v = count_dv[d].cumsum() - count_dv[d]
         for i in range(m):
-            byte = (key_m[i] >> np.uint64(8 * d)) & LAST_BYTE
-            other_m[place_v[byte]], other_weight_m[place_v[byte]] = key_m[i], weight_m[i]
-            place_v[byte] += 1
+            digit = (np.uint64(key_m[i]) >> np.uint64(DIGIT_BITS * d)) & DIGIT
+            place = place_v[digit]
+            place_v[digit] = place + 1
+            other_m[place] = key_m[i]
+            if is_weighted:
+                other_weight_m[place] = weight_m[i]
         key_m, other_m, weight_m, other_weight_m = other_m, key_m, other_weight_m, weight_m
-        is_second = 1 - is_second
+        is_other = 1 - is_other
     for i in range(m):
-        key_m[i] ^= SIGN if key_m[i] & SIGN else ALL
-    return is_second
+        key = np.uint64(key_m[i])
+        key_m[i] = key ^ (sign if key & sign else ALL)
+    return is_other

@@ -13,6 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+MIN_COMPILED = 2**16
+"""Rows from which on a compiled kernel sorts them; those with weights always."""
+_NOTHING: Array = np.empty(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,17 +76,17 @@ def in_order(score_n: Array, is_positive_n: Array, weight_n: Array | None = None
 
 
 def _sorted(score_n: Array, is_own_n: Array, weight_n: Array | None) -> Side:
-    if weight_n is None:
-        score_m = np.compress(is_own_n, score_n)
-        score_m.sort()
-        return Side(_without_nan(score_m), np.empty(0))
-    from gradline.evaluation import kernel  # noqa: PLC0415  half a second; most rows have no weights
+    is_taken_n = is_own_n & ~np.isnan(score_n)
+    if weight_n is None and len(score_n) < MIN_COMPILED:
+        return Side(np.sort(score_n[is_taken_n]), _NOTHING)
+    if weight_n is not None:
+        is_taken_n &= weight_n > 0
+    from gradline.evaluation import kernel  # noqa: PLC0415  half a second; few rows do without
 
-    is_taken_n = is_own_n & (weight_n > 0) & ~np.isnan(score_n)
-    pairs = [np.empty((2, np.count_nonzero(is_taken_n))) for _ in range(2)]
-    return Side(*pairs[kernel.sort_pairs(np.ascontiguousarray(score_n), is_taken_n, weight_n, *pairs)])
-
-
-def _without_nan(score_m: Array) -> Array:
-    """NaN is sorted to the end."""
-    return score_m[: np.searchsorted(score_m, np.inf, side="right")]
+    m, bits_n = np.count_nonzero(is_taken_n), np.ascontiguousarray(score_n).view(f"u{score_n.itemsize}")
+    keys = [np.empty(m, bits_n.dtype) for _ in range(2)]
+    weights = [_NOTHING if weight_n is None else np.empty(m) for _ in range(2)]
+    found = kernel.sort_rows(
+        bits_n, is_taken_n, _NOTHING if weight_n is None else weight_n, keys[0], weights[0], keys[1], weights[1]
+    )
+    return Side(keys[found].view(score_n.dtype), weights[found])

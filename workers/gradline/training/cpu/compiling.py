@@ -9,11 +9,12 @@ FLOATS = ("f4", "f8")
 
 
 def compiled(signature: str, fastmath: frozenset[str] = frozenset()) -> Callable[[Any], Any]:
-    """Compiles a function for X of the signature float32 and float64, or loads what an earlier process has kept.
+    """Compiles a function for X of the signature float32 and float64, or loads what an earlier process has kept;
+    BITS stands for unsigned integers of as many bits.
 
     It runs without the interpreter's lock, and a division by 0 is no error. `fastmath`: what LLVM may do to sums.
     """
-    signatures = [signature.replace("X", dtype) for dtype in FLOATS]
+    signatures = [signature.replace("X", dtype).replace("BITS", f"u{dtype[1]}") for dtype in FLOATS]
     options: dict[str, Any] = {"fastmath": set(fastmath), "nogil": True, "error_model": "numpy"}
 
     def compile_now(function: Any) -> Any:

@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from gradline.training.cpu.compiling import compiled
+from gradline.training.cpu.transposing import transpose
 
 BINOMIAL, GAUSSIAN, POISSON = 0, 1, 2
 NARROW = 64
@@ -140,13 +141,6 @@ def _right(z_m: Array, y_m: Array, share_m: Array) -> float:
 
 
 # --- rows as columns of a tile
-
-
-@_inner
-def _fill_tile(x_md: Array, tile_dm: Array) -> None:
-    for i in range(len(x_md)):
-        for j in range(x_md.shape[1]):
-            tile_dm[j, i] = x_md[i, j]
 
 
 @_inner
@@ -345,7 +339,7 @@ def fused_pass(
         z_m, loss_m, r_m, c_m = room_5m[0, :m], room_5m[1, :m], room_5m[2, :m], room_5m[3, :m]
         _begin(z_m, intercept, offset_n, start)
         if wants_hessian:
-            _fill_tile(x_md, tile_dm)
+            transpose(x_md, tile_dm)
             _predict_tile(tile_dm, theta_p, z_m, loss_m)
             square = _most(loss_m, square)
         else:
