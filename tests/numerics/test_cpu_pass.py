@@ -87,6 +87,22 @@ def test_value_and_gradient_are_the_formulas_to_the_last_digits(
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("d", [6, WIDE])
+@pytest.mark.parametrize("has_offset", [False, True])
+@pytest.mark.parametrize("implies_ones", [False, True])
+def test_the_gradient_at_zero_comes_from_the_pass_at_other_parameters(
+    family: Family, d: int, has_offset: bool, implies_ones: bool
+) -> None:
+    problem = drawn(family, 500, d, is_weighted=has_offset, has_offset=has_offset, implies_ones=implies_ones)
+    theta_bkp = drawn_theta(problem)
+    found, plain = given(problem, theta_bkp, Want.GRADIENT_AT_ZERO), given(problem, theta_bkp)
+    assert torch.equal(found.gradient_bkp, plain.gradient_bkp)
+    assert plain.gradient_at_zero_bkp is None
+    gradient_p = torch.func.grad(lambda theta_p: mean_loss(problem, theta_p))(torch.zeros_like(theta_bkp.flatten()))
+    torch.testing.assert_close(found.gradient_at_zero_bkp.flatten(), gradient_p, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("d", [6, WIDE])
 def test_weights_an_offset_and_an_implied_column_of_ones_count(family: Family, d: int) -> None:
     problem = drawn(family, 500, d, is_weighted=True, has_offset=True, implies_ones=True)
     theta_bkp = drawn_theta(problem)

@@ -136,3 +136,27 @@ def test_soft_thresholding_leaves_the_intercept_alone():
     theta_bkp = torch.tensor([[[0.5, -0.5, 0.05, -0.05, 0.01]]], dtype=torch.float64)
     Objective(problem, l1=0.1).shrink(theta_bkp, 1.0)
     torch.testing.assert_close(theta_bkp, torch.tensor([[[0.4, -0.4, 0.0, 0.0, 0.01]]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("family", "n_classes"), FAMILIES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("has_offset", [False, True])
+def test_what_is_said_of_parameters_of_zero_is_what_a_pass_there_says(
+    family: Family, n_classes: int, weighted: bool, has_offset: bool, monkeypatch: pytest.MonkeyPatch
+):
+    problem = problem_of(family, n_classes, weighted=weighted)
+    problem = problem if has_offset else replace(problem, offset_n1=None)
+    for n_chunks in (1, 4):
+        if n_chunks > 1:
+            monkeypatch.setattr("gradline.training.problem.CHUNK_BYTES", 7 * problem.p * 8)
+        assert len(problem.chunks()) == n_chunks
+        objective = Objective(problem, l1=0.02, l2=0.3)
+        zero_bkp = torch.zeros(1, problem.k, problem.p, dtype=torch.float64)
+        for told, of_pass in zip(objective.fitness_at_zero(), objective.fitness(zero_bkp), strict=True):
+            if told is not None or of_pass is not None:
+                torch.testing.assert_close(told, of_pass)
+        value_b, norm_b, first_b = objective.value_and_stationarities(parameters(problem))
+        torch.testing.assert_close(norm_b, objective.stationarity(parameters(problem)))
+        torch.testing.assert_close(first_b, objective.stationarity(zero_bkp))
+        of_theta = objective.fitness(parameters(problem))
+        torch.testing.assert_close(value_b, of_theta.loss_b + of_theta.penalty_b)

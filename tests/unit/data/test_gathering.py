@@ -9,7 +9,7 @@ from gradline.data import gathering
 from gradline.data.gathering import Gathering
 from gradline.data.sample import Numbers
 
-N, D = 1003, 5
+N = 1003
 NO_CODES = torch.empty(0, N, dtype=torch.int32)
 
 
@@ -23,21 +23,23 @@ def gathered(columns: dict[str, pa.Array], dtype: torch.dtype, *, is_shifted: bo
     return made.numbers(frozenset())
 
 
+@pytest.mark.parametrize("d", [1, 5, 600])  # the last in several tiles
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("is_shifted", [False, True])
 def test_the_compiled_turn_writes_and_sums_what_numpy_does(
-    dtype: torch.dtype, is_shifted: bool, monkeypatch: pytest.MonkeyPatch
+    d: int, dtype: torch.dtype, is_shifted: bool, monkeypatch: pytest.MonkeyPatch
 ):
     rng = np.random.default_rng(0)
-    values = (rng.normal(size=(D, N)) * 10.0 ** np.arange(D)[:, None]).astype(str(dtype).removeprefix("torch."))
-    values[1, 700] = np.nan
-    columns = {f"x{j}": pa.array(values[j]) for j in range(D)}
+    values = rng.normal(size=(d, N)) * 10.0 ** (np.arange(d)[:, None] % 5)
+    values = values.astype(str(dtype).removeprefix("torch."))
+    values[-1, 700] = np.nan
+    columns = {f"x{j}": pa.array(values[j]) for j in range(d)}
     by_numpy = gathered(columns, dtype, is_shifted=is_shifted)
     monkeypatch.setattr(gathering, "MIN_COMPILED", 1)
     monkeypatch.setattr(gathering, "_place", None)  # numpy's way is not taken
     compiled = gathered(columns, dtype, is_shifted=is_shifted)
     torch.testing.assert_close(compiled.memory, by_numpy.memory, rtol=0.0, atol=0.0, equal_nan=True)
-    assert compiled.memory[:, D].tolist() == [1.0] * N
+    assert compiled.memory[:, d].tolist() == [1.0] * N
     if not is_shifted:
         assert compiled.sum_2j is None
         return

@@ -106,6 +106,26 @@ def test_rows_without_a_score_or_weight_are_in_no_order() -> None:
     assert rows.positive.weight_from(np.array([-5.0, 0.3, 0.4, 2.5])).tolist() == [4.0, 4.0, 3.0, 0.0]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_many_rows_of_any_size_and_sign_are_put_in_order(dtype: type, is_weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    z = (rng.normal(size=MANY) * 10.0 ** rng.integers(-30, 30, size=MANY)).astype(dtype)
+    z[:6] = np.nan, np.inf, -np.inf, 0.0, -0.0, np.finfo(dtype).tiny / 2
+    is_positive, weight = rng.random(MANY) < 0.3, rng.random(MANY) * (rng.random(MANY) < 0.9)
+    for side, is_own in zip(
+        in_order(z, is_positive, weight if is_weighted else None), (is_positive, ~is_positive), strict=True
+    ):
+        is_taken = is_own & ~np.isnan(z) & (weight > 0 if is_weighted else True)
+        order = np.argsort(z[is_taken], kind="stable")
+        assert side.score_m.dtype == dtype
+        assert np.array_equal(side.score_m, z[is_taken][order])
+        assert np.array_equal(np.sort(side.weight_m), np.sort(weight[is_taken]) if is_weighted else np.empty(0))
+        if is_weighted:
+            different = z[is_taken] != 0  # the two zeros may change places
+            assert np.array_equal(side.weight_m[side.score_m != 0], weight[is_taken][order][different[order]])
+
+
 def test_rows_are_put_in_order_in_memory_for_two_copies_of_the_scores() -> None:
     z, is_positive, _ = two_classes("as they come")
     tracemalloc.start()

@@ -180,7 +180,8 @@ class Judgement:
 
     @cached_property
     def _weight_range(self) -> tuple[float, float]:
-        least, largest = torch.aminmax(self.weight_n)
+        is_even = self.weight_n.stride() == (0,)
+        least, largest = torch.aminmax(self.weight_n[:1] if is_even else self.weight_n)
         return float(least), float(largest)
 
     def _said_classes(self) -> classes.Predicted:

@@ -25,7 +25,7 @@ def add_up(
 ) -> None:  # fmt: skip
     """Adds to weight, loss and Brier sum; to [true class, predicted class]; to what came less what was promised in each
     bin. Class 1 is predicted from `boundary`."""
-    n_bins, room_5m = len(error_h), np.empty((5, ROWS_AT_ONCE))
+    n_bins, room_5m, weight, loss, square = len(error_h), np.empty((5, ROWS_AT_ONCE)), 0.0, 0.0, 0.0
     for start in range(0, len(z_n), ROWS_AT_ONCE):
         m = min(ROWS_AT_ONCE, len(z_n) - start)
         z_m, loss_m, residual_m = room_5m[0, :m], room_5m[1, :m], room_5m[2, :m]
@@ -34,14 +34,17 @@ def add_up(
             z_m[i] = z_n[start + i]
         respond(BINOMIAL, z_m, y_m, loss_m, residual_m, room_5m[3, :m], room_5m[4, :m])
         for i in range(m):
-            total_3[0] += weight_m[i]
-            total_3[1] += weight_m[i] * loss_m[i]
-            total_3[2] += weight_m[i] * residual_m[i] * residual_m[i]
+            weight += weight_m[i]
+            loss += weight_m[i] * loss_m[i]
+            square += weight_m[i] * residual_m[i] * residual_m[i]
         for i in range(m):
             p, c = residual_m[i] + y_m[i], 1 if y_m[i] > 0.5 else 0
             if p == p:  # a sum has told already where it is no number
                 confusion_22[c, 1 if z_m[i] >= boundary else 0] += weight_m[i]
                 error_h[min(int(p * n_bins), n_bins - 1)] -= weight_m[i] * residual_m[i]
+    total_3[0] += weight
+    total_3[1] += loss
+    total_3[2] += square
 
 
 @compiled("UniTuple(f8,2)(X[::1], f8[::1], X[::1], f8[::1])")

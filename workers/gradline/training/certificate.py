@@ -49,8 +49,7 @@ def certify(objective: Objective, theta_bkp: Tensor, solver: Solver | None, gap:
     """For one member. `solver` is the one that ended at theta or a little above it, and `gap` what it said there."""
     theta_bkp = theta_bkp.double()
     newton = _newton_at(objective, theta_bkp, solver)
-    value, norm = (told_b.item() for told_b in objective.value_and_stationarity(theta_bkp))
-    first_norm = objective.at_zero[1].item()
+    value, norm, first_norm = (told_b.item() for told_b in objective.value_and_stationarities(theta_bkp))
     return Certificate(
         value,
         _least_gap(objective, theta_bkp, gap, None if newton is solver else newton),

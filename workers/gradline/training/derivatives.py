@@ -17,6 +17,8 @@ class Want(Enum):
     HESSIAN = auto()
     PRODUCTS = auto()
     """The means to multiply with the Hessian, without ever making it."""
+    GRADIENT_AT_ZERO = auto()
+    """The gradient at parameters of zero."""
 
 
 class Derivatives(NamedTuple):
@@ -38,3 +40,5 @@ class Derivatives(NamedTuple):
     w x_n' x_n, so that no row's z moves by more than this times a step's length in the norm of H."""
     length_b: Tensor | None = None
     """The largest length of a row of x, where a pass for the Hessian tells it."""
+    gradient_at_zero_bkp: Tensor | None = None
+    """None where it was not asked for."""

@@ -91,7 +91,15 @@ class Loss(ABC):
             self._curved_at_nbk = self._z_nbk.clone()
         elif follow_drift:
             drift_b = self._drift()
-        return Derivatives(value_b, self.gradient().to(torch.float64, copy=True), hessian_bqq, weights, drift_b)
+        gradient_bkp = self.gradient().to(torch.float64, copy=True)
+        told = Derivatives(value_b, gradient_bkp, hessian_bqq, weights, drift_b)
+        return told._replace(gradient_at_zero_bkp=self._gradient_at_zero()) if want == Want.GRADIENT_AT_ZERO else told
+
+    def _gradient_at_zero(self) -> Tensor:
+        self._z_nm.zero_()
+        if self._problem.offset_n1 is not None:
+            self._z_nm.add_(self._problem.offset_n1)
+        return self.gradient().to(torch.float64, copy=True)
 
     def _drift(self) -> Tensor:
         assert self._curved_at_nbk is not None  # noqa: S101  a Hessian came first
@@ -322,6 +330,8 @@ def _add(total: Derivatives, part: Derivatives) -> Derivatives:
     """In place, but for the largest drift."""
     total.value_b.add_(part.value_b)
     total.gradient_bkp.add_(part.gradient_bkp)
+    if total.gradient_at_zero_bkp is not None and part.gradient_at_zero_bkp is not None:
+        total.gradient_at_zero_bkp.add_(part.gradient_at_zero_bkp)
     if total.hessian_bqq is not None and part.hessian_bqq is not None:
         total.hessian_bqq.add_(part.hessian_bqq)
     if total.right_b is not None and part.right_b is not None:

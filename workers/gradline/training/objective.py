@@ -7,6 +7,7 @@ members that standardise the rows differently share them. The smooth part is L +
 Shapes: b members, k outputs, d features, p = d (+ 1 for the intercept).
 """
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from gradline.training.derivatives import Derivatives, Want
 from gradline.training.factor import fix_gauge
+from gradline.training.family import Family
 from gradline.training.loss import make_loss
 from gradline.training.problem import Problem
 
@@ -209,24 +211,41 @@ class Objective:
         """The share of the rows that are right; with weights they are counted in shares already."""
         return right_b if right_b is None or self.problem.weight_nb is not None else right_b / self.problem.n
 
-    @cached_property
-    def at_zero(self) -> tuple[Fitness | None, Tensor]:
-        """Fitness, where a pass tells it, and stationarity of parameters of zero: many fits start there, and every
-        certificate compares with it."""
-        problem = self.problem
+    def fitness_at_zero(self) -> Fitness:
+        """Of parameters of zero, where many fits start; without an offset the targets alone tell it."""
+        problem, family = self.problem, self.problem.family
         theta_bkp = self.l2_b.new_zeros(self._n_members, problem.k, problem.p, dtype=torch.float64)
-        told = self.derivatives(theta_bkp)
-        fitness = self.fitness_of(theta_bkp, told.value_b, told.right_b)
-        return fitness, self._least_subgradient(theta_bkp, told.gradient_bkp)
+        if problem.offset_n1 is not None or self._n_members > 1:
+            return self.fitness(theta_bkp)
+        if family == Family.GAUSSIAN:
+            loss_b = self._mean_of(problem.y_nk.square())[:1] / 2
+        elif family == Family.POISSON:
+            loss_b = 1 + problem.target_term.view(1)
+        else:
+            loss_b = torch.full_like(self.l2_b, math.log(max(problem.k, 2)), dtype=torch.float64)
+        # of classes that are equally likely, two give the second one as predicted and more of them the first
+        accuracy_b = self._mean_of(problem.y_nk)[:1] if family.is_classification else None
+        return Fitness(loss_b, accuracy_b, torch.zeros_like(loss_b))
+
+    def _mean_of(self, value_nk: Tensor) -> Tensor:
+        """Over the rows as the first member weighs them, [k] in float64."""
+        if self.problem.weight_nb is None:
+            return value_nk.mean(0, dtype=torch.float64)
+        return (self.problem.share_nb[:, :1].double() * value_nk).sum(0)
 
     def stationarity(self, theta_bkp: Tensor) -> Tensor:
         """For each member the largest absolute entry of the smallest subgradient of F: 0 at a minimum."""
-        return self.value_and_stationarity(theta_bkp)[1]
+        return self._least_subgradient(theta_bkp, self.derivatives(theta_bkp).gradient_bkp)
 
-    def value_and_stationarity(self, theta_bkp: Tensor) -> tuple[Tensor, Tensor]:
-        """F and stationarity, from one pass."""
-        told = self.derivatives(theta_bkp)
-        return told.value_b + self.l1_term(theta_bkp), self._least_subgradient(theta_bkp, told.gradient_bkp)
+    def value_and_stationarities(self, theta_bkp: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """F and stationarity, and the stationarity of parameters of zero, from one pass."""
+        told = self.derivatives(theta_bkp, Want.GRADIENT_AT_ZERO)
+        assert told.gradient_at_zero_bkp is not None  # noqa: S101  asked for
+        return (
+            told.value_b + self.l1_term(theta_bkp),
+            self._least_subgradient(theta_bkp, told.gradient_bkp),
+            self._least_subgradient(torch.zeros_like(theta_bkp), told.gradient_at_zero_bkp),
+        )
 
     def _least_subgradient(self, theta_bkp: Tensor, gradient_bkp: Tensor) -> Tensor:
         """Its largest entry; overwrites the gradient."""

@@ -56,6 +56,7 @@ class FusedPass:
         gradient_p = torch.empty(p, dtype=torch.float64)
         hessian_1pp = torch.empty(1, p, p, dtype=torch.float64) if wants_hessian else None
         curvature_n1 = torch.empty(len(self._y_n), 1, dtype=torch.float64) if want == Want.PRODUCTS else None
+        at_zero_p = torch.empty(p if want == Want.GRADIENT_AT_ZERO else 0, dtype=torch.float64)
         drift = kernel.WITHOUT_DRIFT
         if follow_drift:
             drift = kernel.KEEP_PREDICTOR if wants_hessian else kernel.MEASURE_DRIFT
@@ -64,7 +65,7 @@ class FusedPass:
             self._x_nd, self._y_n, self._offset_n, self._share_n, self._even_share, _flat(theta_bkp), self._family,
             drift, self._curved_at_n if follow_drift else self._nothing,
             self._no_rows if curvature_n1 is None else _flat(curvature_n1),
-            gradient_p.numpy(), self._no_hessian if hessian_1pp is None else hessian_1pp[0].numpy(),
+            gradient_p.numpy(), at_zero_p.numpy(), self._no_hessian if hessian_1pp is None else hessian_1pp[0].numpy(),
         )  # fmt: skip
         length = math.sqrt(square + (p > self._x_nd.shape[1]))
         numbers_51 = torch.from_numpy(np.array([[loss + self._target_term], [most], [right], [least], [length]]))
@@ -78,6 +79,7 @@ class FusedPass:
             right_b if self._family == kernel.BINOMIAL else None,
             least_b.rsqrt() if wants_hessian else None,
             length_b if wants_hessian else None,
+            at_zero_p.view(1, 1, p) if len(at_zero_p) else None,
         )
 
     def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor:

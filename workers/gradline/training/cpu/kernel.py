@@ -36,7 +36,7 @@ SHIFT = 1.5 * 2.0**52
 Array = NDArray[Any]
 FOR_DERIVATIVES = (
     "Tuple((f8, f8, f8, f8, f8))"
-    "(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], f8[::1], f8[::1], f8[:,::1])"
+    "(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], i8, i8, X[::1], f8[::1], f8[::1], f8[::1], f8[:,::1])"
 )
 FOR_PRODUCTS = "void(X[:,::1], f8[::1], f8[::1], f8[::1], f8[::1])"
 FOR_MOMENTS = "void(X[:,::1], f8[::1], f8[::1], f8[::1])"
@@ -125,6 +125,21 @@ def respond(family: int, z_m: Array, y_m: Array, loss_m: Array, r_m: Array, c_m:
             loss_m[i] = max(wrong, 0.0) + _log1p(e)
             r_m[i] = mean - y_m[i]
             c_m[i] = e * larger * larger
+
+
+@_inner
+def _residuals_at_zero(
+    family: int, y_m: Array, offset_n: Array, start: int,
+    z_m: Array, loss_m: Array, r_m: Array, c_m: Array, room_m: Array,
+) -> None:  # fmt: skip
+    """Residuals where z is the offset; all else but targets is overwritten."""
+    if len(offset_n):
+        _begin(z_m, 0.0, offset_n, start)
+        respond(family, z_m, y_m, loss_m, r_m, c_m, room_m)
+        return
+    mean = 0.5 if family == BINOMIAL else 0.0 if family == GAUSSIAN else 1.0
+    for i in range(len(r_m)):
+        r_m[i] = mean - y_m[i]
 
 
 @_inner
@@ -315,13 +330,15 @@ def _finish_hessian(gram_qq: Array, edge_p: Array, d: int, even_share: float, he
 @compiled(FOR_DERIVATIVES, FAST)
 def fused_pass(
     x_nd: Array, y_n: Array, offset_n: Array, share_n: Array, even_share: float, theta_p: Array,
-    family: int, drift: int, curved_at_n: Array, curvature_n: Array, gradient_p: Array, hessian_pp: Array,
+    family: int, drift: int, curved_at_n: Array, curvature_n: Array,
+    gradient_p: Array, at_zero_p: Array, hessian_pp: Array,
 ) -> tuple[float, float, float, float, float]:  # fmt: skip
     """The loss, the drift, the rows of two classes that are right, and if a Hessian is wanted the least weight of a row
     in it and the largest squared length of a row of x; the rest goes to where it is given room.
 
-    Empty offsets, shares, curvatures and Hessian: there are none, each row has `even_share`, they are not wanted. The
-    predictor is kept in `curved_at` or compared with it, as `drift` says. A Hessian is had of narrow rows only.
+    Empty offsets, shares, curvatures, gradient at parameters of zero and Hessian: there are none, each row has
+    `even_share`, they are not wanted. The predictor is kept in `curved_at` or compared with it, as `drift` says. A
+    Hessian is had of narrow rows only, and without that other gradient.
     """
     n, d = x_nd.shape
     p, wants_hessian = len(theta_p), len(hessian_pp) > 0
@@ -331,8 +348,8 @@ def fused_pass(
     room_5m = np.empty((5, n_block))
     intercept, total, most = float(theta_p[d]) if p > d else 0.0, 0.0, 0.0
     right, least, square = 0.0, np.inf, 0.0
-    for j in range(p):
-        gradient_p[j] = 0.0
+    gradient_p[:] = 0.0
+    at_zero_p[:] = 0.0
     for start in range(0, n, n_block):
         m = min(n_block, n - start)
         x_md, y_m = x_nd[start : start + m], y_n[start : start + m]
@@ -368,8 +385,17 @@ def fused_pass(
         if wants_hessian and p > d:
             _collect_tile(tile_dm, c_m, edge_p)
             edge_p[d] += _sum(c_m)
+        if len(at_zero_p):
+            _residuals_at_zero(family, y_m, offset_n, start, z_m, loss_m, r_m, c_m, room_5m[4, :m])
+            if len(share_n):
+                _scale(r_m, share_n, start)
+            _collect_rows(x_md, r_m, at_zero_p)
+            if p > d:
+                at_zero_p[d] += _sum(r_m)
     for j in range(p):
         gradient_p[j] *= even_share
+    for j in range(len(at_zero_p)):
+        at_zero_p[j] *= even_share
     if wants_hessian:
         _finish_hessian(gram_qq, edge_p, d, even_share, hessian_pp)
     return total * even_share, most, right, least * even_share, square

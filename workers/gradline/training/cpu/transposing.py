@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types  # type: ignore[attr-defined]
+from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -63,7 +63,7 @@ _turn_square: Any = intrinsic(_typed)
 
 @njit(nogil=True, error_model="numpy")
 def transpose(source_rc: Array, target_cr: Array) -> None:
-    """The first entries of target's rows = source.T. Squares that would stick out begin earlier and are written twice."""
+    """The first entries of target's rows are those of source.T. Squares that would stick out begin earlier."""
     n_rows, n_columns = source_rc.shape
     w = VECTOR_BYTES // source_rc.itemsize
     if n_rows < w or n_columns < w:

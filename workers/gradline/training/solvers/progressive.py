@@ -31,7 +31,7 @@ class ProgressiveNewton(LazyNewton):
     def fitness(self) -> Fitness | None:
         if self._has_started:
             return super().fitness()
-        return None if bool(self.theta_bkp.any()) else self.objective.at_zero[0]
+        return None if bool(self.theta_bkp.any()) else self.objective.fitness_at_zero()
 
     def step(self) -> None:
         if self._has_started:
