@@ -160,38 +160,59 @@ def _right(z_m: Array, y_m: Array, share_m: Array) -> float:
 
 @_inner
 def _predict_tile(tile_dm: Array, theta_p: Array, z_m: Array, square_m: Array) -> None:
-    """z += x theta, and the squared length of each row."""
-    for i in range(len(z_m)):
+    """z += x theta, and the squared length of each row; four columns at a time."""
+    d, m = len(tile_dm), len(z_m)
+    for i in range(m):
         square_m[i] = 0.0
-    for j in range(len(tile_dm)):
+    for j in range(0, d - 3, 4):
+        a_m, b_m, e_m, f_m = tile_dm[j], tile_dm[j + 1], tile_dm[j + 2], tile_dm[j + 3]
+        ta, tb, te, tf = theta_p[j], theta_p[j + 1], theta_p[j + 2], theta_p[j + 3]
+        for i in range(m):
+            a, b, e, f = np.float64(a_m[i]), np.float64(b_m[i]), np.float64(e_m[i]), np.float64(f_m[i])
+            z_m[i] += (ta * a + tb * b) + (te * e + tf * f)
+            square_m[i] += (a * a + b * b) + (e * e + f * f)
+    for j in range(d - d % 4, d):
         x_m, factor = tile_dm[j], theta_p[j]
-        for i in range(len(z_m)):
+        for i in range(m):
             x = np.float64(x_m[i])
             z_m[i] += factor * x
             square_m[i] += x * x
 
 
 @_inner
-def _collect_tile(tile_dm: Array, r_m: Array, out_p: Array) -> None:
-    """out += x' r."""
-    for j in range(len(tile_dm)):
-        x_m, total = tile_dm[j], 0.0
+def _collect_tile(tile_dm: Array, r_m: Array, c_m: Array, out_p: Array, edge_p: Array) -> None:
+    """out += x' r and edge += x' c, two columns at a time."""
+    d = len(tile_dm)
+    for j in range(0, d, 2):
+        k = min(j + 1, d - 1)
+        a_m, b_m = tile_dm[j], tile_dm[k]
+        ar = br = ac = bc = 0.0
         for i in range(len(r_m)):
-            total += x_m[i] * r_m[i]
-        out_p[j] += total
+            ar += a_m[i] * r_m[i]
+            br += b_m[i] * r_m[i]
+            ac += a_m[i] * c_m[i]
+            bc += b_m[i] * c_m[i]
+        out_p[j] += ar
+        edge_p[j] += ac
+        if k > j:
+            out_p[k] += br
+            edge_p[k] += bc
 
 
 @_inner
-def _gram_tile(tile_dm: Array, c_m: Array, curved_dm: Array, out_qq: Array) -> None:
+def _gram_tile(tile_dm: Array, c_m: Array, curved_2m: Array, out_qq: Array) -> None:
     """The lower triangle of out += x' diag(c) x, eight entries at a time; the upper one is overwritten with anything.
 
     Products and the sums over one tile are of the dtype of x."""
     d, m, zero = len(tile_dm), len(c_m), tile_dm.dtype.type(0)
-    for j in range(d):
-        for i in range(m):
-            curved_dm[j, i] = tile_dm[j, i] * c_m[i]
+    u, v, w = curved_2m[0], curved_2m[1], curved_2m[2]
+    for i in range(m):
+        w[i] = c_m[i]
     for j in range(0, d, 2):
-        u, v = curved_dm[j], curved_dm[min(j + 1, d - 1)]
+        g, h = tile_dm[j], tile_dm[min(j + 1, d - 1)]
+        for i in range(m):
+            u[i] = g[i] * w[i]
+            v[i] = h[i] * w[i]
         for k in range(0, j + 2, 4):
             a, b = tile_dm[k], tile_dm[min(k + 1, d - 1)]
             e, f = tile_dm[min(k + 2, d - 1)], tile_dm[min(k + 3, d - 1)]
@@ -343,7 +364,7 @@ def fused_pass(
     n, d = x_nd.shape
     p, wants_hessian = len(theta_p), len(hessian_pp) > 0
     n_block, d_tile = _rows_at_once(d, x_nd.itemsize), d if wants_hessian else 0
-    tile_dm, curved_dm = np.empty((d_tile, TILE_STRIDE), x_nd.dtype), np.empty((d_tile, TILE_STRIDE), x_nd.dtype)
+    tile_dm, curved_2m = np.empty((d_tile, TILE_STRIDE), x_nd.dtype), np.empty((3, TILE_STRIDE), x_nd.dtype)
     gram_qq, edge_p = np.zeros((d_tile + 4, d_tile + 4)), np.zeros(p)
     room_5m = np.empty((5, n_block))
     intercept, total, most = float(theta_p[d]) if p > d else 0.0, 0.0, 0.0
@@ -376,14 +397,13 @@ def fused_pass(
                 curvature_n[start + i] = c_m[i] * even_share
         if wants_hessian:
             least = _least(c_m, least)
-            _collect_tile(tile_dm, r_m, gradient_p)
-            _gram_tile(tile_dm, c_m, curved_dm, gram_qq)
+            _collect_tile(tile_dm, r_m, c_m, gradient_p, edge_p)
+            _gram_tile(tile_dm, c_m, curved_2m, gram_qq)
         else:
             _collect_rows(x_md, r_m, gradient_p)
         if p > d:
             gradient_p[d] += _sum(r_m)
         if wants_hessian and p > d:
-            _collect_tile(tile_dm, c_m, edge_p)
             edge_p[d] += _sum(c_m)
         if len(at_zero_p):
             _residuals_at_zero(family, y_m, offset_n, start, z_m, loss_m, r_m, c_m, room_5m[4, :m])
