@@ -53,7 +53,8 @@ class Settings(BaseSettings):
     child_jobs_max: int = Field(10_000, ge=1)
     """A child is replaced after this many rings."""
     n_threads: int = Field(1, ge=1)
-    """torch's threads inside a child; part of a fit's fingerprint, since sums depend on it."""
+    """Threads of a child's passes over large data, and torch's; part of a fit's fingerprint, since torch's sums
+    depend on it."""
     features_max_bytes: int = Field(4_294_967_296, gt=0)
     """Features of a job, dense or sparse, that take more are kept in a file beside the store instead of in memory."""
     unpacked_max_bytes: int = Field(4_294_967_296, ge=0)

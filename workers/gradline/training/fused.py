@@ -18,9 +18,14 @@ class FusedPass(Protocol):
 
     gives_hessian: bool
     """With a gradient in float64 beside it, whatever the features."""
+    is_threadable: bool
+    """Whether passes over several problems may run at once, each on a thread."""
+
+    def gives(self, want: Want, *, follow_drift: bool) -> bool:
+        """Whether it can tell all that is asked for."""
 
     def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
-        """As those of the loss; None where it cannot give all that is asked for."""
+        """As those of the loss; None where it does not give them."""
 
     def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor | None:
         """As that of the loss, in float64."""

@@ -9,7 +9,7 @@ Shapes: b members, n rows, p columns of x, k outputs, m = b * k, q = k * p.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from gradline.training.family import Family
 from gradline.training.fused import fused_pass_of
 from gradline.training.problem import CHUNK_BYTES, Problem
 from gradline.training.products import letting_go
+from gradline.training.threads import Result, each_in_turn
 
 
 class Loss(ABC):
@@ -75,6 +76,12 @@ class Loss(ABC):
         if self._even_share is not None:
             self._gradient_mp.mul_(self._even_share)
         return self._gradient_bkp
+
+    def is_compiled(self, want: Want, *, follow_drift: bool) -> bool:
+        """Whether a kernel for the processor does it, of which several may run at once."""
+        return (
+            self._fused is not None and self._fused.is_threadable and self._fused.gives(want, follow_drift=follow_drift)
+        )
 
     def derivatives(self, theta_bkp: Tensor, want: Want = Want.GRADIENT, *, follow_drift: bool = False) -> Derivatives:
         """All of them from one pass."""
@@ -282,6 +289,12 @@ class ChunkedLoss:
         """The chunks, for what reads their features."""
         return letting_go(self._chunks, self._problem.let_go)
 
+    def _passes(self, work: Callable[[Loss], Result], want: Want, *, follow_drift: bool = False) -> Iterator[Result]:
+        """Of each chunk; several at once where all that is wanted is compiled, as torch has threads of its own."""
+        if all(chunk.is_compiled(want, follow_drift=follow_drift) for chunk in self._chunks):
+            return each_in_turn(work, self._chunks, self._problem.let_go)
+        return map(work, self._reading())
+
     def predict(self, theta_bkp: Tensor) -> None:
         for chunk in self._reading():
             chunk.predict(theta_bkp)
@@ -299,8 +312,11 @@ class ChunkedLoss:
     def derivatives(self, theta_bkp: Tensor, want: Want = Want.GRADIENT, *, follow_drift: bool = False) -> Derivatives:
         total: Derivatives | None = None
         weights = []
-        for chunk in self._reading():
-            part = chunk.derivatives(theta_bkp, want, follow_drift=follow_drift)
+
+        def told(chunk: Loss) -> Derivatives:
+            return chunk.derivatives(theta_bkp, want, follow_drift=follow_drift)
+
+        for part in self._passes(told, want, follow_drift=follow_drift):
             weights.append(part.weights)
             total = part if total is None else _add(total, part)
         assert total is not None  # noqa: S101  there are rows
@@ -322,8 +338,8 @@ class ChunkedLoss:
         return [chunk.curvature_weights() for chunk in self._chunks]
 
     def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor:
-        pairs = zip(self._reading(), weights, strict=True)
-        return _total(chunk.curvature_product(own, direction_bkp) for chunk, own in pairs)
+        own = dict(zip(self._chunks, weights, strict=True))
+        return _total(self._passes(lambda chunk: chunk.curvature_product(own[chunk], direction_bkp), Want.PRODUCTS))
 
 
 def _add(total: Derivatives, part: Derivatives) -> Derivatives:

@@ -29,6 +29,8 @@ FAMILIES = {Family.BINOMIAL: 0, Family.GAUSSIAN: 1, Family.POISSON: 2}
 class FusedPass:
     """For one member over the rows of one dense problem, which must stay as it is."""
 
+    is_threadable = True
+
     def __init__(self, problem: Problem) -> None:
         from gradline.training.cpu import kernel  # noqa: PLC0415  half a second; no fit of few entries needs it
 
@@ -47,12 +49,15 @@ class FusedPass:
         self._curved_at_n: Any = None
         """z where the last Hessian is from, if that was followed."""
 
+    def gives(self, want: Want, *, follow_drift: bool) -> bool:
+        """Not a Hessian of wide rows, wanted or followed: one product of matrices is faster."""
+        return self.gives_hessian or (want != Want.HESSIAN and not follow_drift)
+
     def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
-        """None where a Hessian of wide rows is wanted or followed: one product of matrices is faster."""
+        if not self.gives(want, follow_drift=follow_drift):
+            return None
         kernel, p = self._kernel, self._p
         wants_hessian = want == Want.HESSIAN
-        if not self.gives_hessian and (wants_hessian or follow_drift):
-            return None
         gradient_p = torch.empty(p, dtype=torch.float64)
         hessian_1pp = torch.empty(1, p, p, dtype=torch.float64) if wants_hessian else None
         curvature_n1 = torch.empty(len(self._y_n), 1, dtype=torch.float64) if want == Want.PRODUCTS else None

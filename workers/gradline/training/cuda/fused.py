@@ -38,6 +38,7 @@ class FusedPass:
     """Value and gradient for one member, over the rows of one dense problem."""
 
     gives_hessian = False
+    is_threadable = False
 
     def __init__(self, problem: Problem, n_programs: int) -> None:
         from gradline.training.cuda import kernel  # noqa: PLC0415  Triton is there with torch's CUDA builds only
@@ -50,9 +51,12 @@ class FusedPass:
         self._x_np = problem.x_np.contiguous()
         self._constant = problem.target_term
 
-    def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
+    def gives(self, want: Want, *, follow_drift: bool) -> bool:
         """Value and gradient, where nothing else is wanted."""
-        if want != Want.GRADIENT or follow_drift:
+        return want == Want.GRADIENT and not follow_drift
+
+    def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
+        if not self.gives(want, follow_drift=follow_drift):
             return None
         problem, n_programs = self._problem, self._n_programs
         theta_p = theta_bkp.to(torch.float64).flatten()
