@@ -43,7 +43,7 @@ def turn(address_d: Array, shift_d: Array, rows_np: Array, sum_2d: Array) -> Non
     to `sum_2d`, where it has room.
     """
     n, d = len(rows_np), len(address_d)
-    n_tile = min(n, max(MIN_TILE_ROWS, TILE_BYTES // ((d + 1) * rows_np.itemsize)))
+    n_tile = max(MIN_TILE_ROWS, min(n, TILE_BYTES // ((d + 1) * rows_np.itemsize)))
     tile_pr = np.empty((d + 1, n_tile + PADDING), rows_np.dtype)
     tile_pr[d] = 1
     for start in range(0, n, n_tile):

@@ -200,12 +200,13 @@ def _collect_tile(tile_dm: Array, r_m: Array, c_m: Array, out_p: Array, edge_p: 
 
 
 @_inner
-def _gram_tile(tile_dm: Array, c_m: Array, curved_2m: Array, out_qq: Array) -> None:
+def _gram_tile(tile_dm: Array, c_m: Array, curved_3m: Array, out_qq: Array) -> None:
     """The lower triangle of out += x' diag(c) x, eight entries at a time; the upper one is overwritten with anything.
 
-    Products and the sums over one tile are of the dtype of x."""
+    Products and the sums over one tile are of the dtype of x. `curved`: room for two columns and for c in that dtype.
+    """
     d, m, zero = len(tile_dm), len(c_m), tile_dm.dtype.type(0)
-    u, v, w = curved_2m[0], curved_2m[1], curved_2m[2]
+    u, v, w = curved_3m[0], curved_3m[1], curved_3m[2]
     for i in range(m):
         w[i] = c_m[i]
     for j in range(0, d, 2):
@@ -364,7 +365,7 @@ def fused_pass(
     n, d = x_nd.shape
     p, wants_hessian = len(theta_p), len(hessian_pp) > 0
     n_block, d_tile = _rows_at_once(d, x_nd.itemsize), d if wants_hessian else 0
-    tile_dm, curved_2m = np.empty((d_tile, TILE_STRIDE), x_nd.dtype), np.empty((3, TILE_STRIDE), x_nd.dtype)
+    tile_dm, curved_3m = np.empty((d_tile, TILE_STRIDE), x_nd.dtype), np.empty((3, TILE_STRIDE), x_nd.dtype)
     gram_qq, edge_p = np.zeros((d_tile + 4, d_tile + 4)), np.zeros(p)
     room_5m = np.empty((5, n_block))
     intercept, total, most = float(theta_p[d]) if p > d else 0.0, 0.0, 0.0
@@ -398,7 +399,7 @@ def fused_pass(
         if wants_hessian:
             least = _least(c_m, least)
             _collect_tile(tile_dm, r_m, c_m, gradient_p, edge_p)
-            _gram_tile(tile_dm, c_m, curved_2m, gram_qq)
+            _gram_tile(tile_dm, c_m, curved_3m, gram_qq)
         else:
             _collect_rows(x_md, r_m, gradient_p)
         if p > d:
