@@ -11,7 +11,8 @@ import pytest
 
 from gradline.csv_tables import read_csv_text
 from gradline.data import uploaded
-from gradline.export.checking import check_scorecard, check_sql
+from gradline.export.checking import check_onnx, check_scorecard, check_sql
+from gradline.export.onnx_model import write_onnx
 from gradline.export.sql import write_sql
 from gradline.scoring import RowsRefused, Scorecard
 from gradline.scoring_tables import encode_table
@@ -172,20 +173,69 @@ def test_sql_over_numbers_read_as_levels_predicts_as_the_model(tmp_path):
     assert check_sql(card, write_sql(card)) < 1e-12
 
 
-def test_text_that_spells_our_own_levels_counts_as_them(tmp_path):
-    generator = np.random.default_rng(0)
-    levels = generator.choice(["(missing)", "(other)", "Ulm", "Bonn", ""], 300)
-    lines = ["city,y", *(f"{city},{int(generator.random() < 0.3 + 0.4 * (city == 'Ulm'))}" for city in levels)]
+def run_on(tmp_path: Any, table: str, **fields: Any) -> tuple[dict[str, Any], MemoryAttempt, Scorecard]:
+    """A fit on a CSV text whose target is y."""
     attempt = MemoryAttempt()
     attempt.store = ArtifactStore(f"file://{tmp_path}")
-    attempt.uploads[ID] = stored(attempt.store, "\n".join(lines).encode())
-    data = {"source": "dataset", "dataset_id": ID, "target": "y"}
-    result, _ = train(attempt, data=data, preprocess={"missing": "indicator"}, penalty={"l2": 0.01})
-    card = Scorecard.parse(attempt.files["model.json"])
+    attempt.uploads[ID] = stored(attempt.store, table.encode())
+    result, _ = train(attempt, data={"source": "dataset", "dataset_id": ID, "target": "y"}, **fields)
+    return result, attempt, Scorecard.parse(attempt.files["model.json"])
+
+
+def loss_of(card: Scorecard, table: str) -> float:
+    """Of the model's own predictions."""
+    rows = read_csv_text(table.encode())
+    p_n = card.respond(card.linear_predictor(encode_table(card, rows)))[:, 1]
+    is_one_n = np.array(rows.column("y").to_pylist()) == "1"
+    return float(-np.log(np.where(is_one_n, p_n, 1 - p_n)).mean())
+
+
+@pytest.mark.parametrize("unseen", ["ignore", "own_level", "error"])
+@pytest.mark.parametrize("max_levels", [3, 1000])
+def test_text_that_spells_our_own_levels_counts_as_them(tmp_path, unseen: str, max_levels: int):
+    generator = np.random.default_rng(0)
+    levels = generator.choice(["(missing)", "(other)", "Ulm", "Bonn", "Aue", ""], 300)
+    lines = ["city,y", *(f"{city},{int(generator.random() < 0.3 + 0.4 * (city == 'Ulm'))}" for city in levels)]
+    preprocess = {"missing": "indicator", "unseen": unseen, "max_levels": max_levels}
+    result, attempt, card = run_on(tmp_path, "\n".join(lines), preprocess=preprocess, penalty={"l2": 0.01})
     names = [c["feature"] for c in result["coefficients"]]
-    assert len(set(names)) == len(names)
-    table = read_csv_text("\n".join(lines).encode())
-    p_n = card.respond(card.linear_predictor(encode_table(card, table)))[:, 1]
-    is_one_n = np.array([line.endswith("1") for line in lines[1:]])
-    loss = -np.log(np.where(is_one_n, p_n, 1 - p_n)).mean()
-    assert loss == pytest.approx(result["metrics"]["train"]["log_loss"], rel=1e-9)
+    assert names[-2:] == ["city=(missing)", "city=(other)"]
+    assert "own_level:city:(missing)" in attempt.warnings
+    assert loss_of(card, "\n".join(lines)) == pytest.approx(result["metrics"]["train"]["log_loss"], rel=1e-9)
+    z_nk = card.linear_predictor(card.encode_rows([{"city": "(missing)"}, {"city": None}, {"city": "(other)"}]))
+    assert z_nk[0] == z_nk[1] != z_nk[2]
+    assert check_sql(card, write_sql(card)) < 1e-12
+    assert check_onnx(card, write_onnx(card)) < 1e-12
+
+
+def test_text_that_spells_other_makes_no_level_pass_that_the_model_refuses(tmp_path):
+    lines = ["city,y", *(f"{city},{i % 3 % 2}" for i, city in enumerate(["(other)", "Ulm", "Bonn", "Ulm"] * 9))]
+    _, _, card = run_on(tmp_path, "\n".join(lines), preprocess={"unseen": "error"}, penalty={"l2": 0.1})
+    with pytest.raises(RowsRefused, match=r"rows\[1\].city: is none of the levels seen"):
+        card.encode_rows([{"city": "(other)"}, {"city": "Rom"}])
+
+
+def test_features_that_would_have_one_name_are_told_apart_wherever_they_are_named(tmp_path):
+    generator = np.random.default_rng(0)
+    lines = ["city,city=Ulm,age,city:age,age is missing,y"]
+    for i in range(300):
+        city, age = generator.choice(["Aue", "Bonn", "Ulm"]), "" if i % 9 == 0 else f"{generator.normal():.2f}"
+        y = int(generator.random() < 0.3 + 0.4 * (city == "Ulm"))
+        lines.append(f"{city},1,{age},{generator.normal():.2f},{generator.normal():.2f},{y}")
+    preprocess = {"missing": "indicator", "interactions": [["city", "age"]]}
+    result, attempt, card = run_on(tmp_path, "\n".join(lines), preprocess=preprocess)
+    entries = {c["feature"]: c for c in result["coefficients"]}
+    names = [*entries]
+    assert names == [
+        "city=Bonn", "'city'='Ulm'", "city=Ulm", "age", "'age' is missing", "city:age", "age is missing",
+        "city=Bonn:age", "city=Ulm:age",
+    ]  # fmt: skip
+    assert len(result["coefficients"]) == len(names)
+    assert "feature_names" in attempt.warnings
+    constant = [name for name, entry in entries.items() if entry.get("undetermined") == "constant"]
+    assert constant == result["collinearity"]["constant"] == ["city=Ulm"], "the level of that name is not constant"
+    assert entries["'city'='Ulm'"]["estimate"] > 0.5
+    assert [feature["name"] for feature in card.document["features"]] == names
+    assert loss_of(card, "\n".join(lines)) == pytest.approx(result["metrics"]["train"]["log_loss"], rel=1e-9)
+    assert check_sql(card, write_sql(card)) < 1e-12
+    assert check_onnx(card, write_onnx(card)) < 1e-12

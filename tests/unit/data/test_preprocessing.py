@@ -7,8 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gradline.data import matrix
+from gradline.data.features import InteractionFeatures, NumericFeatures, Part, TextFeatures, names_of
 from gradline.data.prepare import Prepared
 from gradline.errors import PermanentError
 from tests.unit.data.conftest import Prepare
@@ -75,6 +78,38 @@ def test_missing_text_is_a_level_of_its_own_or_the_most_frequent(prepared: Prepa
     made = prepared(table, preprocess=RAW | {"missing": "most_frequent"})
     assert made.preprocessing.feature_names == ["city=Ulm"]
     assert x_of(made)[1] == [1]
+
+
+@pytest.mark.parametrize("max_levels", [2, 3, 4])
+def test_text_that_spells_missing_is_as_if_it_were_missing(prepared: Prepare, warnings_told, max_levels: int):
+    rows, policy = ["Ulm,0", ",1", "Bonn,1", "Ulm,1", ",0", "Kiel,0"], RAW | {"missing": "mean"}
+    rows += ["Aue,1"] * 2
+    blank = prepared("\n".join(["city,y", *rows]), preprocess=policy | {"max_levels": max_levels})
+    assert "own_level:city:(missing)" not in warnings_told
+    rows[1] = "(missing),1"
+    spelled = prepared("\n".join(["city,y", *rows]), preprocess=policy | {"max_levels": max_levels})
+    assert spelled.preprocessing.parts == blank.preprocessing.parts
+    assert x_of(spelled) == x_of(blank)
+    assert "'(missing)', which stands for missing values too" in warnings_told["own_level:city:(missing)"]
+
+
+def test_text_that_spells_other_takes_rare_and_unseen_levels_and_is_told(prepared: Prepare, warnings_told):
+    table, data, split = folded(["Ulm,0", "(other),1", "Bonn,1", "Ulm,1"], ["Kiel,1", "(other),1"])
+    for policy in ({"unseen": "ignore"}, {"unseen": "own_level"}, {"max_levels": 3}):
+        warnings_told.clear()
+        made = prepared(table, data, split=split, preprocess=RAW | policy)
+        assert made.preprocessing.feature_names == ["city=Ulm", "city=(other)"]
+        assert made.validation is not None
+        assert made.validation.x_np[:, :2].tolist() == [[0, 1], [0, 1]]
+        assert warnings_told.keys() == {"own_level:city:(other)"}
+    made = prepared(table, data, split=split, preprocess=RAW | {"max_levels": 2})
+    assert x_of(made) == [[0], [1], [1], [0]]
+
+
+def test_text_that_spells_other_makes_no_unseen_level_pass(prepared: Prepare):
+    table, data, split = folded(["Ulm,0", "(other),1", "Ulm,1"], ["Kiel,1", "(other),1"])
+    with pytest.raises(PermanentError, match="the level 'Kiel' does not occur"):
+        prepared(table, data, split=split, preprocess=RAW | {"unseen": "error"})
 
 
 @pytest.mark.parametrize(
@@ -168,6 +203,40 @@ def test_interactions_are_products_of_numbers_and_of_levels(prepared: Prepare):
     names = made.preprocessing.feature_names
     assert names == ["a", "b", "c=v", "c=w", "d=q", "a:b", "a:c=v", "a:c=w", "d=q:c=v", "d=q:c=w"]
     assert [row[5:] for row in x_of(made)] == [[10, 0, 0, 0, 0], [40, 2, 0, 1, 0], [90, 0, 3, 0, 1], [160, 0, 4, 0, 0]]
+
+
+def test_what_has_the_name_of_a_column_is_spelled_with_quotes_and_told(prepared: Prepare, warnings_told):
+    table = "a,a=v,b,a:b,b is missing,y\nu,1,,3,1,0\nv,2,7,5,0,1\nw,4,9,2,3,0\n"
+    made = prepared(table, preprocess=RAW | {"missing": "indicator", "interactions": [["a=v", "b"], ["a", "b"]]})
+    assert made.preprocessing.feature_names == [
+        "'a'='v'", "a=w", "a=v", "b", "'b' is missing", "a:b", "b is missing", "'a=v':'b'", "'a'='v':'b'", "a=w:b"
+    ]  # fmt: skip
+    assert warnings_told.keys() == {"feature_names"}
+    assert "'a'='v', 'b' is missing" in warnings_told["feature_names"]
+
+
+def test_names_that_are_told_apart_by_quotes_are_not_taken_from_columns(prepared: Prepare):
+    made = prepared("a,a=v,'a'='v',y\nu,1,2,0\nv,2,1,1\n")
+    assert made.preprocessing.feature_names == ["\"'a'\"=\"'v'\"", "a=v", "'a'='v'"]
+
+
+NAMES_THAT_MEET = ["a", "b", "a=b", "b=b", "a:b", "a=b:b", "a is missing", "'a'='b'", "'a' is missing", "'a':'b'"]
+COLUMNS = st.lists(st.sampled_from(NAMES_THAT_MEET), min_size=2, max_size=6, unique=True)
+LEVELS = st.lists(st.sampled_from(["b", "b=b", "b:b", "b:b=b"]), max_size=3, unique=True).map(lambda own: ["0", *own])
+
+
+@given(st.data(), COLUMNS)
+def test_no_two_features_have_one_name(data: st.DataObject, names: list[str]):
+    def column(name: str) -> NumericFeatures | TextFeatures:
+        if data.draw(st.booleans()):
+            return TextFeatures(name, data.draw(LEVELS), None, None)
+        return NumericFeatures(name, 0.0, has_indicator=True)
+
+    columns = [column(name) for name in names]
+    parts: list[Part] = [*columns, *map(InteractionFeatures, columns, columns[1:])]
+    found = names_of(parts)
+    assert len(found) == len(set(found)) == sum(len(part.feature_names) for part in parts)
+    assert {part.name for part in columns if isinstance(part, NumericFeatures)} <= set(found)
 
 
 def test_numbers_may_be_read_as_levels_and_text_as_numbers(prepared: Prepare):

@@ -7,8 +7,9 @@ at most, however many features it has.
 Shapes: n rows, r of them, l levels.
 """
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,8 @@ from gradline.errors import PermanentError
 
 MISSING_LEVEL = "(missing)"
 OTHER_LEVEL = "(other)"
+STANDS_FOR = {MISSING_LEVEL: "missing values", OTHER_LEVEL: "levels that are not listed"}
+"""What our own levels gather; rows that spell one are of it."""
 
 
 class Piece(NamedTuple):
@@ -177,4 +180,36 @@ def pieces_of(parts: list[Part], sample: Sample) -> Pieces:
 
 
 def names_of(parts: list[Part]) -> list[str]:
+    """One for each feature, no two the same.
+
+    Where a plain name is that of several features, columns keep it and what is made of columns has quotes:
+    `a=v` is the column, `'a'='v'` the level. There are more of them where a column has such a name too.
+    """
+    plain = names = _plain_names(parts)
+    if len(set(plain)) == len(plain):
+        return plain
+    n_of, kinds = Counter(plain), [kind for part in parts for kind in part.feature_kinds]
+    while len(set(names)) < len(names):
+        parts = [_quoted(part) for part in parts]
+        names = [
+            quoted if n_of[name] > 1 and kind != "numeric" else name
+            for name, quoted, kind in zip(plain, _plain_names(parts), kinds, strict=True)
+        ]
+    return names
+
+
+def _plain_names(parts: list[Part]) -> list[str]:
     return [name for part in parts for name in part.feature_names]
+
+
+def _quoted(part: Part) -> Part:
+    """The same with quotes around each name and level."""
+    if isinstance(part, InteractionFeatures):
+        return InteractionFeatures(_quoted_column(part.left), _quoted_column(part.right))
+    return _quoted_column(part)
+
+
+def _quoted_column(part: NumericFeatures | TextFeatures) -> NumericFeatures | TextFeatures:
+    if isinstance(part, TextFeatures):
+        return replace(part, name=repr(part.name), levels=[repr(level) for level in part.levels])
+    return replace(part, name=repr(part.name))

@@ -11,10 +11,12 @@ from torch import Tensor
 from gradline.data.features import (
     MISSING_LEVEL,
     OTHER_LEVEL,
+    STANDS_FOR,
     InteractionFeatures,
     NumericFeatures,
     Part,
     TextFeatures,
+    names_of,
 )
 from gradline.data.sample import CODES_AT_ONCE, Sample, TextColumn
 from gradline.errors import PermanentError
@@ -33,7 +35,17 @@ def learn_parts(sample: Sample, policy: Preprocess, warn: Warn) -> list[Part]:
             columns[name] = learn_levels(sample.texts[name], share_n, policy, warn)
         else:
             columns[name] = _learn_number(sample, name, name in missing, share_n, policy.missing)
-    return [*columns.values(), *_interactions(policy, columns)]
+    parts = [*columns.values(), *_interactions(policy, columns)]
+    _tell_of_quotes(parts, warn)
+    return parts
+
+
+def _tell_of_quotes(parts: list[Part], warn: Warn) -> None:
+    plain = [name for part in parts for name in part.feature_names]
+    if quoted := [a for a, b in zip(names_of(parts), plain, strict=True) if a != b]:
+        n_more = f" and {len(quoted) - 5} more" if len(quoted) > 5 else ""
+        reason = "features with the name of another are spelled with quotes, but for columns: "
+        warn("feature_names", reason + ", ".join(quoted[:5]) + n_more)
 
 
 def shares(sample: Sample) -> Tensor:
@@ -104,35 +116,60 @@ _FILLS: dict[str, Callable[[Tensor, Tensor], float]] = {
 
 
 def learn_levels(column: TextColumn, share_n: Tensor, policy: Preprocess, warn: Warn) -> TextFeatures:
-    """Levels of the training rows in the column's order; `(missing)` and `(other)` stand last."""
+    """Levels of the training rows in the column's order; `(missing)` and `(other)` stand last, also where rows spell
+    them."""
+    weight_l = _weigh_levels(column, share_n)
+    seen = [code for code in range(len(column.levels)) if weight_l[code] > 0]
+    by_weight = sorted(seen, key=lambda code: -float(weight_l[code]))
+    spelled = {column.levels[code] for code in seen} & STANDS_FOR.keys()
+    ranked = [code for code in by_weight if column.levels[code] not in spelled]
+    n_kept = _n_kept(column.name, len(ranked), policy, warn, has_other=OTHER_LEVEL in spelled)
+    is_gathered, has_missing = n_kept < len(ranked), bool(weight_l[-1] > 0)
+    levels = [column.levels[code] for code in sorted(ranked[:n_kept])]
+    if MISSING_LEVEL in spelled or (has_missing and policy.missing != "most_frequent"):
+        levels.append(MISSING_LEVEL)
+    if OTHER_LEVEL in spelled or is_gathered:
+        levels.append(OTHER_LEVEL)
+    if not levels:
+        raise PermanentError(f"column {column.name!r} has no value in the training rows; leave it out", code="bad_data")
+    unseen = _unseen_level(levels, policy, is_gathered=is_gathered)
+    most_frequent = column.levels[by_weight[0]] if by_weight else levels[0]
+    missing = _missing_level(levels, policy, most_frequent, unseen)
+    for level in sorted(spelled & {missing, unseen}):
+        reason = f"column {column.name!r} holds {level!r}, which stands for {STANDS_FOR[level]} too: they are one level"
+        warn(f"own_level:{column.name}:{level}", reason)
+    return TextFeatures(column.name, levels, missing, unseen, column.is_numeric)
+
+
+def _weigh_levels(column: TextColumn, share_n: Tensor) -> Tensor:
+    """Of the column's own, and last of missing values."""
     weight_l = torch.zeros(len(column.levels) + 1, dtype=torch.float64)
     for code_r, share_r in zip(column.code_n.split(CODES_AT_ONCE), share_n.split(CODES_AT_ONCE), strict=True):
         weight_l.index_add_(0, code_r.long() % len(weight_l), share_r.contiguous())
     if len(weight_l) > 1:
         weight_l[:-1] = _of_some_weight(weight_l[:-1])
-    seen = [code for code in range(len(column.levels)) if weight_l[code] > 0]
-    by_weight = sorted(seen, key=lambda code: -float(weight_l[code]))
-    n_kept = len(seen) if len(seen) <= policy.max_levels else policy.max_levels - 1
-    if policy.unseen == "own_level" and 1 < n_kept == len(seen):
-        n_kept -= 1
-    if len(seen) > policy.max_levels:
-        warn(
-            f"levels_gathered:{column.name}",
-            f"column {column.name!r}: of {len(seen)} levels the {n_kept} most frequent are kept, and the others become "
-            f"one level, {OTHER_LEVEL!r}; spec.preprocess.max_levels is {policy.max_levels}",
-        )
-    levels = [column.levels[code] for code in sorted(by_weight[:n_kept])]
-    has_missing = bool(weight_l[-1] > 0)
-    if has_missing and policy.missing != "most_frequent" and MISSING_LEVEL not in levels:
-        levels.append(MISSING_LEVEL)
-    if n_kept < len(seen) and OTHER_LEVEL not in levels:
-        levels.append(OTHER_LEVEL)
-    if not levels:
-        raise PermanentError(f"column {column.name!r} has no value in the training rows; leave it out", code="bad_data")
-    unseen = OTHER_LEVEL if OTHER_LEVEL in levels else None if policy.unseen == "error" else levels[0]
-    most_frequent = column.levels[by_weight[0]] if by_weight else levels[0]
-    missing = _missing_level(levels, policy, most_frequent, unseen)
-    return TextFeatures(column.name, levels, missing, unseen, column.is_numeric)
+    return weight_l
+
+
+def _n_kept(name: str, n: int, policy: Preprocess, warn: Warn, *, has_other: bool) -> int:
+    """How many of n levels keep a name of their own. `has_other`: rows spell `(other)`, which is none of them."""
+    if n + has_other <= policy.max_levels:
+        gathers_rarest = policy.unseen == "own_level" and n > 1 and not has_other
+        return n - 1 if gathers_rarest else n
+    n_kept = policy.max_levels - 1
+    warn(
+        f"levels_gathered:{name}",
+        f"column {name!r}: of {n} levels the {n_kept} most frequent are kept, and the others become "
+        f"one level, {OTHER_LEVEL!r}; spec.preprocess.max_levels is {policy.max_levels}",
+    )
+    return n_kept
+
+
+def _unseen_level(levels: list[str], policy: Preprocess, *, is_gathered: bool) -> str | None:
+    """Rows that spell `(other)` make no unseen level pass that the spec calls an error."""
+    if policy.unseen == "error" and not is_gathered:
+        return None
+    return OTHER_LEVEL if OTHER_LEVEL in levels else levels[0]
 
 
 def _missing_level(levels: list[str], policy: Preprocess, most_frequent: str, unseen: str | None) -> str | None:
