@@ -12,6 +12,7 @@ from sklearn.linear_model import ElasticNet, LogisticRegression, PoissonRegresso
 
 from gradline.training import (
     Family,
+    Fista,
     Newton,
     NewtonCg,
     Objective,
@@ -26,6 +27,7 @@ from gradline.training import (
 )
 from gradline.training.derivatives import Want
 from gradline.training.rows import Rows
+from gradline.training.solvers.active_newton import ActiveNewton
 from gradline.training.solvers.grouping import grouped
 from gradline.training.solvers.lazy_newton import LazyNewton
 from gradline.training.solvers.preconditioner import Preconditioner
@@ -134,12 +136,15 @@ SAMPLED = {
     "newton-cg": NewtonCg,
     "subspace": SubspaceNewton,
     "proximal": lambda objective, theta_bkp: ProximalNewton(objective, theta_bkp, n_rows=120),
+    "active": ActiveNewton,
 }
 
 
 @pytest.mark.parametrize("name", SAMPLED)
 def test_a_fit_taken_up_again_goes_on_with_the_same_bits(name):
-    objective = Objective(random_problem(Family.BINOMIAL, 14, n=1000), 0.001 if name == "proximal" else 0.0, 1e-3)
+    objective = Objective(
+        random_problem(Family.BINOMIAL, 14, n=1000), 0.001 if name in ("proximal", "active") else 0.0, 1e-3
+    )
     whole = SAMPLED[name](objective, zeros(objective))
     stops = []
     for _ in range(N_STEPS):
@@ -459,12 +464,64 @@ def test_proximal_newton_without_an_l1_penalty_ends_at_the_minimum_and_tells_the
     assert solver.gap().relative_b.item() <= 1e-6
 
 
-def test_too_many_columns_for_an_l1_penalty_and_a_hessian_end_within_the_gap_that_was_asked_for():
+def columns_beyond_rows(n, d=2_100, family=Family.BINOMIAL, k=2, dtype=torch.float64, **options):
     generator = torch.Generator().manual_seed(0)
-    x_nd = torch.randn(150, 2_100, generator=generator, dtype=torch.float64)
-    target_n = (x_nd[:, :5].sum(1) + torch.randn(150, generator=generator) > 0).long()
-    objective = Objective(make_problem(x_nd, target_n, Family.BINOMIAL), l1=0.05)
+    x_nd = torch.randn(n, d, generator=generator, dtype=torch.float64)
+    noise_nk = torch.randn(n, k, generator=generator, dtype=torch.float64)
+    z_nk = x_nd[:, : 3 * k].view(n, k, 3).sum(2) + noise_nk
+    target_n = z_nk.argmax(1) if family.is_classification else z_nk[:, 0].exp().round()
+    return make_problem(x_nd.to(dtype), target_n, family, k, **options)
+
+
+def test_too_many_columns_for_an_l1_penalty_and_a_hessian_end_within_the_gap_that_was_asked_for():
+    objective = Objective(columns_beyond_rows(2_100), l1=0.05)
     choice = choose(objective, zeros(objective))
     assert choice.name == "fista"
     assert solve(choice.solver, max_steps=1_000)
     assert choice.solver.gap().relative_b.item() <= 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("l1", [3e-2, 3e-4, 3e-5])
+def test_a_weak_l1_penalty_on_many_columns_of_few_rows_takes_few_steps(l1, dtype):
+    objective = Objective(columns_beyond_rows(150, dtype=dtype), l1=l1)
+    choice = choose(objective, zeros(objective))
+    assert choice.name == "proximal-newton"
+    assert solve(choice.solver, max_steps=40)
+    exact = objective.in_float64()
+    assert fenchel_gap(exact, choice.solver.theta_bkp) <= 2e-6
+
+
+def fenchel_gap(objective, theta_bkp):
+    return Fista(objective, theta_bkp.clone()).gap().relative_b.item()
+
+
+@pytest.mark.parametrize("has_intercept", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_steps_within_a_few_columns_end_at_the_minimum_of_all(family, has_intercept):
+    problem = columns_beyond_rows(
+        80, 300, family, 3 if family == Family.MULTINOMIAL else 2, has_intercept=has_intercept
+    )
+    for l2 in (0.0, 0.01):
+        objective = Objective(problem, l1=0.01, l2=l2)
+        solver = ActiveNewton(objective, zeros(objective))
+        assert solve(solver, 1e-10)
+        close(value(objective, solver.theta_bkp), least_value(objective))
+
+
+def test_members_with_scales_and_penalties_of_their_own_share_steps_within_a_few_columns():
+    problem = columns_beyond_rows(40, 120)
+    l1_b = torch.tensor([0.003, 0.03], dtype=torch.float64)
+    scale_bd = torch.rand(2, 120, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 0.5
+    objective = Objective(problem, l1_b, l1_b / 2, n_members=2, scale_bd=scale_bd)
+    solver = ActiveNewton(objective, zeros(objective, 2))
+    assert solve(solver, 1e-10)
+    for b in range(2):
+        alone = Objective(problem, l1_b[b].item(), l1_b[b].item() / 2, scale_bd=scale_bd[b : b + 1])
+        close(value(alone, solver.theta_bkp[b : b + 1].clone()), least_value(alone))
+
+
+def test_steps_within_a_few_columns_need_an_l1_penalty_in_every_member():
+    objective = Objective(random_problem(Family.BINOMIAL, 0), torch.tensor([0.1, 0.0]), n_members=2)
+    with pytest.raises(ValueError, match="an l1 penalty in every member"):
+        ActiveNewton(objective, zeros(objective, 2))

@@ -13,6 +13,7 @@ from gradline.training.family import Family
 from gradline.training.objective import Objective
 from gradline.training.problem import Problem
 from gradline.training.solvers import (
+    ActiveNewton,
     Fista,
     Newton,
     NewtonCg,
@@ -75,6 +76,9 @@ def choose(objective: Objective, theta_bkp: Tensor) -> Choice:
 
 def _for_l1(objective: Objective, theta_bkp: Tensor, size: str) -> Choice:
     problem, q = objective.problem, theta_bkp[0].numel()
+    if _suits_few_columns(objective, q):
+        reason = f"an l1 penalty on {size}: few coefficients differ from 0, and proximal Newton needs no other columns."
+        return Choice("proximal-newton", reason, proximal_newton_for(objective, theta_bkp))
     if q > MAX_FACTOR_PARAMETERS or problem.n * q * q > MAX_NEWTON_COST * 10:
         reason = f"an l1 penalty on {size}, too many for a Hessian: proximal gradient steps need none."
         return Choice("fista", reason, Fista(objective, theta_bkp, stops_on_gap=True))
@@ -82,11 +86,20 @@ def _for_l1(objective: Objective, theta_bkp: Tensor, size: str) -> Choice:
     return Choice("proximal-newton", reason, proximal_newton_for(objective, theta_bkp))
 
 
+def _suits_few_columns(objective: Objective, q: int) -> bool:
+    """About as many coefficients as rows differ from 0, for each output: of so many a Hessian is cheap."""
+    problem = objective.problem
+    is_wide = q > MAX_FACTOR_PARAMETERS >= problem.n * problem.k and not problem.is_sparse
+    return is_wide and bool((objective.l1_b > 0).all())
+
+
 def proximal_newton_for(objective: Objective, theta_bkp: Tensor) -> ProximalNewton | Newton:
     """Without an l1 penalty its steps are those of Newton's method, which can tell how far the minimum is."""
     if not objective.has_l1:
         return newton_for(objective, theta_bkp)
     problem, q = objective.problem, theta_bkp[0].numel()
+    if _suits_few_columns(objective, q):
+        return ActiveNewton(objective, theta_bkp)
     n_rows = sample_size(problem, q)
     is_large = problem.n >= LEAST_RATIO * n_rows and not problem.is_sparse
     is_polished = problem.n * q * q <= MAX_POLISHED_COST

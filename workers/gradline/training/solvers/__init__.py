@@ -1,5 +1,6 @@
 """The solvers: each minimises an Objective from a first theta, one step at a time."""
 
+from gradline.training.solvers.active_newton import ActiveNewton
 from gradline.training.solvers.base import Solver, State
 from gradline.training.solvers.first_order import Adam, Sgd
 from gradline.training.solvers.fista import Fista
@@ -12,6 +13,7 @@ from gradline.training.solvers.sampled_lbfgs import SampledLbfgs
 from gradline.training.solvers.subspace_newton import SubspaceNewton
 
 __all__ = [
+    "ActiveNewton",
     "Adam",
     "Fista",
     "Lbfgs",
