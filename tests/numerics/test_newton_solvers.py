@@ -525,3 +525,16 @@ def test_steps_within_a_few_columns_need_an_l1_penalty_in_every_member():
     objective = Objective(random_problem(Family.BINOMIAL, 0), torch.tensor([0.1, 0.0]), n_members=2)
     with pytest.raises(ValueError, match="an l1 penalty in every member"):
         ActiveNewton(objective, zeros(objective, 2))
+
+
+@pytest.mark.parametrize("offset", [-100.0, -40.0, 40.0])
+def test_offsets_that_leave_rows_hardly_any_curvature_and_no_intercept_to_take_them_end_at_the_minimum(offset):
+    generator = torch.Generator().manual_seed(0)
+    x_nd = torch.randn(200, 3, generator=generator, dtype=torch.float64)
+    target_n = (x_nd.sum(1) + torch.randn(200, generator=generator, dtype=torch.float64) > 0).long()
+    offset_n = torch.full((200,), offset, dtype=torch.float64)
+    problem = make_problem(x_nd, target_n, Family.BINOMIAL, has_intercept=False, offset_n=offset_n)
+    objective = Objective(problem)
+    solver = choose(objective, zeros(objective)).solver
+    assert solve(solver, max_steps=30), solver.ending
+    assert objective.stationarity(solver.theta_bkp).item() <= 1e-9
