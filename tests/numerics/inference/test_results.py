@@ -732,12 +732,27 @@ def test_a_mend_that_did_not_converge_is_not_said_to_need_more_of_the_solvers_st
     assert "raise stop.max_steps" in str(advice_of(Outcome.STEP_LIMIT, {"kind": "none"}, can_mend=True))
 
 
-def test_a_fit_that_overflows_has_no_standard_errors_and_says_so(run):
+def counts_with_steep_offsets() -> pd.DataFrame:
     draw = np.random.default_rng(0)
     table = pd.DataFrame(draw.normal(size=(40, 4))).add_prefix("x") * 1e8
-    table["offset"], table["y"] = draw.normal(0, 60, 40), draw.poisson(3, 40)
-    result, _ = run(
-        table, {"offset": "offset"}, model={"family": "poisson"}, preprocess={"standardize": False}, dtype="float32"
-    )
-    assert result["outcome"] != "converged"
-    assert "not at the optimum" in result["inference"]["withheld"]
+    return table.assign(offset=draw.normal(0, 60, 40), y=draw.poisson(3, 40))
+
+
+def test_a_fit_that_overflows_has_no_standard_errors_and_says_so(run):
+    spec = {"model": {"family": "poisson"}, "preprocess": {"standardize": False}, "solver": {"name": "lbfgs"}}
+    result, _ = run(counts_with_steep_offsets(), {"offset": "offset"}, **spec)
+    assert result["outcome"] == "stalled"
+    assert result["inference"]["withheld"] == "not at the optimum: at the estimates the likelihood overflows"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_newton_comes_to_the_minimum_from_where_a_step_overflows(run, dtype: str):
+    table, family = counts_with_steep_offsets(), {"family": "poisson"}
+    result, _ = run(table, {"offset": "offset"}, model=family, preprocess={"standardize": False}, dtype=dtype)
+    assert result["outcome"] == "converged"
+    assert result["objective"] == pytest.approx(271.2083226, rel=1e-9 if dtype == "float64" else 1e-6)
+    x_np = np.column_stack((np.ones(40), table[[f"x{j}" for j in range(4)]] / 1e8))
+    found_p = [result["intercepts"][0]["estimate"], *(c["estimate"] * 1e8 for c in result["coefficients"])]
+    pull_np = x_np * (table["y"] - np.exp(x_np @ found_p + table["offset"])).to_numpy()[:, None]
+    share = 1e-9 if dtype == "float64" else 1e-4
+    assert (np.abs(pull_np.sum(0)) <= share * np.abs(pull_np).sum(0)).all()  # where the score is 0

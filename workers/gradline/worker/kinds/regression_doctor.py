@@ -4,6 +4,7 @@ A fit that ended at its minimum is polished in float64: a Newton step or two, wh
 their standard errors are exact. Steps of sgd and its like, and fits that were told to stop early, stay where they are.
 """
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -262,6 +263,8 @@ def _unit(likelihood: Likelihood, here: Evaluation) -> float:
 
 
 def _too_far(decrement: float) -> str:
+    if math.isnan(decrement):
+        return "not at the optimum: at the estimates the likelihood overflows"
     return f"not at the optimum: the estimates are {max(decrement, 0.0) ** 0.5:.2g} standard errors away from it"
 
 
