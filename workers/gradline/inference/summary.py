@@ -83,7 +83,7 @@ def null_value_of(problem: Problem) -> float:
     # Without an intercept a column of zeros stands in, so that theta does not matter.
     x_n1 = torch.full_like(problem.y_nk[:, :1], float(problem.has_intercept))
     alone = replace(problem, x_np=x_n1, has_intercept=True, implies_ones=False)
-    null, mean_k = Likelihood(alone), _mean_target(problem)
+    null, mean_k = Likelihood(alone), problem.mean_of(problem.y_nk)
     if not problem.has_intercept or problem.offset_n1 is not None:
         start_1q = _null_start(alone, mean_k)
         if not problem.has_intercept:
@@ -93,12 +93,6 @@ def null_value_of(problem: Problem) -> float:
         share_c = mean_k if len(mean_k) > 1 else torch.cat((1 - mean_k, mean_k))
         return -null.n_weighed * float(torch.xlogy(share_c, share_c).sum())
     return float(null.value(_null_start(alone, mean_k)))
-
-
-def _mean_target(problem: Problem) -> Tensor:
-    if problem.weight_nb is None:
-        return problem.y_nk.mean(0, dtype=torch.float64)
-    return (problem.share_nb[:, :1].double() * problem.y_nk.double()).sum(0)
 
 
 def _null_start(alone: Problem, mean_k: Tensor) -> Tensor:

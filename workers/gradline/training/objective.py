@@ -218,20 +218,14 @@ class Objective:
         if problem.offset_n1 is not None or self._n_members > 1:
             return self.fitness(theta_bkp)
         if family == Family.GAUSSIAN:
-            loss_b = self._mean_of(problem.y_nk.square())[:1] / 2
+            loss_b = problem.mean_of(problem.y_nk.square())[:1] / 2
         elif family == Family.POISSON:
             loss_b = 1 + problem.target_term.view(1)
         else:
             loss_b = torch.full_like(self.l2_b, math.log(max(problem.k, 2)), dtype=torch.float64)
         # of classes that are equally likely, two give the second one as predicted and more of them the first
-        accuracy_b = self._mean_of(problem.y_nk)[:1] if family.is_classification else None
+        accuracy_b = problem.mean_of(problem.y_nk)[:1] if family.is_classification else None
         return Fitness(loss_b, accuracy_b, torch.zeros_like(loss_b))
-
-    def _mean_of(self, value_nk: Tensor) -> Tensor:
-        """Over the rows as the first member weighs them, [k] in float64."""
-        if self.problem.weight_nb is None:
-            return value_nk.mean(0, dtype=torch.float64)
-        return (self.problem.share_nb[:, :1].double() * value_nk).sum(0)
 
     def stationarity(self, theta_bkp: Tensor) -> Tensor:
         """For each member the largest absolute entry of the smallest subgradient of F: 0 at a minimum."""

@@ -140,6 +140,12 @@ class Problem:
         y_n1 = self.y_nk.double()
         return (self.share_nb.double() * (torch.xlogy(y_n1, y_n1) - y_n1)).sum()
 
+    def mean_of(self, value_nk: Tensor) -> Tensor:
+        """Over the rows as the first member weighs them, [k] in float64."""
+        if self.weight_nb is None:
+            return value_nk.mean(0, dtype=torch.float64)
+        return (self.share_nb[:, :1].double() * value_nk).sum(0)
+
     @cached_property
     def class_n(self) -> Tensor:
         """The index of each row's class."""
