@@ -5,10 +5,13 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradline.column_notes import no_numbers, some_of
 from gradline.csv_tables import trimmed
 
 MAX_DISTINCT = 10_000
 """Values of a column that are told apart; where there are more, nobody needs their number."""
+MAX_SEEN = 1_000
+"""Of a column where there are more, and as many again that are no numbers."""
 _NUMBERS = (pa.int64(), pa.float64())
 
 
@@ -51,6 +54,7 @@ class TypedTally:
         self.low: Any = None
         self.high: Any = None
         self._distinct = Distinct(held_bytes)
+        self._seen = pa.array([], type_)
 
     def add(self, column: pa.Array) -> None:
         column = _without_nan(column)
@@ -58,17 +62,20 @@ class TypedTally:
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
             self._stretch(pc.min_max(column).as_py())
         self._distinct.add(column)
-        if self._distinct.is_over:
-            self._distinct.let_go()
+        if self._distinct.is_over and (released := self._distinct.let_go()) is not None:
+            self._seen = some_of(released, MAX_SEEN)
 
     def _stretch(self, ends: dict[str, Any]) -> None:
         if ends["min"] is not None:
             self.low = ends["min"] if self.low is None else min(self.low, ends["min"])
             self.high = ends["max"] if self.high is None else max(self.high, ends["max"])
 
-    def become(self, type_: pa.DataType) -> None:
-        """Another of the types that fit what has passed so far."""
+    def become(self, type_: pa.DataType, column: pa.Array) -> None:
+        """Another of the types that fit what has passed so far, and the column that comes next."""
         self.type_ = type_
+        if pa.types.is_string(type_):
+            others = pc.unique(no_numbers(column.drop_null()))[:MAX_SEEN]
+            self._seen = pa.concat_arrays([pc.cast(self._seen, type_), others])
         is_number = pa.types.is_floating(type_) and self.low is not None
         self.low, self.high = (float(self.low), float(self.high)) if is_number else (None, None)
 
@@ -86,6 +93,11 @@ class TypedTally:
     def levels(self) -> list[Any]:
         """The values in sorted order, where they are counted."""
         return [] if self._distinct.values is None else sorted(self._distinct.values.to_pylist())
+
+    @property
+    def some_values(self) -> list[Any]:
+        """The same, or some where there are too many."""
+        return self._seen.to_pylist() if self._distinct.is_over else self.levels
 
 
 class SpellingTally:
@@ -144,7 +156,7 @@ def _fitting(raw: pa.Array, typed: TypedTally) -> pa.Array:
         if column is not None:
             break
     if type_ != typed.type_:
-        typed.become(type_)
+        typed.become(type_, column)
     return column
 
 

@@ -105,8 +105,9 @@ def _describe(name: str, tally: TypedTally, n_rows: int) -> dict[str, Any]:
         entry |= {"min": tally.low, "max": tally.high}
     if n_distinct is not None and n_distinct <= MAX_LEVELS:
         entry["levels"] = tally.levels
-    if kind == "text" and n_distinct is not None and (note := note_of(tally.levels, n_rows - tally.n_missing)):
-        entry["note"] = note
+    if kind == "text":
+        n_present = None if n_distinct is None else n_rows - tally.n_missing
+        entry |= {"note": note} if (note := note_of(tally.some_values, n_present)) else {}
     return entry
 
 

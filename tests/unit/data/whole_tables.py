@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradline.column_notes import note_of
 from gradline.csv_tables import read_csv_text
 from gradline.parquet_tables import parquet_blocks, parquet_type, plain
 from gradline.table_tallies import as_type
@@ -36,4 +37,6 @@ def _described(name: str, column: pa.ChunkedArray) -> dict[str, Any]:
         entry |= pc.min_max(column).as_py()
     if n_distinct <= 50:
         entry["levels"] = sorted(pc.unique(column.drop_null()).to_pylist())
+    if kind == "text" and (note := note_of(pc.unique(column.drop_null()).to_pylist(), len(column) - column.null_count)):
+        entry["note"] = note
     return entry if n_distinct <= 10_000 else entry | {"n_distinct": None}
