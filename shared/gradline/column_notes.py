@@ -11,6 +11,7 @@ NUMBER = r"^[-+]?[$€£]?(\d+|\d{1,3}([.,' ]\d{3})+)([.,]\d+)? ?[%€]?$"
 PLAIN_NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 DATE = r"^\d{4}-\d{1,2}-\d{1,2}([T ].*)?$|^\d{1,2}[./]\d{1,2}[./]\d{2,4}$"
 NUMBERS = "its values look like numbers and are read as text, a level for each: a number is written as 1234.5"
+STORED_AS_TEXT = "its values are numbers stored as text, a level for each: spec.data.types can make it numeric"
 DATES = (
     "its values look like dates; as a feature each is a level of its own: a number, such as days since one, says more"
 )
@@ -28,7 +29,7 @@ def note_of(values: Sequence[str], n_present: int | None) -> str | None:
     `n_present`: how many values it has in all, the same ones too; None where there are more different ones than given.
     """
     text = pa.array(values, pa.string())
-    for pattern, note in ((NUMBER, NUMBERS), (PLAIN_NUMBER, NUMBERS), (DATE, DATES)):
+    for pattern, note in ((PLAIN_NUMBER, STORED_AS_TEXT), (NUMBER, NUMBERS), (DATE, DATES)):
         if len(text) and pc.all(pc.match_substring_regex(text, pattern)).as_py():
             return note
     others = no_numbers(text)

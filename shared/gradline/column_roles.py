@@ -78,6 +78,12 @@ def empty_columns(data: Dataset, columns: Sequence[Column]) -> list[str]:
     return [] if data.features else [column["name"] for column in columns if _is_empty(column)]
 
 
+def noted_features(data: Dataset, columns: Sequence[Column]) -> dict[str, str]:
+    """What the upload said of features that look like something else than levels, but of those asked for as such."""
+    noted = {column["name"]: column["note"] for column in columns if "note" in column}
+    return {name: noted[name] for name in features_of(data, columns) if name in noted and name not in data.types}
+
+
 def n_without_target(data: Dataset, columns: Sequence[Column]) -> int:
     """Rows that are left out of everything."""
     return next((int(column["n_missing"]) for column in columns if column["name"] == data.target), 0)
@@ -272,7 +278,8 @@ def _type_faults(data: Dataset, column: Column, table_format: str) -> list[Input
     odd = next((level for level in column.get("levels", []) if not is_number(level)), None)
     if odd is None and ("levels" in column or table_format != "csv"):
         return []
-    reason = "not all of its values are numbers" if odd is None else f"holds {odd!r}, which is no number"
+    unseen = column.get("note", "not all of its values are numbers")
+    reason = unseen if odd is None else f"holds {odd!r}, which is no number"
     return [InputFault(f"spec.data.types.{column['name']}", "numeric", reason)]
 
 

@@ -63,4 +63,4 @@ def test_text_in_parquet_that_is_all_numbers_is_noted() -> None:
     file = io.BytesIO()
     pq.write_table(pa.table({"a": [f"{i}e-3" for i in range(30_000)], "y": [0] * 30_000}), file)
     column, _ = profiled(file.getvalue(), "parquet").columns
-    assert "look like numbers" in column["note"]
+    assert "spec.data.types can make it numeric" in column["note"]

@@ -286,6 +286,13 @@ def test_many_levels_are_kept_sparse_by_themselves(prepared: Prepare):
     assert made.train.d == 299
 
 
+def test_what_the_upload_said_of_a_feature_is_told_again(prepared: Prepare, warnings_told: dict[str, str]):
+    rows = "".join(f"{i % 25 or '?'},2024-01-0{1 + i % 9},{i % 2}\n" for i in range(100))
+    prepared(f"a,day,y\n{rows}", {"types": {"day": "categorical"}})
+    assert "column 'a': its values are numbers but for '?'" in warnings_told["column_note:a"]
+    assert "column_note:day" not in warnings_told
+
+
 def test_a_column_without_any_value_is_left_out_and_told(prepared: Prepare, warnings_told):
     found = prepared("a,blank,y\n1,,0\n2, ,1\n3,,0\n")
     assert found.preprocessing.feature_names == ["a"]

@@ -127,6 +127,8 @@ def _upload(spec: LogisticRegressionSpec, sources: Sources, warn: Warn) -> Uploa
     upload = Upload(spec, sources.find_upload(spec.data.dataset_id), sources.store)
     if upload.left_out:
         warn("empty_columns", f"no feature, because no row has a value: {', '.join(upload.left_out)}")
+    for name, note in upload.noted.items():
+        warn(f"column_note:{name}", f"column {name!r}: {note}")
     if upload.n_without_target:
         warn("missing_target", f"{upload.n_without_target} rows have no value in {spec.data.target!r} and are left out")
     return upload

@@ -21,6 +21,7 @@ from gradline.column_roles import (
     is_number,
     lacks_values,
     n_without_target,
+    noted_features,
 )
 from gradline.data.gathering import Gathering
 from gradline.data.matrix import MAX_SPARSE_DENSITY, MIN_SPARSE_FEATURES
@@ -63,6 +64,7 @@ class Upload:
         self._may_not_lack = spec.preprocess.missing == "error"
         self.left_out = empty_columns(spec.data, file.columns)
         """Columns without any value, which are no features."""
+        self.noted = noted_features(spec.data, file.columns)
         self.n_without_target = n_without_target(spec.data, file.columns)
         """Rows that are in no part."""
 
