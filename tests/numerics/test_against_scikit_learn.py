@@ -80,5 +80,21 @@ def test_multinomial_metrics_are_those_of_scikit_learn():
     assert got["log_loss"] == pytest.approx(metrics.log_loss(y, p), rel=1e-9)
     assert got["accuracy"] == pytest.approx((p.argmax(1) == y).mean())
     assert got["f1"] == pytest.approx(metrics.f1_score(y, p.argmax(1), average="macro"))
+    assert got["mcc"] == pytest.approx(metrics.matthews_corrcoef(y, p.argmax(1)))
     assert got["brier"] == pytest.approx(((p - np.eye(3)[y]) ** 2).sum(1).mean(), rel=1e-9)
     assert result["classes"] == {"names": ["setosa", "versicolor", "virginica"], "positive": None}
+
+
+def test_the_correlation_and_the_lead_of_two_classes_are_those_of_the_scores_at_the_threshold_in_force():
+    x, y = load_breast_cancer(return_X_y=True)
+    job = {"data": {"source": "builtin", "name": "breast_cancer"}, "penalty": {"l2": 0.1}}
+    result, _ = train(**job, evaluation={"threshold": 0.3})
+    weights, biases = table(result, 2)
+    z = (x @ weights.T + biases)[:, 0]
+    got = result["metrics"]["train"]
+    assert got["mcc"] == pytest.approx(metrics.matthews_corrcoef(y, z >= np.log(0.3 / 0.7)))
+    assert got["mcc"] != pytest.approx(metrics.matthews_corrcoef(y, z >= 0))
+    false_rate, true_rate, _ = metrics.roc_curve(y, z)
+    assert got["ks"] == pytest.approx((true_rate - false_rate).max())
+    held_out = train(**job, split={"validation_fraction": 0.3})[0]["metrics"]["validation"]
+    assert {"mcc", "ks"} <= held_out["intervals"].keys()

@@ -24,6 +24,8 @@ METRICS = {
     "recall": "recall",
     "balanced_accuracy": "balanced accuracy",
     "f1": "F1",
+    "mcc": "Matthews correlation",
+    "ks": "Kolmogorov-Smirnov",
     "brier": "Brier score",
     "calibration_error": "calibration error",
     "r2": "R²",

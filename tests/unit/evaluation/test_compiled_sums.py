@@ -17,8 +17,8 @@ def test_measures_of_two_classes_are_the_same_by_either_way(dtype: torch.dtype):
     loss_n = -torch.nn.functional.logsigmoid(wide_n * (2 * class_n - 1))
     score_nc = torch.stack((-wide_n, wide_n), 1)
     said = Predicted(score_nc.sigmoid(), loss_n, (wide_n >= boundary).long(), score_nc)
-    by_formulas = measured([sums(said, class_n, weight_n1)], None)
-    compiled = measured([sums_of_two(z_n, class_n, weight_n1, boundary)], None)
+    by_formulas = measured([sums(said, class_n, weight_n1)], {})
+    compiled = measured([sums_of_two(z_n, class_n, weight_n1, boundary)], {})
     for name, value_r in by_formulas.overall.items():
         torch.testing.assert_close(compiled.overall[name], value_r, rtol=1e-11, atol=1e-13, msg=name)
 

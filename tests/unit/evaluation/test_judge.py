@@ -103,7 +103,7 @@ def test_log_linear_predictions_are_measured_on_the_scale_of_the_target(is_log: 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     truth = binomial(200_000, seed=99).metrics()
-    covered = {"log_loss": 0, "roc_auc": 0, "accuracy": 0}
+    covered = {"log_loss": 0, "roc_auc": 0, "accuracy": 0, "mcc": 0}
     for seed in range(60):
         ends = binomial(400, seed).metrics_with_intervals(200, seed)["intervals"]
         for name in covered:
@@ -139,6 +139,14 @@ def test_every_interval_holds_the_value_it_is_of() -> None:
     metrics = binomial(300).metrics_with_intervals(200, 0)
     for name, (low, high) in metrics["intervals"].items():
         assert low <= metrics[name] <= high, name
+
+
+def test_the_interval_of_a_correlation_goes_below_zero_and_not_below_minus_one() -> None:
+    said = binomial(300)
+    low, high = replace(said, z_nk=-said.z_nk).metrics_with_intervals(200, 0)["intervals"]["mcc"]
+    assert -1 < low < high < 0
+    wrong = replace(said, z_nk=1 - 2 * said.y_nk).metrics_with_intervals(20, 0)
+    assert (wrong["mcc"], wrong["intervals"]["mcc"]) == (-1.0, [-1.0, -1.0])
 
 
 def test_a_threshold_moves_the_predicted_classes_only() -> None:

@@ -1,5 +1,7 @@
 """Every measure against scikit-learn, with weights, and under many weightings at once."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,11 @@ def said(probability: np.ndarray, predicted: np.ndarray, actual: np.ndarray) -> 
     return classes.Predicted(chances, -torch.tensor(own).log(), torch.tensor(predicted), chances)
 
 
+def ks_of(is_positive: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+    false_rate, true_rate, _ = sk.roc_curve(is_positive, score, sample_weight=weight, drop_intermediate=False)
+    return float((true_rate - false_rate).max())
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), n=st.integers(8, 60), decimals=st.integers(1, 3))
 def test_two_classes_measure_as_in_scikit_learn(seed: int, n: int, decimals: int) -> None:
@@ -46,6 +53,8 @@ def test_two_classes_measure_as_in_scikit_learn(seed: int, n: int, decimals: int
         "brier": sk.brier_score_loss(actual, p[:, 1], sample_weight=w),
         "roc_auc": sk.roc_auc_score(actual, p[:, 1], sample_weight=w),
         "pr_auc": sk.average_precision_score(actual, p[:, 1], sample_weight=w),
+        "ks": ks_of(actual, p[:, 1], w),
+        "mcc": sk.matthews_corrcoef(actual, predicted, sample_weight=w),
     }
     found = ours(p, predicted, actual, w)
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-9)
@@ -67,9 +76,41 @@ def test_more_classes_measure_as_in_scikit_learn(seed: int, n: int, n_classes: i
         "brier": np.average(((p - one_hot) ** 2).sum(1), weights=w),
         "roc_auc": sk.roc_auc_score(actual, p, sample_weight=w, multi_class="ovr", labels=range(n_classes)),
         "pr_auc": sk.average_precision_score(one_hot, p, sample_weight=w),
+        "ks": np.mean([ks_of(actual == c, p[:, c], w) for c in range(n_classes)]),
+        "mcc": sk.matthews_corrcoef(actual, predicted, sample_weight=w),
     }
     found = ours(p, predicted, actual, w)
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "actual", "expected"),
+    [
+        ([1, 1, 1, 1], [0, 1, 1, 0], 0.0),
+        ([0, 1, 1, 0], [1, 1, 1, 1], 0.0),
+        ([0, 1, 2, 2], [0, 1, 2, 2], 1.0),
+        ([1, 0, 0], [0, 1, 1], -1.0),
+    ],
+)
+def test_the_correlation_of_classes_ends_at_one_and_is_none_where_one_is_constant(
+    predicted: list[int], actual: list[int], expected: float
+) -> None:
+    weight_nr = torch.tensor([[1.0, 0.1], [1.0, 0.7], [1.0, 0.3], [1.0, 1e-9]], dtype=torch.float64)[: len(actual)]
+    confusion_rcc = classes.confusion(torch.tensor(predicted), torch.tensor(actual), weight_nr, 3)
+    assert classes.mcc(confusion_rcc).tolist() == [expected, expected]
+
+
+def test_a_rare_class_among_very_many_rows_keeps_the_digits_of_its_correlation() -> None:
+    n, right, wrong, missed = 10**12, 3, 2, 1
+    confusion_rcc = torch.tensor([[[n, wrong], [missed, right]]], dtype=torch.float64)
+    exact = (right * n - wrong * missed) / (math.isqrt(5 * 4 * (n + 2) * (n + 1) * 10**20) / 10**10)
+    assert classes.mcc(confusion_rcc).item() == pytest.approx(exact, rel=1e-14)
+
+
+def test_scores_that_rank_the_wrong_way_round_are_not_ahead() -> None:
+    p = np.array([[0.1, 0.9], [0.4, 0.6], [0.6, 0.4], [0.9, 0.1]])
+    found = ours(p, p.argmax(1), np.array([0, 0, 1, 1]), np.ones(4))
+    assert (found["ks"], found["mcc"]) == (0.0, -1.0)
 
 
 def test_the_calibration_error_is_the_mean_gap_in_ten_bins() -> None:
@@ -132,3 +173,4 @@ def test_a_class_without_rows_has_no_area_and_no_part_in_the_means() -> None:
     assert found["roc_auc"] == pytest.approx((1.0 + 1.0) / 2)
     one_class = ours(p[:, :2] / p[:, :2].sum(1, keepdims=True), np.array([0, 1, 0]), np.zeros(3, int), np.ones(3))
     assert np.isnan(one_class["roc_auc"])
+    assert np.isnan(one_class["ks"])

@@ -1,10 +1,12 @@
 """What comes of rows in the order of their scores, against scikit-learn: areas, thresholds, tables for curves."""
 
+import math
 import tracemalloc
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
@@ -14,7 +16,7 @@ from gradline.evaluation.judge import Judgement, judge
 from gradline.evaluation.ordered import LOGISTIC, Array, in_order
 from gradline.evaluation.tables import score_table
 from gradline.evaluation.threshold import choose_threshold
-from gradline.plots.curve_numbers import Scores, calibration
+from gradline.plots.curve_numbers import Scores, calibration, numbers_of
 from gradline.training import Family, make_problem
 
 MANY = judging.BLOCK_ROWS + 1003
@@ -43,10 +45,15 @@ def judged(z: Array, is_positive: Array, weight: Array | None, dtype: torch.dtyp
     return judge(problem, torch.from_numpy(z).to(dtype).unsqueeze(1))
 
 
+def ks_of(is_positive: Array, score: Array, weight: Array | None) -> float:
+    false_rate, true_rate, _ = sk.roc_curve(is_positive, score, sample_weight=weight, drop_intermediate=False)
+    return float((true_rate - false_rate).max())
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("is_weighted", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_areas_of_many_rows_are_exact(shape: str, is_weighted: bool, dtype: torch.dtype) -> None:
+def test_measures_of_many_rows_are_exact(shape: str, is_weighted: bool, dtype: torch.dtype) -> None:
     z, is_positive, weight = two_classes(shape)
     said = judged(z, is_positive, weight if is_weighted else None, dtype)
     assert said.is_in_parts
@@ -54,6 +61,16 @@ def test_areas_of_many_rows_are_exact(shape: str, is_weighted: bool, dtype: torc
     found = said.metrics()
     assert found["roc_auc"] == pytest.approx(sk.roc_auc_score(is_positive, score, sample_weight=w), rel=1e-12)
     assert found["pr_auc"] == pytest.approx(sk.average_precision_score(is_positive, score, sample_weight=w), rel=1e-11)
+    assert found["ks"] == pytest.approx(ks_of(is_positive, score, w), rel=1e-11)
+    (tn, fp), (fn, tp) = sk.confusion_matrix(is_positive, score >= 0, sample_weight=w).tolist()  # whose mcc cancels
+    scale = math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    assert found["mcc"] == pytest.approx((tp * tn - fp * fn) / scale if scale else 0, rel=1e-11)
+
+
+def test_the_lead_of_positive_rows_is_the_one_sided_statistic_of_the_two_samples() -> None:
+    z, is_positive, _ = two_classes("tied")
+    expected = ks_2samp(z[is_positive], z[~is_positive], alternative="less", method="asymp").statistic
+    assert judged(z, is_positive, None).metrics()["ks"] == pytest.approx(expected, rel=1e-14)
 
 
 def test_the_rare_rows_of_these_tests_are_one_in_ten_thousand() -> None:
@@ -62,7 +79,7 @@ def test_the_rare_rows_of_these_tests_are_one_in_ten_thousand() -> None:
 
 @pytest.mark.parametrize("is_constant", [False, True])
 @pytest.mark.parametrize("is_weighted", [False, True])
-def test_areas_of_many_rows_of_more_classes_are_exact(is_weighted: bool, is_constant: bool) -> None:
+def test_measures_of_many_rows_of_more_classes_are_exact(is_weighted: bool, is_constant: bool) -> None:
     rng, n = np.random.default_rng(0), MANY
     z = rng.normal((0, 0, -8), size=(1 if is_constant else 2000, 3))
     z = z[rng.integers(len(z), size=n)]
@@ -77,15 +94,19 @@ def test_areas_of_many_rows_of_more_classes_are_exact(is_weighted: bool, is_cons
         rows = {"y_true": y == c, "y_score": p[:, c].round(15), "sample_weight": weight}
         assert found["by_class"]["roc_auc"][c] == pytest.approx(sk.roc_auc_score(**rows), rel=1e-12)
         assert found["by_class"]["pr_auc"][c] == pytest.approx(sk.average_precision_score(**rows), rel=1e-12)
+        assert found["by_class"]["ks"][c] == pytest.approx(ks_of(y == c, rows["y_score"], weight), rel=1e-11)
     assert found["roc_auc"] == pytest.approx(np.mean(found["by_class"]["roc_auc"]), rel=1e-12)
-    assert found["pr_auc"] == pytest.approx(np.mean(found["by_class"]["pr_auc"]), rel=1e-12)
+    for name in ("pr_auc", "ks"):
+        assert found[name] == pytest.approx(np.mean(found["by_class"][name]), rel=1e-12)
+    expected = sk.matthews_corrcoef(y, z.argmax(1), sample_weight=weight)
+    assert found["mcc"] == pytest.approx(expected, rel=1e-11)
 
 
 @pytest.mark.parametrize("only", [0, 1])
 def test_of_one_class_there_are_no_areas_but_that_of_sure_precision(only: int) -> None:
     z, is_positive, _ = two_classes("as they come")
     found = judged(z, np.full_like(is_positive, only), None).metrics()
-    assert (found["roc_auc"], found["pr_auc"]) == (None, 1.0 if only else None)
+    assert (found["roc_auc"], found["pr_auc"], found["ks"]) == (None, 1.0 if only else None, None)
 
 
 @pytest.mark.parametrize("n", [100, MANY])
@@ -206,6 +227,7 @@ def test_a_score_table_holds_the_curves_of_all_rows(
     found = said.metrics()
     assert scores.roc_auc() == pytest.approx(found["roc_auc"], rel=1e-12)
     assert scores.average_precision() == pytest.approx(found["pr_auc"], rel=1e-12)
+    assert numbers_of(scores)["ks"] == pytest.approx(found["ks"], rel=1e-12)
     stepwise = np.trapezoid(scores.true_rate(), scores.false_rate())
     assert stepwise == pytest.approx(found["roc_auc"], abs=1e-3 if shape == "rare" else 2e-5)
 

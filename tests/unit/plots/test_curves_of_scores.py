@@ -44,6 +44,7 @@ def test_the_curves_are_those_of_scikit_learn() -> None:
     np.testing.assert_allclose(scores.true_rate()[:0:-1], recall[:-1])
     assert scores.roc_auc() == pytest.approx(sk.roc_auc_score(y, score))
     assert scores.average_precision() == pytest.approx(sk.average_precision_score(y, score))
+    assert scores.ks() == pytest.approx((true - false).max())
     assert f1(scores)[::-1] == pytest.approx([sk.f1_score(y, score >= t) for t in thresholds])
 
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.evaluation.ranking import added_up, pr_auc, rank, roc_auc
+from gradline.evaluation.ranking import MEASURES, added_up, rank
 
 N_BINS = 10
 """Of equal width, for the expected calibration error."""
 RANKED_CLASSES = 50
-"""With more classes than this the areas under the curves of each are left out."""
+"""With more classes than this it is left out how well scores rank the rows of each."""
 
 
 class Predicted(NamedTuple):
@@ -29,19 +29,16 @@ class Predicted(NamedTuple):
     """What rows are ranked by: it rises with the probability of the class, and goes on rising where that is rounded."""
 
 
-class Areas(NamedTuple):
-    """Under the curves of the classes that have any, [r, shown classes]."""
-
-    roc_rc: Tensor
-    pr_rc: Tensor
+Ranked = dict[str, Tensor]
+"""The measures of `ranking` of each class that is ranked against the rest, [r, shown classes]."""
 
 
 class Measured(NamedTuple):
     overall: dict[str, Tensor]
-    """[r]; of two classes the second is the positive one; for more, precision, recall, F1 and the areas are means over
-    the classes that occur."""
+    """[r]; of two classes the second is the positive one; for more, precision, recall, F1 and the measures of `ranking`
+    are means over the classes that occur."""
     by_class: dict[str, Tensor]
-    """[r, c]; the areas of two classes are those of the second."""
+    """[r, c]; the measures of `ranking` of two classes are those of the second."""
 
 
 class Sums(NamedTuple):
@@ -60,8 +57,8 @@ def measures(said: Predicted, class_n: Tensor, weight_nr: Tensor) -> Measured:
     """Each measure under each weighting."""
     shown = ranked_classes(said.score_nc.shape[1])
     rankings = [rank(said.score_nc[:, c], class_n == c, weight_nr) for c in shown]
-    areas = Areas(*(torch.stack([area(r) for r in rankings], 1) for area in (roc_auc, pr_auc))) if rankings else None
-    return measured([sums(said, class_n, weight_nr)], areas)
+    ranked = {name: torch.stack([measure(r) for r in rankings], 1) for name, measure in MEASURES.items() if rankings}
+    return measured([sums(said, class_n, weight_nr)], ranked)
 
 
 def ranked_classes(n_classes: int) -> range:
@@ -94,13 +91,11 @@ def sums_of_two(z_n: Tensor, y_n: Tensor, weight_n1: Tensor, boundary: float) ->
     return Sums(weight_1, loss_1, brier_1, confusion_22.unsqueeze(0), error_h.unsqueeze(1))
 
 
-def measured(parts: Iterable[Sums], areas: Areas | None) -> Measured:
+def measured(parts: Iterable[Sums], ranked: Ranked) -> Measured:
     """From the sums of all parts of the rows."""
     total = reduce(_added, parts)
     confusion_rcc = total.confusion_rcc
-    each = dict(zip(("precision", "recall", "f1"), by_class(confusion_rcc), strict=True))
-    if areas is not None:
-        each |= {"roc_auc": areas.roc_rc, "pr_auc": areas.pr_rc}
+    each = dict(zip(("precision", "recall", "f1"), by_class(confusion_rcc), strict=True)) | ranked
     occurs_rc = confusion_rcc.sum(2) > 0
     right_r, wrong_r = _diagonal(confusion_rcc).sum(1), (confusion_rcc.tril(-1) + confusion_rcc.triu(1)).sum((1, 2))
     overall = {
@@ -108,6 +103,7 @@ def measured(parts: Iterable[Sums], areas: Areas | None) -> Measured:
         "accuracy": right_r / (right_r + wrong_r),  # 1 where none is wrong, also for weights whose sums are rounded
         "balanced_accuracy": _mean_over(each["recall"], occurs_rc),
         **{name: _one_or_mean(value_rc, occurs_rc) for name, value_rc in each.items()},
+        "mcc": mcc(confusion_rcc),
         "brier": total.brier_r / total.weight_r,
         "calibration_error": total.error_hr.abs().sum(0) / total.weight_r,
     }
@@ -129,6 +125,24 @@ def by_class(confusion_rcc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     right_rc = _diagonal(confusion_rcc)
     called_rc, own_rc = confusion_rcc.sum(1), confusion_rcc.sum(2)
     return _share(right_rc, called_rc), _share(right_rc, own_rc), _share(2 * right_rc, called_rc + own_rc)
+
+
+def mcc(confusion_rcc: Tensor) -> Tensor:
+    """Matthews correlation coefficient of the predicted and the true classes (Gorodkin 2004 for more than two), [r];
+    0 where all rows are of one class, or predicted to be.
+
+        sum_c (t_c u_c - f_c m_c) / sqrt(sum_c called_c (n - called_c) sum_c own_c (n - own_c))
+
+    Each class against the rest has t_c rows that are called it rightly and f_c wrongly, m_c that are missed, and u_c of
+    others that are called others.
+    """
+    right_rc, called_rc, own_rc = _diagonal(confusion_rcc), confusion_rcc.sum(1), confusion_rcc.sum(2)
+    rest_cc = 1 - torch.eye(confusion_rcc.shape[1], dtype=confusion_rcc.dtype)
+    not_called_rc, not_own_rc = called_rc @ rest_cc, own_rc @ rest_cc
+    missed_rc = own_rc - right_rc
+    together_r = (right_rc * (not_called_rc - missed_rc) - (called_rc - right_rc) * missed_rc).sum(1)
+    apart_r = (called_rc * not_called_rc).sum(1) * (own_rc * not_own_rc).sum(1)
+    return _share(together_r, apart_r.sqrt())
 
 
 def brier_sum(probability_nc: Tensor, class_n: Tensor, weight_nr: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn.functional import logsigmoid
 from gradline.evaluation import classes, numbers
 from gradline.evaluation.bootstrap import intervals
 from gradline.evaluation.ordered import LOGARITHM, LOGISTIC, Link, Ordered, in_order
-from gradline.evaluation.ranking import areas_of
+from gradline.evaluation.ranking import MEASURES, rank_measures
 from gradline.training import Family, Problem
 
 BLOCK_ROWS = 1 << 16
@@ -115,17 +115,17 @@ class Judgement:
     def _measured_classes(self) -> classes.Measured:
         if not self.is_in_parts:
             return classes.measures(self._said_classes(), self.target_n, (self.weight_n / self._unit).unsqueeze(1))
-        return classes.measured((part._class_sums(w_n1) for part, w_n1 in self._weighed_parts()), self._areas())
+        return classes.measured((part._class_sums(w_n1) for part, w_n1 in self._weighed_parts()), self._ranked())
 
     def _class_sums(self, weight_n1: Tensor) -> classes.Sums:
         if self.family == Family.BINOMIAL:
             return classes.sums_of_two(self.z_nk[:, 0], self.y_nk[:, 0], weight_n1, self._boundary)
         return classes.sums(self._said_classes(), self.target_n, weight_n1)
 
-    def _areas(self) -> classes.Areas | None:
-        shown = classes.ranked_classes(self.n_classes)
-        found_c2 = [areas_of(self.ordered(c)) for c in shown]
-        return classes.Areas(*torch.tensor(found_c2, dtype=torch.float64).T.unsqueeze(1)) if found_c2 else None
+    def _ranked(self) -> classes.Ranked:
+        found = [rank_measures(self.ordered(c)) for c in classes.ranked_classes(self.n_classes)]
+        each = {name: [measures[name] for measures in found] for name in MEASURES if found}
+        return {name: torch.tensor([value_c], dtype=torch.float64) for name, value_c in each.items()}
 
     @property
     def n_classes(self) -> int:
@@ -257,14 +257,17 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-_UNBOUNDED = {"log_loss", "mse", "rmse", "mae", "r2", "deviance", "brier"}
+_UNBOUNDED = -math.inf, math.inf
+_RANGES = {
+    "mcc": (-1.0, 1.0),
+    **dict.fromkeys(("log_loss", "mse", "rmse", "mae", "r2", "deviance", "brier"), _UNBOUNDED),
+}
+"""Of measures that are no share."""
 
 
 def _around(value: float | None, offsets: list[float | None], name: str) -> list[float | None]:
-    """The interval around the measured value; what is a share stays within 0 and 1."""
+    """The interval around the measured value, within the measure's range."""
+    least, largest = _RANGES.get(name, (0.0, 1.0))
     if value is None:
         return [None, None]
-    low, high = (None if offset is None else value + offset for offset in offsets)
-    if name in _UNBOUNDED:
-        return [low, high]
-    return [None if low is None else max(low, 0.0), None if high is None else min(high, 1.0)]
+    return [None if offset is None else min(max(value + offset, least), largest) for offset in offsets]

@@ -1,4 +1,4 @@
-"""What is summed of many rows of two classes, from one read of them, and the areas under their curves; compiled by
+"""What is summed of many rows of two classes, from one read of them, and how well their scores rank them; compiled by
 numba and kept in a cache.
 
 Shapes: n rows, h bins, p positive rows, q negative ones, m of either; d digits of a number, v values of a digit.
@@ -47,12 +47,16 @@ def add_up(
     total_3[2] += square
 
 
-@compiled("UniTuple(f8,2)(X[::1], f8[::1], X[::1], f8[::1])")
-def areas(positive_p: Array, weight_p: Array, negative_q: Array, weight_q: Array) -> tuple[float, float]:
-    """Areas under the ROC curve and, as average precision, under that of precision and recall; NaN without the classes
-    that they are of. Scores rise; a class without weights counts each row once. Rows are walked down from the highest
-    score, and those with one score are taken at once, since no threshold parts them."""
+@compiled("UniTuple(f8,3)(X[::1], f8[::1], X[::1], f8[::1])")
+def rank_measures(positive_p: Array, weight_p: Array, negative_q: Array, weight_q: Array) -> tuple[float, float, float]:
+    """Areas under the ROC curve and, as average precision, under that of precision and recall, and how far the first
+    rises above its diagonal; NaN without the classes that they are of. Scores rise; a class without weights counts each
+    row once. Rows are walked down from the highest score, and those with one score are taken at once, since no
+    threshold parts them."""
     i, j, true, false, wrong, precision = len(positive_p) - 1, len(negative_q) - 1, 0.0, 0.0, 0.0, 0.0
+    n_true = weight_p.sum() if len(weight_p) else float(len(positive_p))
+    n_false = weight_q.sum() if len(weight_q) else float(len(negative_q))
+    ahead = 0.0
     while i >= 0:
         score, above, own, tied = positive_p[i], 0.0, 0.0, 0.0
         while i >= 0 and positive_p[i] == score:
@@ -67,10 +71,11 @@ def areas(positive_p: Array, weight_p: Array, negative_q: Array, weight_q: Array
         wrong += own * (false + above + tied / 2.0)
         true, false = true + own, false + above + tied
         precision += own * true / (true + false)
+        ahead = max(ahead, true * n_false - false * n_true)  # of counts without rounding; falls until the next of these
     while j >= 0:
         false += weight_q[j] if len(weight_q) else 1.0
         j -= 1
-    return 1.0 - wrong / (true * false), precision / true
+    return 1.0 - wrong / (true * false), precision / true, ahead / (true * false)
 
 
 @compiled("i8(BITS[::1], b1[::1], f8[::1], BITS[::1], f8[::1], BITS[::1], f8[::1])")

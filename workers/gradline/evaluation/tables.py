@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from gradline.evaluation.ordered import Array, Link, Ordered, Side
-from gradline.evaluation.ranking import areas_of
+from gradline.evaluation.ranking import rank_measures
 
 N_SCORES = 2000
 """Of more distinct scores neighbours are gathered, into at most about so many groups."""
@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 1 << 16
 
 def score_table(rows: Ordered, link: Link) -> dict[str, Any]:
     """By falling `score`, the lowest probability of a group, the weight of its positive and of its negative rows, and
-    their mean probability `promised`. Of groups with more than one score, also the areas under the curves of the rows.
+    their mean probability `promised`. Of groups with more than one score, also what `ranking` measures of the rows.
 
     Many scores are parted at even steps of the probability, and at even shares of the positive and of the negative
     rows, so that no group holds more than a small share of either, however rare a class is.
@@ -28,7 +28,7 @@ def score_table(rows: Ordered, link: Link) -> dict[str, Any]:
     few_s = _few_scores(rows)
     table = _gathered(rows, link, _cuts(rows, link) if few_s is None else few_s)
     if few_s is None and all(side.total > 0 for side in rows):
-        table |= dict(zip(("roc_auc", "pr_auc"), areas_of(rows), strict=True))
+        table |= rank_measures(rows)
     return table
 
 

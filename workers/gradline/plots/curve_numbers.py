@@ -28,11 +28,11 @@ class Scores:
     promised_s: Array
     """The mean score of the entry's rows."""
     exact: dict[str, float]
-    """Areas `roc_auc` and `pr_auc` under the curves of all rows, where entries gather rows of more than one score."""
+    """`roc_auc`, `pr_auc` and `ks` of all rows, where entries gather rows of more than one score."""
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> "Scores":
-        exact: dict[str, float] = {name: raw[name] for name in ("roc_auc", "pr_auc") if name in raw}
+        exact: dict[str, float] = {name: raw[name] for name in ("roc_auc", "pr_auc", "ks") if name in raw}
         score_s, positive_s, negative_s, promised_s = (
             np.asarray(raw[name], float) for name in ("score", "positive", "negative", "promised")
         )
@@ -69,6 +69,10 @@ class Scores:
 
     def average_precision(self) -> float:
         return self.exact.get("pr_auc", float((np.diff(self.true_rate()) * self.precision()).sum()))
+
+    def ks(self) -> float:
+        """Kolmogorov-Smirnov statistic: how far the ROC curve rises above its diagonal."""
+        return self.exact.get("ks", float((self.true_rate() - self.false_rate()).max()))
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ def numbers_of(scores: Scores) -> dict[str, Any]:
         },
         "roc_auc": scores.roc_auc(),
         "average_precision": scores.average_precision(),
+        "ks": scores.ks(),
     }
 
 
