@@ -21,7 +21,7 @@ from gradline.training.cpu.transposing import transpose
 BINOMIAL, GAUSSIAN, POISSON = 0, 1, 2
 NARROW = 64
 """Features up to which the Hessian comes from the same read."""
-TILE_ROWS = 256
+TILE_ROWS = 512
 TILE_STRIDE = TILE_ROWS + 16
 """Of a power of two, the columns of a tile would compete for the same lines of the cache."""
 BLOCK_BYTES = 2**17
