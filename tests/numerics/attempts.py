@@ -29,15 +29,15 @@ class MemoryAttempt:
         self.last_progress: tuple[Any, ...] = ()
         self.uploads: dict[str, Any] = {}
         self._loaded = loaded
-        self._n_looks = 0
+        self.n_looks = 0
         self._stop_at, self._reason = stop_at, reason
 
     def get_dataset(self, dataset_id: str) -> Any:
         return self.uploads[dataset_id]
 
     def raise_if_stopped(self) -> None:
-        self._n_looks += 1
-        if self._reason is not None and self._n_looks == self._stop_at:
+        self.n_looks += 1
+        if self._reason is not None and self.n_looks == self._stop_at:
             raise self._reason
 
     def tick_is_due(self) -> bool:

@@ -1,8 +1,6 @@
 """What a job's result says of its estimates, from the uploaded file on."""
 
-import io
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,38 +10,8 @@ import statsmodels.api as sm
 from statsmodels.genmod.families import Poisson
 
 from gradline.errors import CancelRequested, PermanentError
-from gradline.storage import ArtifactStore
 from gradline.training import Outcome
 from gradline.worker.kinds.regression_result import advice_of
-from tests.numerics.attempts import MemoryAttempt, train
-from tests.unit.data.uploads import ID, stored
-
-Run = Callable[..., tuple[dict[str, Any], MemoryAttempt]]
-
-
-@pytest.fixture
-def run(tmp_path) -> Run:
-    """Fit `y` of a table: fields of the spec as keywords, `data` those of the data's roles."""
-
-    def run_table(
-        table: pd.DataFrame,
-        data: dict[str, Any] | None = None,
-        stop_at: int | None = None,
-        file: str = "csv",
-        **spec: Any,
-    ):
-        attempt = MemoryAttempt(stop_at=stop_at, reason=CancelRequested("the owner asked"))
-        attempt.store = ArtifactStore(f"file://{tmp_path}")
-        written = io.BytesIO()
-        if file == "csv":
-            table.to_csv(written, index=False)
-        else:
-            table.to_parquet(written)
-        attempt.uploads[ID] = stored(attempt.store, written.getvalue(), file)
-        roles = {"source": "dataset", "dataset_id": ID, "target": "y"} | (data or {})
-        return train(attempt, data=roles, report={"plots": []}, **spec)
-
-    return run_table
 
 
 def crowd(n: int = 300, seed: int = 0) -> pd.DataFrame:
