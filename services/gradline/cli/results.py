@@ -72,9 +72,26 @@ def _print_fit(result: dict[str, Any]) -> None:
         print_table(out, _coefficient_table(result))
         for said in _notes(result):
             out.print(Text(said))
-        hidden = len(result["coefficients"]) - N_COEFFICIENTS_SHOWN
-        if hidden > 0:
-            out.print(Text(f"… and {hidden} more; all of them: -o json", style="dim"))
+        _tell_of_hidden(result["coefficients"])
+    inference = result.get("inference") or {}
+    if any(term["df"] > 1 for term in inference.get("terms") or []):  # else each test is that of a coefficient
+        _print_beside(_terms_table(inference["terms"]), inference["terms"])
+    if effects := inference.get("marginal_effects"):
+        lines = [{**effect, "estimate": effect["effect"]} for effect in effects[:N_COEFFICIENTS_SHOWN]]
+        _print_beside(_table_with_errors(lines, _interval(result), "marginal effect"), effects)
+
+
+def _print_beside(made: Table, entries: list[dict[str, Any]]) -> None:
+    out = console()
+    out.print()
+    print_table(out, made)
+    _tell_of_hidden(entries)
+
+
+def _tell_of_hidden(entries: list[dict[str, Any]]) -> None:
+    hidden = len(entries) - N_COEFFICIENTS_SHOWN
+    if hidden > 0:
+        console().print(Text(f"… and {hidden} more; all of them: -o json", style="dim"))
 
 
 def _facts(job: dict[str, Any]) -> Iterable[tuple[str, str | Text]]:
@@ -144,8 +161,12 @@ def _coefficient_table(result: dict[str, Any]) -> Table:
     names = list(dict.fromkeys(line["class"] for line in lines if line.get("class") is not None))
     if names and not any(line.get("std_error") is not None for line in lines):
         return _table_by_class(lines, names)
+    return _table_with_errors(lines, _interval(result), "estimate")
+
+
+def _interval(result: dict[str, Any]) -> str:
     confidence = (result.get("inference") or {}).get("confidence") or 0.95
-    return _table_with_errors(lines, f"{100 * confidence:.4g} % interval")
+    return f"{100 * confidence:.4g} % interval"
 
 
 def _estimate(line: dict[str, Any]) -> str:
@@ -162,11 +183,19 @@ def _table_by_class(lines: list[dict[str, Any]], names: list[Any]) -> Table:
     return table(("feature", *(str(name) for name in names)), rows, numeric=range(1, len(names) + 1))
 
 
-def _table_with_errors(lines: list[dict[str, Any]], interval: str) -> Table:
+def _terms_table(terms: list[dict[str, Any]]) -> Table:
+    rows = [
+        (term["term"], number(term["df"]), number(term["chi2"]), number(term["p_value"], 4))
+        for term in terms[:N_COEFFICIENTS_SHOWN]
+    ]
+    return table(("term", "df", "chi²", "p"), rows, numeric=range(1, 4))
+
+
+def _table_with_errors(lines: list[dict[str, Any]], interval: str, estimate: str) -> Table:
     optional = {"class": "class", "std_error": "std. error", "z": "z", "p_value": "p", "ci_low": interval}
     shown = {name: title for name, title in optional.items() if any(line.get(name) is not None for line in lines)}
     rows = [(line["feature"], _estimate(line), *(_cell(line, name) for name in shown)) for line in lines]
-    return table(("feature", "estimate", *shown.values()), rows, numeric=range(1, len(shown) + 2))
+    return table(("feature", estimate, *shown.values()), rows, numeric=range(1, len(shown) + 2))
 
 
 def _cell(line: dict[str, Any], name: str) -> str:

@@ -141,6 +141,29 @@ def test_intervals_are_headed_by_the_confidence_that_was_asked_for(capsys: pytes
     assert "99.5 % interval" in capsys.readouterr().out
 
 
+def test_terms_of_several_coefficients_and_marginal_effects_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = {"std_error": 0.1, "z": 5.0, "p_value": 1e-6, "ci_low": 0.3, "ci_high": 0.7}
+    age = {"term": "age", "df": 1, "chi2": 25.0, "p_value": 1e-6}
+    city = {"term": "city", "df": 2, "chi2": 7.5, "p_value": 0.0235}
+    told = {
+        "coefficients": [{"feature": "age", "estimate": 0.5} | numbers],
+        "inference": {"terms": [age, city], "marginal_effects": [{"feature": "age", "effect": 0.125} | numbers]},
+    }
+    print_result(told)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[-7:-3] == [
+        [],
+        ["term", "df", "chi²", "p"],
+        ["age", "1", "25", "1e-06"],
+        ["city", "2", "7.5", "0.0235"],
+    ]
+    assert lines[-2] == ["feature", "marginal", "effect", "std.", "error", "z", "p", "95", "%", "interval"]
+    assert lines[-1] == ["age", "0.125", "0.1", "5", "1e-06", "0.3", "…", "0.7"]
+    told["inference"] = {"terms": [age]}
+    print_result(told)
+    assert "chi²" not in capsys.readouterr().out
+
+
 def test_what_the_rows_could_not_tell_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     copies = [{"feature": f"c{i}", "estimate": 1.0, "undetermined": "collinear"} for i in range(7)]
     lines = [

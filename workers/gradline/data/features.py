@@ -137,7 +137,7 @@ class InteractionFeatures:
 
     @property
     def feature_names(self) -> list[str]:
-        return [f"{a}:{b}" for a in _main_names(self.left) for b in _main_names(self.right)]
+        return [f"{a}:{b}" for a in main_names(self.left) for b in main_names(self.right)]
 
     @property
     def feature_kinds(self) -> list[str]:
@@ -151,7 +151,8 @@ class InteractionFeatures:
 Part = NumericFeatures | TextFeatures | InteractionFeatures
 
 
-def _main_names(part: NumericFeatures | TextFeatures) -> list[str]:
+def main_names(part: NumericFeatures | TextFeatures) -> list[str]:
+    """Of the features that interactions are products of; they stand first."""
     return part.feature_names if isinstance(part, TextFeatures) else [part.name]
 
 
@@ -185,15 +186,25 @@ def names_of(parts: list[Part]) -> list[str]:
     Where a plain name is that of several features, columns keep it and what is made of columns has quotes:
     `a=v` is the column, `'a'='v'` the level. There are more of them where a column has such a name too.
     """
-    plain = names = _plain_names(parts)
+    return _distinct(parts, _plain_names, [kind == "numeric" for part in parts for kind in part.feature_kinds])
+
+
+def term_names(parts: list[Part]) -> list[str]:
+    """One for each column and each interaction, no two the same, in the same way."""
+    are_columns = [not isinstance(part, InteractionFeatures) for part in parts]
+    return _distinct(parts, lambda parts: [part.name for part in parts], are_columns)
+
+
+def _distinct(parts: list[Part], spelled: Callable[[list[Part]], list[str]], are_columns: list[bool]) -> list[str]:
+    plain = names = spelled(parts)
     if len(set(plain)) == len(plain):
         return plain
-    n_of, kinds = Counter(plain), [kind for part in parts for kind in part.feature_kinds]
+    n_of = Counter(plain)
     while len(set(names)) < len(names):
         parts = [_quoted(part) for part in parts]
         names = [
-            quoted if n_of[name] > 1 and kind != "numeric" else name
-            for name, quoted, kind in zip(plain, _plain_names(parts), kinds, strict=True)
+            quoted if n_of[name] > 1 and not is_column else name
+            for name, quoted, is_column in zip(plain, spelled(parts), are_columns, strict=True)
         ]
     return names
 

@@ -7,6 +7,8 @@
     covariance    of the estimates; robust
     least_squares by orthogonal factors, for columns that nearly repeat each other
     wald          standard errors, tests, intervals
+    terms         tests that all parameters of a term are 0
+    margins       average marginal effects
     profile       likelihood intervals and ratio tests
     bootstrap     the fit on rows drawn with replacement
     summary       deviances, information criteria, tests of the whole model

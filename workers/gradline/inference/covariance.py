@@ -21,6 +21,8 @@ _SINGULAR = 1e-13
 """Eigenvalue of the information with a unit diagonal below which a direction counts as undetermined."""
 
 
+UNDETERMINED = 1e-7
+"""Share of a functional that may lie along directions that the rows do not determine: what rounding makes of none."""
 _NOTHING_LEFT = 1e-10
 """What leverage leaves of 1 in a row that alone determines a coefficient, but for rounding."""
 
@@ -34,12 +36,16 @@ class Inverse(NamedTuple):
     scale_q: Tensor
     """Root of the diagonal of the information."""
 
-    def determines(self, functional_mq: Tensor) -> Tensor:
+    @property
+    def unit_null_qz(self) -> Tensor:
+        """The same directions, orthonormal where the information has a unit diagonal."""
+        return torch.linalg.qr(self.null_qz * self.scale_q.unsqueeze(1))[0]
+
+    def determines(self, functional_mq: Tensor, tolerance: float = UNDETERMINED) -> Tensor:
         """Whether the rows determine each linear functional of the parameters, whatever the units of the columns; what
         is held at 0 they do not."""
         unit_mq = functional_mq / self.scale_q
-        unit_qz = torch.linalg.qr(self.null_qz * self.scale_q.unsqueeze(1))[0]
-        return (unit_mq @ unit_qz).norm(dim=1) < 1e-7 * unit_mq.norm(dim=1)
+        return (unit_mq @ self.unit_null_qz).norm(dim=1) < tolerance * unit_mq.norm(dim=1)
 
 
 def inverse_of(information_qq: Tensor, rounding: float = 0.0) -> Inverse:

@@ -63,6 +63,8 @@ class Block(NamedTuple):
     y_rf: Tensor
     weight_rb: Tensor
     """One column where all members weigh rows the same."""
+    z_rbf: Tensor
+    """The linear predictors, with the offset."""
     loss_rb: Tensor
     mean_rbf: Tensor
     rest_rbf: Tensor
@@ -98,18 +100,24 @@ class Likelihood:
         """theta_1q = 0."""
         return torch.zeros(1, self.q, dtype=torch.float64, device=self.problem.y_nk.device)
 
-    def blocks(self, theta_bq: Tensor) -> Iterator[Block]:
-        """Every row once."""
+    def blocks(self, theta_bq: Tensor, width: int = 1) -> Iterator[Block]:
+        """Every row once. `width`: numbers of a row in the largest tensor that is made of a block."""
         problem, b = self.problem, len(theta_bq)
         theta_pm = theta_bq.reshape(b * self.f, self.p).T
-        for rows in blocks_of(problem, max(self.p, b * self.f * self.f)):
+        for rows in blocks_of(problem, max(self.p, b * self.f * self.f, width)):
             x_rp, y_rk = rows_between(problem, rows), problem.y_nk[rows].double()
             z_rm = x_rp @ theta_pm
             if problem.offset_n1 is not None:
                 z_rm += problem.offset_n1[rows].double()
             y_rf = y_rk[:, 1:] if problem.family == Family.MULTINOMIAL else y_rk
             weight_rb = x_rp.new_ones(len(x_rp), 1) if self._weight_nb is None else self._weight_nb[rows].double()
-            yield Block(x_rp, y_rf, weight_rb, *_respond(problem.family, z_rm.view(-1, b, self.f), y_rf.unsqueeze(1)))
+            z_rbf = z_rm.view(-1, b, self.f)
+            yield Block(x_rp, y_rf, weight_rb, z_rbf, *_respond(problem.family, z_rbf, y_rf.unsqueeze(1)))
+
+    def at(self, block: Block, z_rbf: Tensor) -> Block:
+        """The same rows, had they these linear predictors."""
+        told = _respond(self.problem.family, z_rbf, block.y_rf.unsqueeze(1))
+        return Block(block.x_rp, block.y_rf, block.weight_rb, z_rbf, *told)
 
     def curvature(self, block: Block) -> Tensor:
         """C_n as [r, b, f, f]."""
@@ -121,6 +129,18 @@ class Likelihood:
         c_rbff = -mean_rbf.unsqueeze(3) * mean_rbf.unsqueeze(2)
         c_rbff.diagonal(dim1=2, dim2=3).copy_(mean_rbf * block.rest_rbf)
         return c_rbff
+
+    def bend(self, block: Block, move_rbf: Tensor) -> Tensor:
+        """d (C_n v) / dz for a move v of the linear predictors, [r, b, f, f]: of classes
+        C_n,ij (v_i - mean' v) - mean_i (C_n v)_j."""
+        family, c_rbff = self.problem.family, self.curvature(block)
+        if family == Family.GAUSSIAN:
+            return torch.zeros_like(move_rbf).unsqueeze(3)
+        moved_rbf = (c_rbff * move_rbf.unsqueeze(2)).sum(3)
+        if family == Family.POISSON:
+            return moved_rbf.unsqueeze(3)
+        apart_rbf = move_rbf - (block.mean_rbf * move_rbf).sum(2, keepdim=True)
+        return c_rbff * apart_rbf.unsqueeze(3) - block.mean_rbf.unsqueeze(3) * moved_rbf.unsqueeze(2)
 
     def evaluate(self, theta_bq: Tensor) -> Evaluation:
         b = len(theta_bq)

@@ -49,6 +49,20 @@ class Reference(NamedTuple):
 
         return float(stdtrit(self.df, (1 + confidence) / 2))
 
+    def joint(self, statistic: Tensor, df: Tensor) -> Tensor:
+        """Chance of a larger sum of `df` squares of such ratios, each of them independent; NaN where there is none.
+
+        The sum is chi-squared; where the variance is estimated, its mean square has Fisher's F distribution.
+        """
+        if self.df is None:
+            return chi_square_tail(statistic, df)
+        if self.df <= 0:
+            return torch.full_like(statistic, torch.nan)
+        from scipy.special import fdtrc  # noqa: PLC0415
+
+        tail = fdtrc(df.cpu().numpy(), self.df, (statistic / df).cpu().numpy())
+        return torch.as_tensor(tail).to(statistic.device)
+
 
 def wald_table(
     functional_mq: Tensor,
@@ -59,7 +73,19 @@ def wald_table(
     confidence: float,
 ) -> Table:
     estimate_m = functional_mq @ theta_q
-    variance_m = ((functional_mq @ covariance_qq) * functional_mq).sum(1)
+    return delta_table(estimate_m, functional_mq, covariance_qq, is_determined_m, reference, confidence)
+
+
+def delta_table(
+    estimate_m: Tensor,
+    jacobian_mq: Tensor,
+    covariance_qq: Tensor,
+    is_determined_m: Tensor,
+    reference: Reference,
+    confidence: float,
+) -> Table:
+    """Of functions of the parameters with these derivatives, by the delta method (Greene 2018, section 4.6)."""
+    variance_m = ((jacobian_mq @ covariance_qq) * jacobian_mq).sum(1)
     std_error_m = torch.where(is_determined_m, variance_m.clamp(min=0.0).sqrt(), torch.nan)
     statistic_m = estimate_m / std_error_m
     reach_m = reference.quantile(confidence) * std_error_m
@@ -67,7 +93,7 @@ def wald_table(
     return Table(estimate_m, std_error_m, statistic_m, p_value_m, estimate_m - reach_m, estimate_m + reach_m)
 
 
-def chi_square_tail(statistic: Tensor, df: float) -> Tensor:
+def chi_square_tail(statistic: Tensor, df: float | Tensor) -> Tensor:
     """Chance of a larger value."""
     half = torch.as_tensor(df / 2, dtype=torch.float64, device=statistic.device)
     return torch.special.gammaincc(half, statistic.clamp(min=0.0) / 2)

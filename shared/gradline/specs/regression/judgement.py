@@ -19,6 +19,23 @@ class Inference(Spec):
     """Chance that an interval covers the true coefficient."""
     bootstrap: int = Field(0, ge=0, le=10_000)
     """Fits to rows drawn with replacement, whose spread is told beside the standard errors. 0: none."""
+    marginal_effects: bool = False
+    """Tell by how much the mean of the target (of classes, their chances; for log-linear, the mean logarithm) goes with
+    a unit of each column as given, on the average over the training rows, in the way of statsmodels' `get_margeff`: for
+    levels the change from the reference level, for columns that hold only 0 and 1 that from 0 to 1, for others the
+    derivative, all through interactions too. It reads the rows again."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether standard errors are asked for, so that they may take long against the fit itself."""
+        return self.std_errors not in ("auto", "none") or self.marginal_effects
+
+    @model_validator(mode="after")
+    def effects_have_errors(self) -> Self:
+        if self.marginal_effects and self.std_errors == "none":
+            reason = "`marginal_effects` come with standard errors, and `std_errors` is none; leave one of the two out"
+            raise Misfit("marginal_effects", self.marginal_effects, reason)
+        return self
 
 
 class ThresholdTarget(Spec):

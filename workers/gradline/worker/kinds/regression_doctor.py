@@ -144,7 +144,7 @@ PENALISED = (
 
 def _why_not(spec: LogisticRegressionSpec, problem: Problem, theta_bkp: Tensor, outcome: Outcome) -> str | None:
     """Why the fit is not looked at; None: it is."""
-    is_asked = spec.inference.std_errors not in ("auto", "none") or spec.on_separation != "warn"
+    is_asked = spec.inference.is_asked or spec.on_separation != "warn"
     if not bool(torch.isfinite(theta_bkp).all()):
         return "the fit diverged"
     if spec.is_first_order and not is_asked and spec.inference.bootstrap == 0:

@@ -1,12 +1,12 @@
 """What the doctor found, in words and on the columns' own scale."""
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradline.data.features import TextFeatures
+from gradline.data.features import Part, TextFeatures
 from gradline.data.prepare import Prepared
 from gradline.inference.collinearity import Collinearity
 from gradline.inference.parameters import scale_without_constants
@@ -26,14 +26,16 @@ def own_scale(prepared: Prepared, constant: list[int]) -> Tensor:
     return scale_without_constants(prepared.train, map_pp, constant) if constant else map_pp
 
 
+def features_of(parts: list[Part]) -> list[list[int]]:
+    """The features of each part."""
+    after = accumulate((len(part.feature_names) for part in parts), initial=0)
+    return [list(range(*ends)) for ends in pairwise(after)]
+
+
 def levels_of(prepared: Prepared) -> Levels:
     learned, device = prepared.preprocessing, prepared.train.y_nk.device
-    first_after = list(accumulate(len(part.feature_names) for part in learned.parts))
-    features = [
-        list(range(after - len(part.feature_names), after))
-        for part, after in zip(learned.parts, first_after, strict=True)
-        if isinstance(part, TextFeatures)
-    ]
+    of_parts = zip(learned.parts, features_of(learned.parts), strict=True)
+    features = [features for part, features in of_parts if isinstance(part, TextFeatures)]
     absent_d, present_d = -learned.centre_d / learned.scale_d, (1 - learned.centre_d) / learned.scale_d
     return Levels(features, absent_d.to(device), present_d.to(device))
 

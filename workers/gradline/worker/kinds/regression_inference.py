@@ -19,6 +19,7 @@ from gradline.training import Family, Problem
 from gradline.worker.context import AttemptContext
 from gradline.worker.kinds.history import finite
 from gradline.worker.kinds.regression_doctor import Examination, is_penalised
+from gradline.worker.kinds.regression_effects import Estimated, marginal_effects, term_tests
 from gradline.worker.kinds.regression_findings import own_scale
 
 CLASS_WEIGHTED = (
@@ -80,7 +81,7 @@ def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ct
         withheld = _why_saturated(prepared.train.n, fit.likelihood.n_weighed, n_determined)
         block = {"withheld": withheld, **_whole(spec, fit, theta_q, n_determined), **_drawn(spec, replicates)}
         return told._replace(block=block)
-    return _estimated(spec, prepared, fit, theta_q, inverse, told)
+    return _estimated(spec, prepared, fit, theta_q, inverse, told, ctx)
 
 
 def _why_saturated(n: int, n_weighed: float, n_determined: int) -> str:
@@ -128,6 +129,7 @@ def _estimated(
     theta_q: Tensor,
     inverse: Inverse,
     told: Estimates,
+    ctx: AttemptContext,
 ) -> Estimates:
     likelihood, evaluation = fit.likelihood, fit.evaluation
     assert likelihood is not None  # noqa: S101  the caller looked
@@ -151,6 +153,7 @@ def _estimated(
     told = told._replace(tests=tests(functionals(problem, own_pp)))
     if problem.family == Family.MULTINOMIAL:
         told = told._replace(contrasts=tests(contrast_functionals(problem, own_pp)))
+    found = Estimated(theta_q, covariance_qq, inverse, Reference(df), fit.constant)
     block = {
         "withheld": None,
         "method": "firth" if fit.mend == "firth" else "hessian" if asked.std_errors == "auto" else asked.std_errors,
@@ -160,8 +163,11 @@ def _estimated(
         "intervals": None if asked.intervals == "none" else "profile" if is_profiled else "wald",
         "weights": "frequencies" if spec.model.class_weights is None else "sampling",
         **_whole(spec, fit, theta_q, n_determined),
+        "terms": term_tests(prepared, found),
         **_drawn(spec, told.replicates),
     }
+    if asked.marginal_effects:
+        block["marginal_effects"] = marginal_effects(prepared, found, asked, ctx.raise_if_stopped)
     return told._replace(block=block)
 
 
