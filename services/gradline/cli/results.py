@@ -212,10 +212,15 @@ def _notes(result: dict[str, Any]) -> Iterable[str]:
     if n_without := result.get("n_without_target"):
         yield f"Rows left out, because the target has no value: {number(n_without)}."
     lines = [*result["coefficients"], *({"feature": INTERCEPT, **line} for line in result.get("intercepts") or [])]
-    for why in ("constant", "collinear"):
-        if names := dict.fromkeys(clean(line["feature"]) for line in lines if line.get("undetermined") == why):
+    for field, value, title in (
+        ("undetermined", "constant", "Not determined by the rows (constant)"),
+        ("undetermined", "collinear", "Not determined by the rows (collinear)"),
+        ("at_bound", "at_least", "At the least that model.bounds or non_negative allow"),
+        ("at_bound", "at_most", "At the most that model.bounds allow"),
+    ):
+        if names := dict.fromkeys(clean(line["feature"]) for line in lines if line.get(field) == value):
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            yield f"Not determined by the rows ({why}): {', '.join([*names][:5])}{more}."
+            yield f"{title}: {', '.join([*names][:5])}{more}."
     decision = result.get("decision") or {}
     if chosen_for := decision.get("chosen_for"):
         target = f" of at least {number(chosen_for['at_least'])}" if chosen_for.get("at_least") is not None else ""

@@ -57,6 +57,10 @@ __all__ = [
 ]
 
 DEFAULT_FOLDS = 5
+MULTINOMIAL_BOUNDS = (
+    "bounds on multinomial coefficients mean nothing without a penalty, because only differences between classes are "
+    "determined: set penalty.l2 above 0, or leave out model.bounds and non_negative"
+)
 
 
 class LogisticRegressionSpec(Spec):
@@ -125,6 +129,10 @@ class LogisticRegressionSpec(Spec):
                 f"penalty.{given}: {name} needs a smooth objective; "
                 "use solver auto, fista, proximal-newton, sgd or adam",
             )
+        if self.model.is_bounded and name in (*SMOOTH_ONLY, *FIRST_ORDER):
+            given = "non_negative" if self.model.non_negative else "bounds"
+            reason = f"model.{given}: {name} knows no bounds; use solver auto, proximal-newton or fista"
+            raise Misfit("solver.name", name, reason)
         if self.penalty.path is not None and name in FIRST_ORDER:
             reason = f"penalty.path needs fits that end at the minimum, which {name} does not; use solver auto"
             raise Misfit("solver.name", name, reason)
@@ -211,6 +219,20 @@ class LogisticRegressionSpec(Spec):
         if self.on_separation == "firth" and (self.penalty.l1 > 0 or self.penalty.l2 > 0 or self.penalty.path):
             reason = "on_separation firth is a penalty of its own: leave out penalty"
             raise Misfit("on_separation", "firth", reason)
+        return self
+
+    @model_validator(mode="after")
+    def bounds_are_kept_by_every_fit(self) -> Self:
+        if not self.model.is_bounded:
+            return self
+        if self.on_separation in ("firth", "ridge"):
+            reason = f"on_separation {self.on_separation} fits without bounds: leave out model.bounds and non_negative"
+            raise Misfit("on_separation", self.on_separation, reason)
+        if self.inference.bootstrap > 0:
+            reason = "the bootstrap fits without bounds, and its spread means little where one holds: leave it out"
+            raise Misfit("inference.bootstrap", self.inference.bootstrap, reason)
+        if self.model.family == "multinomial" and not self.penalty.is_there:
+            raise Misfit("model.family", "multinomial", MULTINOMIAL_BOUNDS)
         return self
 
 

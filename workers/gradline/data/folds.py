@@ -13,14 +13,15 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from gradline.data.bounds import box_of
 from gradline.data.features import OTHER_LEVEL, TextFeatures
 from gradline.data.learning import learn_levels, shares
 from gradline.data.preprocessing import Preprocessing, fit_preprocessing
 from gradline.data.room import Room
 from gradline.data.sample import Sample
 from gradline.data.scaling import is_constant, moments
-from gradline.specs.logistic_regression import Preprocess
-from gradline.training import Problem, linear_predictor
+from gradline.specs.logistic_regression import Model, Preprocess
+from gradline.training import Box, Problem, linear_predictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +30,9 @@ class Folds:
     """The fold of every training row."""
     is_standardized: bool
     """Whether a penalty would be on coefficients of features that each fold has standardised."""
-    features: Callable[[int], AbstractContextManager[Tensor]] | None
-    """x_np of all training rows as a fold makes them; None: folds share them, but for the scale."""
+    features: Callable[[int], AbstractContextManager[tuple[Tensor, Box | None]]] | None
+    """x_np of all training rows as a fold makes them, and the bounds on that scale; None: folds share them, but for the
+    scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,15 +87,16 @@ def make_folds(
     standardize: bool,
     is_exact: bool,
     is_penalised: bool,
+    model: Model,
 ) -> Folds:
     """A level that a fold's training rows lack counts as the reference there, also where the spec calls it an error."""
     unseen = "ignore" if policy.unseen == "error" else policy.unseen
     policy = policy.model_copy(update={"unseen": unseen, "sparse": learned.is_sparse})
 
     @contextmanager
-    def features(fold: int) -> Iterator[Tensor]:
+    def features(fold: int) -> Iterator[tuple[Tensor, Box | None]]:
         with room.passing():
-            yield fit_preprocessing(
+            own, x_np = fit_preprocessing(
                 _without(sample, fold_n == fold),
                 policy,
                 room,
@@ -102,7 +105,8 @@ def make_folds(
                 warn=_say_nothing,
                 is_exact=is_exact,
                 keeps_sample=True,
-            )[1]
+            )
+            yield x_np, box_of(model, own)
 
     is_shared = shares_numbers and _share_levels(sample, learned, policy, fold_n, is_penalised=is_penalised)
     return Folds(fold_n, standardize, None if is_shared else features)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gradline.column_roles import NO_FEATURE
 from gradline.data.blobs import draw_blobs
+from gradline.data.bounds import box_of, check_bounds
 from gradline.data.builtin import load_builtin
 from gradline.data.folds import Folds, make_folds, may_share_numbers
 from gradline.data.learning import Warn
@@ -19,9 +20,15 @@ from gradline.data.split import assign_folds, class_lacking, split_rows
 from gradline.data.targets import check_numbers, class_factors, family_of, on_scale_of_fit
 from gradline.data.uploaded import Upload, UploadedFile
 from gradline.errors import PermanentError
-from gradline.specs.logistic_regression import Blobs, Builtin, Dataset, LogisticRegressionSpec
+from gradline.specs.logistic_regression import (
+    MULTINOMIAL_BOUNDS,
+    Blobs,
+    Builtin,
+    Dataset,
+    LogisticRegressionSpec,
+)
 from gradline.storage import ArtifactStore
-from gradline.training import Family, Problem
+from gradline.training import Box, Family, Problem
 
 N_EXAMPLES = 20
 LEAST_FLOAT32_ROWS = 100_000
@@ -50,6 +57,8 @@ class Prepared:
     """Columns whose numbers were given in single precision."""
     n_without_target: int = 0
     """Rows of the file that were left out."""
+    box: Box | None = None
+    """Bounds of the coefficients of the features that training sees."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,10 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
     )
     if not preprocessing.feature_names:
         raise PermanentError(NO_FEATURE, code="bad_data")
+    check_bounds(spec.model, preprocessing)
     family = family_of(spec.model, train.roles.classes)
+    if spec.model.is_bounded and family == Family.MULTINOMIAL and not spec.penalty.is_there:
+        raise PermanentError(f"spec.model: {MULTINOMIAL_BOUNDS}", code="bad_data")
     factor_c = class_factors(train.roles, spec.model)
     judged = _problem(x_np, train.roles, family, has_intercept, sources.room)
     validation = None
@@ -106,12 +118,14 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
             shares_numbers=shares_numbers,
             standardize=standardize,
             is_exact=not spec.is_first_order,
-            is_penalised=spec.penalty.path is not None or spec.penalty.l1 + spec.penalty.l2 > 0,
+            is_penalised=spec.penalty.is_there,
+            model=spec.model,
         )
     classes, singles = train.roles.classes, train.numbers.singles
     n_left_out = 0 if upload is None else upload.n_without_target
+    box = box_of(spec.model, preprocessing)
     return Prepared(
-        train.title, classes, examples, preprocessing, problem, judged, validation, folds, singles, n_left_out
+        train.title, classes, examples, preprocessing, problem, judged, validation, folds, singles, n_left_out, box
     )
 
 
@@ -161,7 +175,7 @@ def _suits_float32(spec: LogisticRegressionSpec, upload: Upload) -> bool:
     is_plain = is_plain and not spec.preprocess.interactions and spec.preprocess.sparse is not True
     is_dense = spec.preprocess.sparse is False or not upload.may_be_sparse(spec.preprocess.max_levels)
     has_two = upload.n_classes == 2 and spec.model.family in ("auto", "binomial")
-    is_newton = spec.solver.name in ("auto", "newton")
+    is_newton = spec.solver.name in ("auto", "newton") and not spec.model.is_bounded
     return spec.dtype is None and is_plain and is_dense and has_two and is_newton and upload.n >= LEAST_FLOAT32_ROWS
 
 

@@ -51,8 +51,12 @@ class Unsolved(Exception):
     """The linear program did not end in time, or its rows did not settle."""
 
 
-def find_recession(problem: Problem, theta_q: Tensor) -> Recession | None:
-    """None where the likelihood has a maximum. `theta_q`: where a fit ended, which says which rows to look at first."""
+def find_recession(problem: Problem, theta_q: Tensor, open_2q: Tensor | None = None) -> Recession | None:
+    """None where the likelihood has a maximum. `theta_q`: where a fit ended, which says which rows to look at first.
+
+    `open_2q`: whether each parameter may fall for ever, and whether it may rise, where bounds keep some from it (None:
+    all may); theta is then to go where it may.
+    """
     rows = _Rows(problem)
     least = float(rows.least_margins(theta_q).min())
     if problem.family.is_classification and 0 < least < torch.inf:
@@ -60,7 +64,7 @@ def find_recession(problem: Problem, theta_q: Tensor) -> Recession | None:
     rows.refuse_many()
     active_r = rows.first(theta_q)
     for _ in range(_MAX_ROUNDS):
-        direction_q = _widest(rows.differences(active_r), rows.scale_q)
+        direction_q = _widest(rows.differences(active_r), rows.scale_q, open_2q)
         margin_n = rows.least_margins(direction_q)
         wrong_r = (margin_n < -_MOVED).nonzero().squeeze(1)
         if len(wrong_r) == 0:
@@ -192,14 +196,17 @@ class _Rows:
         return vector_qq[:, value_q <= 1e-12 * value_q[-1].clamp(min=1e-300) * self.q]
 
 
-def _widest(a_iq: Tensor, scale_q: Tensor) -> Tensor:
+def _widest(a_iq: Tensor, scale_q: Tensor, open_2q: Tensor | None) -> Tensor:
     """The direction that moves most of the differences; arbitrary where they do not look."""
     from scipy import sparse  # noqa: PLC0415  scipy.optimize takes half a second, and few fits need it
 
     n, q = a_iq.shape
     scaled_iq = (a_iq / scale_q).cpu().numpy()
     left = sparse.hstack([sparse.csr_array(-scaled_iq), sparse.eye_array(n)], format="csr")
-    within = [(0.0, 0.0) if is_dependent else (-1e6, 1e6) for is_dependent in _dependent(scaled_iq)]
+    if open_2q is None:
+        within = [(0.0, 0.0) if is_dependent else (-1e6, 1e6) for is_dependent in _dependent(scaled_iq)]
+    else:
+        within = [(-1e6 * falls, 1e6 * rises) for falls, rises in open_2q.T.tolist()]
     solution = _solve([0.0] * q + [-1.0] * n, left, [0.0] * n, within + [(0.0, 1.0)] * n)
     return torch.as_tensor(solution[:q]).to(a_iq.device) / scale_q
 

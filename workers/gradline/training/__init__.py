@@ -12,11 +12,18 @@ A torch library: it imports nothing else of ours, and does no I/O, logging or ti
 """
 
 from gradline.training.batches import Batches
+from gradline.training.box import Box
 from gradline.training.certificate import Certificate, Reference, certify
 from gradline.training.choice import Choice, choose, newton_cg_for, newton_for, proximal_newton_for
 from gradline.training.family import Family
 from gradline.training.iteration import Fit, Report, Step, StopRules
-from gradline.training.model import drawn_parameters, linear_predictor, null_parameters, zero_parameters
+from gradline.training.model import (
+    drawn_parameters,
+    linear_predictor,
+    null_parameters,
+    null_parameters_within,
+    zero_parameters,
+)
 from gradline.training.objective import Fitness, Objective
 from gradline.training.outcome import Outcome
 from gradline.training.problem import Problem, make_problem
@@ -39,6 +46,7 @@ from gradline.training.solvers import (
 __all__ = [
     "Adam",
     "Batches",
+    "Box",
     "Certificate",
     "Choice",
     "Family",
@@ -73,6 +81,7 @@ __all__ = [
     "newton_cg_for",
     "newton_for",
     "null_parameters",
+    "null_parameters_within",
     "proximal_newton_for",
     "step_schedule",
     "zero_parameters",

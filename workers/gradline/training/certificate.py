@@ -10,7 +10,7 @@ from gradline.training.bounds import Gap
 from gradline.training.factor import Factor
 from gradline.training.model import null_parameters
 from gradline.training.objective import Objective
-from gradline.training.solvers import Fista, Lbfgs, Newton, Solver
+from gradline.training.solvers import Fista, Lbfgs, Newton, ProximalNewton, Solver
 from gradline.training.solvers.first_order import FirstOrder
 
 MAX_HESSIAN_COST = 2e9
@@ -64,7 +64,7 @@ def _newton_at(objective: Objective, theta_bkp: Tensor, solver: Solver | None) -
     """Newton's method about to step from theta; None where its Hessian is too dear."""
     if isinstance(solver, Newton):
         return solver
-    is_smooth = not objective.has_l1 and bool(theta_bkp.isfinite().all())
+    is_smooth = objective.is_smooth and bool(theta_bkp.isfinite().all())
     is_cheap = _cost(objective, theta_bkp) <= MAX_HESSIAN_COST
     return Newton(objective, theta_bkp.clone()) if is_smooth and is_cheap else None
 
@@ -80,8 +80,10 @@ def _least_gap(objective: Objective, theta_bkp: Tensor, gap: Gap | None, newton:
     gaps = [gap] if gap is not None else []
     if newton is not None:
         gaps.append(newton.gap())
-    if gap is None and (objective.has_l1 or objective.has_l2):
-        solver = Fista if objective.has_l1 else Lbfgs
+    if objective.box is not None and _cost(objective, theta_bkp) <= MAX_HESSIAN_COST:
+        gaps.append(ProximalNewton(objective, theta_bkp.clone()).gap())
+    elif gap is None and objective.has_dual:
+        solver = Lbfgs if objective.is_smooth else Fista
         gaps.append(solver(objective, theta_bkp.clone()).gap())
     known = [gap for gap in gaps if bool(gap.bound_b.isfinite())]
     return min(known, key=lambda gap: gap.bound_b.item(), default=None)

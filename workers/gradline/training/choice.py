@@ -57,8 +57,8 @@ def choose(objective: Objective, theta_bkp: Tensor) -> Choice:
     """The solver for this objective, about to take its first step from theta."""
     problem, q = objective.problem, theta_bkp[0].numel()
     size = f"{problem.n:,} rows and {q:,} parameters"
-    if objective.has_l1:
-        return _for_l1(objective, theta_bkp, size)
+    if not objective.is_smooth:
+        return _for_proximal_steps(objective, theta_bkp, size)
     if q > MAX_FACTOR_PARAMETERS or (problem.is_sparse and q > MAX_HESSIAN_PARAMETERS):
         why = "of sparse features " if problem.is_sparse else ""
         reason = f"{size} {why}are too many for a Hessian: conjugate gradients need only products with it."
@@ -74,16 +74,23 @@ def choose(objective: Objective, theta_bkp: Tensor) -> Choice:
     return Choice("newton", f"{size}: a Hessian is cheap, and Newton's steps{how} are the fewest.", solver)
 
 
-def _for_l1(objective: Objective, theta_bkp: Tensor, size: str) -> Choice:
+def _for_proximal_steps(objective: Objective, theta_bkp: Tensor, size: str) -> Choice:
     problem, q = objective.problem, theta_bkp[0].numel()
+    size = f"{_asked_for(objective)} on {size}"
     if _suits_few_columns(objective, q):
-        reason = f"an l1 penalty on {size}: few coefficients differ from 0, and proximal Newton needs no other columns."
+        reason = f"{size}: few coefficients differ from 0, and proximal Newton needs no other columns."
         return Choice("proximal-newton", reason, proximal_newton_for(objective, theta_bkp))
     if q > MAX_FACTOR_PARAMETERS or problem.n * q * q > MAX_NEWTON_COST * 10:
-        reason = f"an l1 penalty on {size}, too many for a Hessian: proximal gradient steps need none."
-        return Choice("fista", reason, Fista(objective, theta_bkp, stops_on_gap=True))
-    reason = f"an l1 penalty on {size}: a Hessian is cheap, and proximal Newton's steps are the fewest."
+        reason = f"{size}, too many for a Hessian: proximal gradient steps need none."
+        return Choice("fista", reason, Fista(objective, theta_bkp, stops_on_gap=objective.has_dual))
+    reason = f"{size}: a Hessian is cheap, and proximal Newton's steps are the fewest."
     return Choice("proximal-newton", reason, proximal_newton_for(objective, theta_bkp))
+
+
+def _asked_for(objective: Objective) -> str:
+    if objective.box is None:
+        return "an l1 penalty"
+    return "an l1 penalty and bounds" if objective.has_l1 else "bounds"
 
 
 def _suits_few_columns(objective: Objective, q: int) -> bool:
@@ -94,8 +101,8 @@ def _suits_few_columns(objective: Objective, q: int) -> bool:
 
 
 def proximal_newton_for(objective: Objective, theta_bkp: Tensor) -> ProximalNewton | Newton:
-    """Without an l1 penalty its steps are those of Newton's method, which can tell how far the minimum is."""
-    if not objective.has_l1:
+    """Without an l1 penalty or bounds its steps are those of Newton's method, which can tell how far the minimum is."""
+    if objective.is_smooth:
         return newton_for(objective, theta_bkp)
     problem, q = objective.problem, theta_bkp[0].numel()
     if _suits_few_columns(objective, q):
@@ -120,7 +127,7 @@ def newton_cg_for(objective: Objective, theta_bkp: Tensor) -> NewtonCg | Subspac
 
 def _suits_subspaces(objective: Objective, q: int) -> bool:
     """With several outputs or few parameters, searches take longer than the passes that they save."""
-    has_l2 = not objective.has_l1 and bool((objective.l2_b > 0).all())
+    has_l2 = objective.is_smooth and bool((objective.l2_b > 0).all())
     return has_l2 and objective.problem.k == 1 and q > MAX_HESSIAN_PARAMETERS
 
 

@@ -4,10 +4,12 @@ Parameters are one tensor theta_bkp: b members, k outputs, p = d coefficients, t
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from gradline.training.box import Box
 from gradline.training.family import Family
 from gradline.training.problem import Problem
 from gradline.training.products import letting_go
@@ -31,6 +33,18 @@ def null_parameters(problem: Problem) -> Tensor:
     if problem.has_intercept and problem.family == Family.BINOMIAL and problem.offset_n1 is not None:
         theta_1kp[..., -1] = _mean(problem, problem.y_nk).logit() - _mean(problem, problem.offset_n1)
     return theta_1kp.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).to(problem.y_nk.device)
+
+
+def null_parameters_within(box: Box, problem: Problem) -> Tensor:
+    """The same with each coefficient at the number nearest to 0 within its bounds, which count as an offset."""
+    theta_1kp = null_parameters(problem)
+    w_1kd = theta_1kp[:, :, : problem.d]
+    if not bool(box.clamp_(w_1kd).any()) or problem.k > 1 or not problem.has_intercept:
+        return theta_1kp
+    theta_1kp[..., -1] = 0.0
+    z_n1 = linear_predictor(problem, theta_1kp)
+    theta_1kp[..., -1] = null_parameters(replace(problem, offset_n1=z_n1))[..., -1]
+    return theta_1kp
 
 
 def _mean(problem: Problem, value_n1: Tensor) -> Tensor:

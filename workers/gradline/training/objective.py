@@ -3,7 +3,8 @@
     F(theta) = L(theta) + l1 * |s w|_1 + l2 / 2 * |s w|_2^2,     theta = (w, intercept); the intercept is not penalised
 
 s is 1, or for each member the scale of every feature: the penalty is then on coefficients of features over s, so that
-members that standardise the rows differently share them. The smooth part is L + l2 / 2 * |s w|_2^2.
+members that standardise the rows differently share them. The smooth part is L + l2 / 2 * |s w|_2^2. With a box (see
+`box`) F is that within its bounds and infinite elsewhere.
 Shapes: b members, k outputs, d features, p = d (+ 1 for the intercept).
 """
 
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gradline.training.box import Box
 from gradline.training.derivatives import Derivatives, Want
 from gradline.training.factor import fix_gauge
 from gradline.training.family import Family
@@ -45,8 +47,11 @@ class Objective:
         *,
         n_members: int = 1,
         scale_bd: Tensor | None = None,
+        box: Box | None = None,
     ) -> None:
         self.problem = problem
+        self.box = None if box is None else Box(*(bound_d.double().to(problem.y_nk.device) for bound_d in box))
+        """None: nothing bounds the coefficients."""
         self.rounding = torch.finfo(problem.y_nk.dtype).eps ** 0.75
         """Relative size of differences between values that mean nothing: 2e-12 in float64, 6e-6 in float32."""
         self._n_members, self._l1, self._l2 = n_members, l1, l2
@@ -58,6 +63,16 @@ class Objective:
         self.has_l1, self.has_l2 = _is_positive(l1), _is_positive(l2)
         self._loss = make_loss(problem, n_members)
 
+    @property
+    def has_dual(self) -> bool:
+        """Whether Fenchel duality bounds the gap of any parameters near the minimum (see `duality`)."""
+        return self.has_l1 or self.has_l2 or (self.box is not None and self.box.is_closed)
+
+    @property
+    def is_smooth(self) -> bool:
+        """Within no bounds, so that a gradient of 0 is a minimum."""
+        return not self.has_l1 and self.box is None
+
     def _per_member(self, penalty: float | Tensor, power: int) -> Tensor:
         like = self.problem.y_nk
         penalty_b = torch.as_tensor(penalty, dtype=like.dtype, device=like.device).expand(self._n_members)
@@ -67,15 +82,20 @@ class Objective:
         return penalty_b11 * self._scale_bd.to(penalty_b).pow(power).unsqueeze(1)
 
     def on_rows(self, index_r: Tensor) -> "Objective":
-        """The same penalties over some of the rows."""
-        return self._over(self.problem.rows(index_r))
+        """The same penalties and bounds over some of the rows."""
+        return self._over(self.problem.rows(index_r), self.box)
 
     def in_float64(self) -> "Objective":
         """The same, computed in float64."""
-        return self if self.problem.y_nk.dtype == torch.float64 else self._over(self.problem.to(torch.float64))
+        is_double = self.problem.y_nk.dtype == torch.float64
+        return self if is_double else self._over(self.problem.to(torch.float64), self.box)
 
-    def _over(self, problem: Problem) -> "Objective":
-        return Objective(problem, self._l1, self._l2, n_members=self._n_members, scale_bd=self._scale_bd)
+    def without_bounds(self) -> "Objective":
+        """The same, wherever its minimum lies."""
+        return self if self.box is None else self._over(self.problem, None)
+
+    def _over(self, problem: Problem, box: Box | None) -> "Objective":
+        return Objective(problem, self._l1, self._l2, n_members=self._n_members, scale_bd=self._scale_bd, box=box)
 
     # --- the smooth part
 
@@ -182,9 +202,36 @@ class Objective:
         return (self._weights(theta_bkp).abs() * self.l1_b1d).sum((1, 2), dtype=torch.float64)
 
     def shrink(self, theta_bkp: Tensor, step_size: float | Tensor) -> None:
-        """In place: the proximal operator of step_size * l1 * |s w|_1, soft thresholding."""
+        """In place: the proximal operator of step_size * l1 * |s w|_1, soft thresholding, and within a box the nearest
+        to that: of a convex function of each coefficient by itself the minimum on an interval is the end nearest to
+        where it would be without one, also where 0 is outside."""
         w_bkd = self._weights(theta_bkp)
         w_bkd.copy_(w_bkd.sign() * (w_bkd.abs() - self.l1_b1d * step_size).clamp_(min=0.0))
+        if self.box is not None:
+            self.box.clamp_(w_bkd)
+
+    def keep_within(self, theta_bkp: Tensor) -> None:
+        """In place: the nearest parameters within the box; what differs from a bound by rounding is put there."""
+        if self.box is not None:
+            self.box.snap_(self._weights(theta_bkp))
+
+    def box_bq(self) -> tuple[Tensor, Tensor] | None:
+        """Lower and upper bound of each parameter in float64, intercepts included; None without a box."""
+        if self.box is None:
+            return None
+        lower_bkp = self.l1_b.new_full((self._n_members, self.problem.k, self.problem.p), -torch.inf).double()
+        upper_bkp = -lower_bkp
+        self._weights(lower_bkp).copy_(self.box.lower_d)
+        self._weights(upper_bkp).copy_(self.box.upper_d)
+        return lower_bkp.flatten(1), upper_bkp.flatten(1)
+
+    def unbounded_part(self, theta_bkp: Tensor) -> Tensor:
+        """A copy, as a direction in which the bounds let parameters go on for ever."""
+        direction_bkp = theta_bkp.clone()
+        if self.box is not None:
+            w_bkd, (falls_d, rises_d) = self._weights(direction_bkp), self.box.open_2d()
+            w_bkd.masked_fill_((w_bkd < 0) & ~falls_d | (w_bkd > 0) & ~rises_d, 0.0)
+        return direction_bkp
 
     def _l2_term(self, theta_bkp: Tensor) -> Tensor:
         return (self._weights(theta_bkp).square() * (self.l2_b1d / 2)).sum((1, 2), dtype=torch.float64)
@@ -229,26 +276,41 @@ class Objective:
 
     def stationarity(self, theta_bkp: Tensor) -> Tensor:
         """For each member the largest absolute entry of the smallest subgradient of F: 0 at a minimum."""
-        return self._least_subgradient(theta_bkp, self.derivatives(theta_bkp).gradient_bkp)
+        return self.least_subgradient(theta_bkp, self.derivatives(theta_bkp).gradient_bkp).abs().amax((1, 2))
 
     def value_and_stationarities(self, theta_bkp: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """F and stationarity, and the stationarity of parameters of zero, from one pass."""
+        """F and stationarity, and the stationarity of parameters of zero as if nothing bounded them, from one pass."""
         told = self.derivatives(theta_bkp, Want.GRADIENT_AT_ZERO)
         assert told.gradient_at_zero_bkp is not None  # noqa: S101  asked for
         return (
             told.value_b + self.l1_term(theta_bkp),
-            self._least_subgradient(theta_bkp, told.gradient_bkp),
-            self._least_subgradient(torch.zeros_like(theta_bkp), told.gradient_at_zero_bkp),
+            self.least_subgradient(theta_bkp, told.gradient_bkp).abs().amax((1, 2)),
+            self._beside_l1(torch.zeros_like(theta_bkp), told.gradient_at_zero_bkp).abs().amax((1, 2)),
         )
 
-    def _least_subgradient(self, theta_bkp: Tensor, gradient_bkp: Tensor) -> Tensor:
-        """Its largest entry; overwrites the gradient."""
+    def least_subgradient(self, theta_bkp: Tensor, gradient_bkp: Tensor) -> Tensor:
+        """The smallest subgradient of F, in the place of the smooth part's gradient.
+
+        Within a box a coefficient at a bound counts only if F falls on its way inside: of its derivatives to both
+        sides, the one to the left where that is above 0, the one to the right where that is below, else 0.
+        """
+        if self.box is None:
+            return self._beside_l1(theta_bkp, gradient_bkp)
+        w_bkd, g_bkd = self._weights(theta_bkp), self._weights(gradient_bkp)
+        is_lowest_bkd, is_highest_bkd = self.box.at(w_bkd)
+        right_bkd = g_bkd + torch.where(w_bkd >= 0, self.l1_b1d, -self.l1_b1d)
+        left_bkd = g_bkd + torch.where(w_bkd > 0, self.l1_b1d, -self.l1_b1d)
+        falls_bkd = left_bkd.clamp(min=0.0).masked_fill(is_lowest_bkd, 0.0)
+        g_bkd.copy_(falls_bkd + right_bkd.clamp(max=0.0).masked_fill(is_highest_bkd, 0.0))
+        return gradient_bkp
+
+    def _beside_l1(self, theta_bkp: Tensor, gradient_bkp: Tensor) -> Tensor:
         if self.has_l1:
             w_bkd, g_bkd = self._weights(theta_bkp), self._weights(gradient_bkp)
             at_zero_bkd = (g_bkd.abs() - self.l1_b1d).clamp_(min=0.0)
             elsewhere_bkd = g_bkd + w_bkd.sign() * self.l1_b1d
             g_bkd.copy_(torch.where(w_bkd == 0, at_zero_bkd, elsewhere_bkd))
-        return gradient_bkp.abs().amax((1, 2))
+        return gradient_bkp
 
 
 def _is_positive(penalty: float | Tensor) -> bool:

@@ -22,6 +22,22 @@ ClassWeights = Annotated[
 ]
 
 
+class Bounds(Spec):
+    """What a coefficient may be, on the scale of the columns as given; the same number twice holds it there."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def there_is_something_between(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise Misfit("at_least", None, "bounds nothing: give `at_least`, `at_most` or both")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            reason = f"nothing is at least {self.at_least:g} and at most {self.at_most:g}"
+            raise Misfit("at_least", self.at_least, reason)
+        return self
+
+
 class Model(Spec):
     family: FamilyName = "auto"
     """`auto`: binomial for two classes in the target, multinomial for more; a target of numbers needs its family named,
@@ -32,11 +48,30 @@ class Model(Spec):
     class_weights: ClassWeights | None = None
     """Factors on the weights of rows by their class. `balanced`: every class weighs the same in sum, and the rows as
     much as without. Or a weight for each class by its name; a class that is not named keeps 1."""
+    bounds: Annotated[dict[str, Bounds], Field(min_length=1)] | None = None
+    """On coefficients, by the name of a column or of a feature as the result spells it. Those of a column are for its
+    own coefficients, those of all its levels if it has any, and not for `... is missing` or interactions, which have
+    names of their own. Where both a column and one of its levels are named, both hold. For multinomial they are for
+    each class's coefficient, and need a penalty: without one, only differences between classes mean anything."""
+    non_negative: bool = False
+    """All coefficients but the intercept are at least 0."""
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.bounds is not None or self.non_negative
 
     @property
     def is_numeric(self) -> bool:
         """Whether the target is a number rather than a class."""
         return self.family in NUMERIC_FAMILIES
+
+    @model_validator(mode="after")
+    def something_is_not_negative(self) -> Self:
+        for name, bounds in (self.bounds or {}).items():
+            if self.non_negative and bounds.at_most is not None and bounds.at_most < 0:
+                reason = f"`non_negative` leaves nothing at most {bounds.at_most:g}"
+                raise Misfit(f"bounds.{name}.at_most", bounds.at_most, reason)
+        return self
 
     @model_validator(mode="after")
     def class_weights_need_classes(self) -> Self:
@@ -79,6 +114,10 @@ class Penalty(Spec):
             field, value = ("l1", self.l1) if self.l1 > 0 else ("l2", self.l2)
             raise Misfit(field, value, "`path` chooses the penalty: leave out l1 and l2")
         return self
+
+    @property
+    def is_there(self) -> bool:
+        return self.l1 > 0 or self.l2 > 0 or self.path is not None
 
     @property
     def has_l1(self) -> bool:

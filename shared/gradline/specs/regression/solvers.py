@@ -109,13 +109,14 @@ class NewtonCg(Spec):
 
 
 class Fista(Spec):
-    """Proximal gradient with momentum and restarts, for l1 penalties (Beck and Teboulle 2009)."""
+    """Proximal gradient with momentum and restarts, for l1 penalties and bounds (Beck and Teboulle 2009)."""
 
     name: Literal["fista"]
 
 
 class ProximalNewton(Spec):
-    """Newton's method with penalised least squares as its steps, for l1 penalties (Lee, Sun and Saunders 2014)."""
+    """Newton's method with penalised least squares as its steps, for l1 penalties and bounds (Lee, Sun and Saunders
+    2014)."""
 
     name: Literal["proximal-newton"]
 
@@ -125,7 +126,7 @@ Solver = Annotated[
 ]
 FIRST_ORDER = ("sgd", "adam", "adamw")
 SMOOTH_ONLY = ("lbfgs", "newton", "newton-cg")
-"""Those that cannot minimise with an l1 penalty."""
+"""Those that cannot minimise with an l1 penalty or bounds."""
 
 
 class Stop(Spec):

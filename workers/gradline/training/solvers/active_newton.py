@@ -44,7 +44,8 @@ class ActiveNewton(ProximalNewton):
         """Those that the next step is within, in order: the intercept's is the last."""
         d = self._objective.problem.d
         is_in_p = (self.theta_bkp != 0).flatten(0, 1).any(0)
-        excess_d = (gradient_bkp[:, :, :d].abs() - self._objective.l1_b1d).amax((0, 1)).masked_fill_(is_in_p[:d], 0.0)
+        pull_bkp = self._objective.least_subgradient(self.theta_bkp.double(), gradient_bkp)
+        excess_d = pull_bkp[:, :, :d].abs().amax((0, 1)).masked_fill_(is_in_p[:d], 0.0)
         most_c, index_c = excess_d.topk(min(d, max(LEAST_ENTERING, int(is_in_p.sum()) // ENTERING_SHARE)))
         is_in_p[index_c[most_c > 0]] = True
         is_in_p[d:] = True
@@ -52,11 +53,12 @@ class ActiveNewton(ProximalNewton):
 
 
 def on_columns(objective: Objective, index_c: Tensor) -> Objective:
-    """The same penalties over some of the columns, the intercept's among them if there is one."""
+    """The same penalties and bounds over some of the columns, the intercept's among them if there is one."""
     problem = objective.problem
     n_rows = max(1, BLOCK_ENTRIES // problem.p)
     x_nc = torch.cat([problem.products.block(r, r + n_rows)[:, index_c] for r in range(0, problem.n, n_rows)])
     part = replace(problem, x_np=x_nc, implies_ones=False, let_go=None, entries=None)
     scale_bd = (objective.l1_b1d / objective.l1_b.view(-1, 1, 1)).squeeze(1).expand(-1, problem.d)
     scale_bd = scale_bd[:, index_c[: part.d]]
-    return Objective(part, objective.l1_b, objective.l2_b, n_members=len(scale_bd), scale_bd=scale_bd)
+    box = None if objective.box is None else objective.box.of(index_c[: part.d])
+    return Objective(part, objective.l1_b, objective.l2_b, n_members=len(scale_bd), scale_bd=scale_bd, box=box)

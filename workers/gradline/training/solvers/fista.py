@@ -1,4 +1,4 @@
-"""FISTA: proximal gradient steps with momentum, for objectives with an l1 penalty.
+"""FISTA: proximal gradient steps with momentum, for objectives with an l1 penalty or bounds.
 
 Beck and Teboulle 2009, algorithm with backtracking; momentum starts anew where it points uphill (O'Donoghue and Candès
 2015, gradient scheme). Each member has its own step size and momentum.
@@ -24,6 +24,7 @@ class Fista:
 
     def __init__(self, objective: Objective, theta_bkp: Tensor, *, stops_on_gap: bool = False) -> None:
         self.theta_bkp = theta_bkp
+        objective.keep_within(theta_bkp)
         self.n_passes = 0
         self._objective = objective
         self._stops_on_gap = stops_on_gap

@@ -25,8 +25,8 @@ class Lbfgs:
     ) -> None:
         if theta_bkp.shape[0] != 1:
             raise ValueError(f"lbfgs fits one member, not {theta_bkp.shape[0]}: line searches of members do not stack")
-        if objective.has_l1:
-            raise ValueError("lbfgs needs a smooth objective: use fista for an l1 penalty")
+        if not objective.is_smooth:
+            raise ValueError("lbfgs needs a smooth objective: use fista for an l1 penalty or bounds")
         self.theta_bkp = theta_bkp
         self.ending: Outcome | None = None
         self._objective = objective

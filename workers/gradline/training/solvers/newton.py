@@ -20,6 +20,7 @@ from gradline.training.factor import Factor, factorise, factorise_rows
 from gradline.training.family import Family
 from gradline.training.objective import Fitness, Objective
 from gradline.training.outcome import Outcome
+from gradline.training.problem import Problem
 from gradline.training.reach import Reach
 from gradline.training.solvers.backtracking import backtrack
 from gradline.training.solvers.base import State
@@ -73,12 +74,20 @@ def look_at(derivatives: Derivatives, factor: Factor) -> Look:
     return Look(derivatives.value_b, factor, step_bq, square_b, derivatives.drift_b, derivatives.right_b)
 
 
+def rounded_zero(problem: Problem, first_value_b: Tensor) -> Tensor:
+    """What rounding may leave of an F of 0: that of where the fit started, and of what targets alone add. Of counts
+    a start may be far above what their mean is rounded by: there it says nothing."""
+    if problem.family == Family.POISSON:
+        first_value_b = torch.minimum(first_value_b, (problem.share_nb.double() * problem.y_nk).sum(0))
+    return torch.maximum(first_value_b, problem.target_term.abs()) * EPS
+
+
 class Newton:
     """For smooth objectives. Members share the passes; each has a step length of its own."""
 
     def __init__(self, objective: Objective, theta_bkp: Tensor, *, is_polished: bool = False) -> None:
-        if objective.has_l1:
-            raise ValueError("newton needs a smooth objective: use proximal-newton for an l1 penalty")
+        if not objective.is_smooth:
+            raise ValueError("newton needs a smooth objective: use proximal-newton for an l1 penalty or bounds")
         self.theta_bkp = theta_bkp
         self.ending: Outcome | None = None
         self.n_passes = 0
@@ -167,13 +176,8 @@ class Newton:
         return self._first_value_b
 
     def _floor(self) -> Tensor:
-        """What rounding may leave of an F of 0: that of where the fit started, and of what targets alone add. Of counts
-        a start may be far above what their mean is rounded by: there it says nothing."""
         if self._floor_b is None:
-            problem, scale_b = self.objective.problem, self.first_value()
-            if problem.family == Family.POISSON:
-                scale_b = torch.minimum(scale_b, (problem.share_nb.double() * problem.y_nk).sum(0))
-            self._floor_b = torch.maximum(scale_b, problem.target_term.abs()) * EPS
+            self._floor_b = rounded_zero(self.objective.problem, self.first_value())
         return self._floor_b
 
     # --- a step

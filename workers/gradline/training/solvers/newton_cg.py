@@ -57,8 +57,8 @@ class NewtonCg:
     """For smooth objectives of many parameters."""
 
     def __init__(self, objective: Objective, theta_bkp: Tensor) -> None:
-        if objective.has_l1:
-            raise ValueError("newton-cg needs a smooth objective: use fista for an l1 penalty")
+        if not objective.is_smooth:
+            raise ValueError("newton-cg needs a smooth objective: use fista for an l1 penalty or bounds")
         self.theta_bkp = theta_bkp
         self.ending: Outcome | None = None
         self.n_passes = 0

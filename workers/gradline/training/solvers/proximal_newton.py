@@ -1,9 +1,11 @@
-"""Proximal Newton, for l1 penalties: each step is the minimum of the quadratic model plus the penalty.
+"""Proximal Newton, for l1 penalties and bounds: each step is the minimum of the quadratic model plus the penalty.
 
     d = argmin g'd + d'Hd / 2 + l1 |w + d|_1,    then t = 1, 1/2, ... until F falls by 1e-4 t times the model's slope
 
+w + d is within the bounds, and so is all that lies between.
 Lee, Sun and Saunders 2014; the model's minimum is found by `lasso`. For many rows the first step is the fit of a sample
-of them. It stops on the duality gap, which is looked at once the model promises no more than the tolerance.
+of them. It stops on the duality gap, with bounds on that of the decrement if it is smaller, which is looked at once the
+model promises no more than the tolerance.
 
 Shapes: b members, q = k * p parameters.
 """
@@ -13,7 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gradline.training.bounds import DUALITY, Gap, gap_of
+from gradline.training.bounds import DUALITY, NEWTON, Gap, gap_of
+from gradline.training.decrement import decrement_bound
 from gradline.training.derivatives import Want
 from gradline.training.duality import fenchel_bound
 from gradline.training.objective import Objective
@@ -21,6 +24,7 @@ from gradline.training.outcome import Outcome
 from gradline.training.solvers.backtracking import backtrack
 from gradline.training.solvers.base import State
 from gradline.training.solvers.lasso import Lasso, minimise_lasso
+from gradline.training.solvers.newton import MAX_UNBOUNDED_STEPS, SMALL_GAP, rounded_zero
 from gradline.training.solvers.sample import sample_rows
 
 MAX_IDLE_STEPS = 3
@@ -49,16 +53,18 @@ class ProximalNewton:
         self, objective: Objective, theta_bkp: Tensor, *, is_polished: bool = False, n_rows: int | None = None
     ) -> None:
         self.theta_bkp = theta_bkp
+        objective.keep_within(theta_bkp)
         self.ending: Outcome | None = None
         self.n_passes = 0
         self._objective = objective
         self._is_polished = is_polished
         self._n_rows = n_rows
         self._has_started = n_rows is None
-        self._l1_bq = objective.l1_diagonal()
+        self._l1_bq, self._box_bq = objective.l1_diagonal(), objective.box_bq()
         self._look: Look | None = None
         self._first_value_b: Tensor | None = None
         self._n_idle_steps = 0
+        self._n_unbounded_steps = 0
 
     # --- how far from the minimum
 
@@ -76,11 +82,15 @@ class ProximalNewton:
         return bool((look.decrease_b <= tolerance * torch.maximum(look.value_b, self._floor())).all())
 
     def gap(self) -> Gap:
-        """Two passes."""
-        look = self.look()
-        return gap_of(
-            DUALITY, look.value_b, fenchel_bound(self._objective, self.theta_bkp, look.value_b), self._floor()
-        )
+        """Two passes, with bounds three."""
+        look, objective = self.look(), self._objective
+        method, bound_b = DUALITY, fenchel_bound(objective, self.theta_bkp, look.value_b)
+        if objective.box is not None:
+            self.n_passes += 1
+            by_decrement_b = decrement_bound(objective, self.theta_bkp)
+            method = NEWTON if bool((by_decrement_b <= bound_b).all()) else DUALITY
+            bound_b = torch.minimum(bound_b, by_decrement_b)
+        return gap_of(method, look.value_b, bound_b, self._floor())
 
     def look(self) -> Look:
         if self._look is None:
@@ -96,7 +106,7 @@ class ProximalNewton:
         hessian_bqq = self._objective.without_gauge(found.hessian_bqq)
         g_bq, w_bq = found.gradient_bkp.flatten(1), self.theta_bkp.flatten(1).double()
         curved_bq = (hessian_bqq @ w_bq.unsqueeze(2)).squeeze(2)
-        step_bq = minimise_lasso(Lasso(hessian_bqq, g_bq - curved_bq, self._l1_bq), w_bq) - w_bq
+        step_bq = minimise_lasso(Lasso(hessian_bqq, g_bq - curved_bq, self._l1_bq, self._box_bq), w_bq) - w_bq
         l1_change_b = (self._l1_bq * ((w_bq + step_bq).abs() - w_bq.abs())).sum(1)
         slope_b = -((g_bq * step_bq).sum(1) + l1_change_b)
         curvature_b = (step_bq * (hessian_bqq @ step_bq.unsqueeze(2)).squeeze(2)).sum(1)
@@ -106,7 +116,7 @@ class ProximalNewton:
     def _floor(self) -> Tensor:
         self.look()
         assert self._first_value_b is not None  # noqa: S101  looking sets it
-        return self._first_value_b * torch.finfo(torch.float64).eps
+        return rounded_zero(self._objective.problem, self._first_value_b)
 
     # --- a step
 
@@ -117,10 +127,12 @@ class ProximalNewton:
         before = self.look()
 
         def evaluate_all() -> Tensor:
+            self._objective.keep_within(self.theta_bkp)
             self._look = self._evaluate()
             return self._look.value_b
 
         def evaluate() -> Tensor:
+            self._objective.keep_within(self.theta_bkp)
             self._look = None
             self.n_passes += 1
             return self._objective.smooth_value(self.theta_bkp) + self._objective.l1_term(self.theta_bkp)
@@ -133,6 +145,22 @@ class ProximalNewton:
         self._n_idle_steps = 0 if has_moved else self._n_idle_steps + 1
         if self._n_idle_steps >= MAX_IDLE_STEPS:
             self.ending = Outcome.STALLED
+        if self._is_separated(after):
+            self.ending = Outcome.SEPARATED
+
+    def _is_separated(self, look: Look) -> bool:
+        """Whether within its bounds a member has no minimum: the loss is low enough to tell, also where theta keeps
+        only what the bounds let go on for ever; or for some steps hardly anything is to gain and yet nothing bounds it
+        (see `newton`)."""
+        objective = self._objective
+        if objective.box is None or objective.has_dual:
+            return False
+        if bool((look.value_b < (below_b := objective.problem.separated_below_b)).any()):
+            self.n_passes += 1
+            return bool((objective.smooth_value(objective.unbounded_part(self.theta_bkp)) < below_b).any())
+        is_unbounded = self.is_within(SMALL_GAP) and not bool(self.gap().bound_b.isfinite().all())
+        self._n_unbounded_steps = self._n_unbounded_steps + 1 if is_unbounded else 0
+        return self._n_unbounded_steps >= MAX_UNBOUNDED_STEPS
 
     def _start(self) -> None:
         """From the minimum of a sample of the rows, if it has one that all of them agree with."""
@@ -156,11 +184,17 @@ class ProximalNewton:
     def state(self) -> State:
         tensors = {} if self._first_value_b is None else {"first_value": self._first_value_b.clone()}
         n_passes = self.n_passes - (self._look is not None)  # the look is taken again
-        numbers = {"n_passes": n_passes, "n_idle_steps": self._n_idle_steps, "has_started": self._has_started}
+        numbers = {
+            "n_passes": n_passes,
+            "n_idle_steps": self._n_idle_steps,
+            "n_unbounded_steps": self._n_unbounded_steps,
+            "has_started": self._has_started,
+        }
         return State(tensors, numbers)
 
     def load(self, state: State) -> None:
         self._look = None
         self._first_value_b = state.tensors.get("first_value")
         self.n_passes, self._n_idle_steps = state.numbers["n_passes"], state.numbers["n_idle_steps"]
+        self._n_unbounded_steps = state.numbers["n_unbounded_steps"]
         self._has_started = state.numbers["has_started"]

@@ -59,8 +59,10 @@ class SubspaceNewton:
     """For smooth objectives that have an l2 penalty in every member."""
 
     def __init__(self, objective: Objective, theta_bkp: Tensor) -> None:
-        if objective.has_l1 or not bool((objective.l2_b > 0).all()):
-            raise ValueError("newton's method within a subspace needs an l2 penalty and no l1 penalty")
+        if not objective.is_smooth or not bool((objective.l2_b > 0).all()):
+            raise ValueError(
+                "newton's method within a subspace needs an l2 penalty, and neither an l1 penalty nor bounds"
+            )
         self.theta_bkp = theta_bkp
         self.ending: Outcome | None = None
         self.n_passes = 0

@@ -230,7 +230,9 @@ class _RegressionAttempt:
             "outcome": ending.outcome.value,
             "steps": self._fit.n_steps - 1,
             "best_step": self._fit.best_steps[0] if ending.mend is None else None,
-            "advice": results.advice_of(ending.outcome, ending.separation, can_mend=can_mend(train)),
+            "advice": results.advice_of(
+                ending.outcome, ending.separation, can_mend=can_mend(train) and not spec.model.is_bounded
+            ),
             "objective": None if found is None else finite(found.objective),
             "metrics": evaluation.metrics(),
             "decision": evaluation.decision(),
@@ -259,7 +261,8 @@ class _RegressionAttempt:
         }
 
     def _warn(self, outcome: Outcome, result: dict[str, Any]) -> None:
-        if result["certificate"]["minimum_exists"] is False and result["separation"] is None:
+        is_told = result["separation"] is not None or self._spec.model.is_bounded
+        if result["certificate"]["minimum_exists"] is False and not is_told:
             self._ctx.warn(
                 "separable",
                 "the classes can be separated without error, so without a penalty the log loss has no minimum and the "

@@ -78,16 +78,23 @@ def certificate_of(
         "penalty": {"l1": float(objective.l1_b[0]), "l2": float(objective.l2_b[0])},
         "reference": None if found is None or found.reference is None else found.reference._asdict(),
         "separable": is_separable,
-        "minimum_exists": _has_minimum(objective, ending, is_separable=is_separable),
+        "minimum_exists": _has_minimum(objective, found, ending, is_separable=is_separable),
         "scale": "training",
     }
 
 
-def _has_minimum(objective: Objective, ending: Ending, *, is_separable: bool) -> bool | None:
+def _has_minimum(objective: Objective, found: Certificate | None, ending: Ending, *, is_separable: bool) -> bool | None:
     """Of the objective that was minimised last; None where nothing shows it either way."""
-    is_penalised = objective.has_l1 or objective.has_l2 or ending.mend is not None
-    if is_penalised or objective.problem.family == Family.GAUSSIAN or ending.kind == "none":
+    if (
+        objective.has_dual
+        or ending.mend is not None
+        or objective.problem.family == Family.GAUSSIAN
+        or ending.kind == "none"
+    ):
         return True
+    if objective.box is not None:  # within bounds rows can be on their own sides at a minimum
+        is_known = found is not None and found.gap is not None
+        return False if ending.outcome == Outcome.SEPARATED else True if is_known else None
     is_separated = is_separable or ending.outcome == Outcome.SEPARATED
     return False if is_separated or ending.kind in ("complete", "quasi_complete") else None
 
@@ -105,8 +112,7 @@ def _gap(found: Certificate | None) -> dict[str, Any]:
 
 def _measure(spec: LogisticRegressionSpec, objective: Objective, found: Certificate | None, norm: float) -> float:
     """What `stop.tolerance` is about: lbfgs by name, and fista without a penalty, stop on the gradient."""
-    is_bounded = objective.has_l1 or objective.has_l2
-    if spec.solver.name == "lbfgs" or (spec.solver.name == "fista" and not is_bounded):
+    if spec.solver.name == "lbfgs" or (spec.solver.name == "fista" and not objective.has_dual):
         return norm
     return torch.inf if found is None or found.gap is None else float(found.gap.relative_b)
 

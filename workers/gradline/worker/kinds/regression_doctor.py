@@ -25,10 +25,10 @@ from gradline.inference.parameters import (
     without_constants,
 )
 from gradline.inference.penalised import RidgeLikelihood, firth_minimum
-from gradline.inference.recession import Unsolved
+from gradline.inference.recession import Unsolved, find_recession
 from gradline.inference.separation import examine_separation, have_maximum
 from gradline.specs.logistic_regression import LogisticRegressionSpec
-from gradline.training import Family, Objective, Outcome, Problem
+from gradline.training import Box, Family, Objective, Outcome, Problem
 from gradline.training.bounds import NEWTON, Gap, gap_of
 from gradline.training.solvers import Newton
 from gradline.worker.context import AttemptContext
@@ -124,8 +124,12 @@ def examine(
     collinearity = _told(found, prepared, ctx)
     if is_penalised(objective):
         likelihood = Likelihood(prepared.train)
-        examined = untouched._replace(likelihood=likelihood, withheld=PENALISED, collinearity=collinearity)
+        withheld = PENALISED if objective.box is not None else f"{PENALISED}; ask for inference.bootstrap"
+        examined = untouched._replace(likelihood=likelihood, withheld=withheld, collinearity=collinearity)
         return _polish_ridge(examined, likelihood) if is_ended else examined
+    if objective.box is not None:
+        bounded = untouched._replace(likelihood=Likelihood(prepared.train), collinearity=collinearity)
+        return _examine_bounded(spec, prepared, bounded, found, ctx)
     if by_factors and found.condition_number >= ILL_CONDITIONED:
         far_d[found.constant] = 0.0
         tolerance = max(rounding_of(prepared.train.y_nk.dtype, float(far_d.max())), found.rounding)
@@ -138,7 +142,7 @@ def examine(
 
 PENALISED = (
     "a penalty draws the estimates towards 0 on purpose, which standard errors and p-values of the plain likelihood do "
-    "not know of; ask for inference.bootstrap"
+    "not know of"
 )
 
 
@@ -243,7 +247,7 @@ def _polish_by_factors(
 def _polish_ridge(fit: Examination, likelihood: Likelihood) -> Examination:
     """A fit with a smooth penalty goes to the last digits too, where they cost next to nothing."""
     problem, l2 = likelihood.problem, float(fit.objective.l2_b[0])
-    if fit.objective.has_l1 or problem.n * likelihood.q**2 > SMALL_COST:
+    if not fit.objective.is_smooth or problem.n * likelihood.q**2 > SMALL_COST:
         return fit
     theta_1q = free_parameters(problem, fit.theta_bkp[0]).unsqueeze(0)
     unit = _unit(likelihood, likelihood.evaluate(theta_1q)) if problem.family == Family.GAUSSIAN else 1.0
@@ -251,6 +255,67 @@ def _polish_ridge(fit: Examination, likelihood: Likelihood) -> Examination:
     if not bool(least.is_converged_b):
         return fit
     return fit._replace(theta_bkp=all_parameters(problem, least.theta_bq).to(fit.theta_bkp.dtype))
+
+
+# --- within bounds
+
+BOUNDED = (
+    "coefficients are held at a bound (`at_bound`), where estimates do not scatter as standard errors and p-values of "
+    "the plain likelihood have it"
+)
+NEAR_BOUNDS = "the bounds hold back what the likelihood asks for, though no coefficient has come to one"
+
+
+def _examine_bounded(
+    spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, found: Collinearity, ctx: AttemptContext
+) -> Examination:
+    """A minimum off all bounds is that without them, F being convex: what is known of that one is known of it."""
+    problem, box = prepared.train, fit.objective.box
+    assert box is not None  # noqa: S101  the caller looked
+    if fit.outcome == Outcome.SEPARATED:
+        return _examine_separated(spec, fit, problem, ctx)
+    if fit.outcome != Outcome.CONVERGED:
+        return fit._replace(withheld=f"the fit ended as {fit.outcome.value}, not at its minimum")
+    if _is_at_bound(box, problem, fit.theta_bkp):
+        return fit._replace(withheld=BOUNDED)
+    free = fit._replace(objective=fit.objective.without_bounds())
+    polished = _polish(spec, free, problem, None)._replace(constant=found.constant, rounding=found.rounding)
+    polished = _hold_constants(problem, polished)
+    is_same = polished.withheld is None and not _is_at_bound(box, problem, polished.theta_bkp)
+    if not is_same or polished.evaluation is None:
+        return fit._replace(withheld=NEAR_BOUNDS)
+    if not bool(have_maximum(problem, newton_step(polished.evaluation)[0], polished.evaluation)):
+        return fit._replace(withheld=NEAR_BOUNDS)
+    return polished if problem.family == Family.GAUSSIAN else polished._replace(separation={"kind": "none"})
+
+
+def _examine_separated(
+    spec: LogisticRegressionSpec, fit: Examination, problem: Problem, ctx: AttemptContext
+) -> Examination:
+    """Whether there is a way to separate the rows that the bounds let coefficients go for ever."""
+    objective = fit.objective
+    assert objective.box is not None  # noqa: S101  the caller looked
+    open_2d = objective.box.open_2d()
+    open_2q = torch.cat((open_2d, torch.ones_like(open_2d[:, : problem.p - problem.d])), 1)
+    try:
+        if problem.n * problem.p > MAX_PROGRAM_ENTRIES:
+            raise Unsolved("too many")
+        is_separated = find_recession(problem, objective.unbounded_part(fit.theta_bkp).flatten(), open_2q) is not None
+    except Unsolved:
+        is_separated = False
+    if not is_separated:
+        return fit._replace(outcome=Outcome.ILL_CONDITIONED, withheld="nothing bounds how far the minimum is")
+    reason = "the rows can be separated within the bounds, so that there are no finite estimates"
+    advice = "set penalty.l2 above 0, or bound coefficients on both sides"
+    if spec.on_separation == "error":
+        raise PermanentError(f"{reason}; {advice}", code="separated")
+    ctx.warn("separable", f"{reason}; {advice}")
+    return fit._replace(is_minimum=False, withheld=INFINITE)
+
+
+def _is_at_bound(box: Box, problem: Problem, theta_bkp: Tensor) -> bool:
+    """Or beyond."""
+    return any(bool(is_at_bkd.any()) for is_at_bkd in box.at(theta_bkp[:, :, : problem.d]))
 
 
 def _unit(likelihood: Likelihood, here: Evaluation) -> float:
@@ -362,7 +427,7 @@ def _mend(spec: LogisticRegressionSpec, problem: Problem, fit: Examination) -> E
         l2 = 1 / likelihood.n_weighed
         least = minimise(RidgeLikelihood(likelihood, l2), likelihood.nowhere)
         mended = _at(fit, problem, likelihood, least)._replace(objective=Objective(problem, l2=l2), evaluation=None)
-        withheld = PENALISED
+        withheld = f"{PENALISED}; ask for inference.bootstrap"
     else:
         return fit
     if not bool(least.is_converged_b):

@@ -15,6 +15,7 @@ from gradline.specs.regression.solvers import CosineSchedule, FirstOrder, StepSc
 from gradline.training import (
     Adam,
     Batches,
+    Box,
     Choice,
     Fista,
     Fit,
@@ -32,6 +33,7 @@ from gradline.training import (
     newton_cg_for,
     newton_for,
     null_parameters,
+    null_parameters_within,
     proximal_newton_for,
     step_schedule,
 )
@@ -54,9 +56,9 @@ def dtype_of(spec: LogisticRegressionSpec) -> torch.dtype:
 
 
 def make_fit(spec: LogisticRegressionSpec, prepared: Prepared, job_stream: torch.Generator) -> Ready:
-    objective = _objective(spec, prepared.train)
+    objective = _objective(spec, prepared.train, prepared.box)
     validation = None if prepared.validation is None else _objective(spec, prepared.validation)
-    theta_bkp = _first_parameters(spec, prepared.train, job_stream)
+    theta_bkp = _first_parameters(spec, prepared.train, job_stream, prepared.box)
     stop = StopRules(
         spec.stop.max_steps,
         tolerance=0.0 if spec.is_first_order else spec.stop.tolerance,
@@ -70,16 +72,20 @@ def make_fit(spec: LogisticRegressionSpec, prepared: Prepared, job_stream: torch
 
 
 def make_fold_fit(
-    spec: LogisticRegressionSpec, problem: Problem, scale_bd: Tensor | None = None, theta_bkp: Tensor | None = None
+    spec: LogisticRegressionSpec,
+    problem: Problem,
+    scale_bd: Tensor | None = None,
+    theta_bkp: Tensor | None = None,
+    box: Box | None = None,
 ) -> Fit:
     """Of one member a column of weights, from where another ended or all from the same parameters; it reports nothing.
 
     `scale_bd`: what each divides the features by before they are penalised.
     """
     n_members = 1 if problem.weight_nb is None else problem.weight_nb.shape[1]
-    objective = Objective(problem, spec.penalty.l1, spec.penalty.l2, n_members=n_members, scale_bd=scale_bd)
+    objective = Objective(problem, spec.penalty.l1, spec.penalty.l2, n_members=n_members, scale_bd=scale_bd, box=box)
     if theta_bkp is None:
-        theta_1kp = _first_parameters(spec, problem, torch.Generator().manual_seed(spec.seed))
+        theta_1kp = _first_parameters(spec, problem, torch.Generator().manual_seed(spec.seed), box)
         theta_bkp = theta_1kp.repeat(n_members, 1, 1)
     is_single = isinstance(spec.solver, LbfgsSpec)  # its line searches do not stack; others end at the same minimum
     choice = choose(objective, theta_bkp) if is_single else _choice(spec, objective, theta_bkp)
@@ -87,14 +93,16 @@ def make_fold_fit(
     return Fit(objective, choice.solver, stop, report_every=spec.stop.max_steps)
 
 
-def _objective(spec: LogisticRegressionSpec, problem: Problem) -> Objective:
-    return Objective(problem, spec.penalty.l1, spec.penalty.l2)
+def _objective(spec: LogisticRegressionSpec, problem: Problem, box: Box | None = None) -> Objective:
+    return Objective(problem, spec.penalty.l1, spec.penalty.l2, box=box)
 
 
-def _first_parameters(spec: LogisticRegressionSpec, problem: Problem, job_stream: torch.Generator) -> Tensor:
+def _first_parameters(
+    spec: LogisticRegressionSpec, problem: Problem, job_stream: torch.Generator, box: Box | None = None
+) -> Tensor:
     """Drawn on the CPU whatever the device, so that every device starts from the same."""
     if not spec.is_first_order:
-        return null_parameters(problem)
+        return null_parameters(problem) if box is None else null_parameters_within(box, problem)
     theta_bkp = drawn_parameters(
         problem.d,
         problem.k,
@@ -118,8 +126,7 @@ def _choice(spec: LogisticRegressionSpec, objective: Objective, theta_bkp: Tenso
     if solver.name == "proximal-newton":
         return Choice("proximal-newton", NAMED, proximal_newton_for(objective, theta_bkp))
     if solver.name == "fista":
-        is_bounded = objective.has_l1 or objective.has_l2
-        return Choice("fista", NAMED, Fista(objective, theta_bkp, stops_on_gap=is_bounded))
+        return Choice("fista", NAMED, Fista(objective, theta_bkp, stops_on_gap=objective.has_dual))
     return choose(objective, theta_bkp)
 
 

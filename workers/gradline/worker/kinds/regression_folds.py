@@ -20,7 +20,7 @@ from gradline.inference.likelihood import Likelihood
 from gradline.inference.parameters import all_parameters
 from gradline.inference.penalised import firth_minimum
 from gradline.specs.logistic_regression import AutoSolver, LogisticRegressionSpec, Penalty
-from gradline.training import Outcome, Problem
+from gradline.training import Box, Outcome, Problem
 from gradline.worker.kinds.regression_fit import make_fold_fit
 
 
@@ -33,6 +33,8 @@ class Members(NamedTuple):
     """What each divides the features by before they are penalised; None: nothing."""
     held_out: HeldOut
     """The rows that each has not seen; a member more than it counts has seen all."""
+    box: Box | None
+    """Bounds of the coefficients of these features."""
 
 
 def members_of(prepared: Prepared, folds: Folds, *, with_whole: bool, is_penalised: bool) -> Iterator[Members]:
@@ -46,16 +48,16 @@ def members_of(prepared: Prepared, folds: Folds, *, with_whole: bool, is_penalis
         if with_whole:
             weight_nb = torch.cat((weight_nb, own_n1), 1)
             scale_bd = None if scale_bd is None else torch.cat((scale_bd, torch.ones_like(scale_bd[:1])))
-        yield Members(replace(train, weight_nb=weight_nb), scale_bd, held_out)
+        yield Members(replace(train, weight_nb=weight_nb), scale_bd, held_out, prepared.box)
         return
     if with_whole:
-        yield Members(train, None, replace(held_out, n_members=0))
+        yield Members(train, None, replace(held_out, n_members=0), prepared.box)
     for fold in range(held_out.n_members):
-        with folds.features(fold) as made_np:
+        with folds.features(fold) as (made_np, box):
             x_np = made_np.to(train.x_np.device)
             own = replace(train, x_np=x_np, weight_nb=weight_nb[:, fold : fold + 1])
             member_n = torch.where(fold_n == fold, 0, -1)
-            yield Members(own, None, HeldOut(replace(prepared.judged, x_np=x_np), member_n, 1))
+            yield Members(own, None, HeldOut(replace(prepared.judged, x_np=x_np), member_n, 1), box)
 
 
 def _scales(prepared: Prepared, held_out: HeldOut) -> Tensor:
@@ -99,7 +101,7 @@ def cross_validate(
 
 
 def _fit(spec: LogisticRegressionSpec, members: Members, raise_if_stopped: Callable[[], None]) -> Fitted:
-    fit = make_fold_fit(spec, members.problem, members.scale_bd)
+    fit = make_fold_fit(spec, members.problem, members.scale_bd, box=members.box)
     for _step in fit:
         raise_if_stopped()
     assert fit.outcome is not None  # noqa: S101  the loop has ended

@@ -260,7 +260,7 @@ def _whole(spec: LogisticRegressionSpec, fit: Examination, theta_q: Tensor, n_de
     summary = summarise(likelihood, theta_q, _value(likelihood, fit, theta_q), n_determined)
     told = {name: _finite(value) for name, value in summary._asdict().items() if name != "least_squares"}
     is_plain = not is_penalised(fit.objective) and fit.mend is None and spec.model.class_weights is None
-    is_plain = is_plain and fit.infinite_m is None
+    is_plain = is_plain and fit.objective.box is None and fit.infinite_m is None
     if not is_plain:  # they are of a maximum of the likelihood
         told |= dict.fromkeys(("aic", "bic", "likelihood_ratio_p_value"))
     return told | _least_squares(summary, is_plain=is_plain)

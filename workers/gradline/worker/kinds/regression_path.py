@@ -87,7 +87,7 @@ def _walk(specs: dict[float, LogisticRegressionSpec], members: Members, raise_if
     problem, theta_bkp, losses, n_nonzero, kept = members.problem, None, [], [], {}
     every = -(-len(specs) * problem.k * problem.d // MAX_KEPT)
     for s, (strength, spec) in enumerate(specs.items()):
-        fit = make_fold_fit(spec, problem, members.scale_bd, theta_bkp)
+        fit = make_fold_fit(spec, problem, members.scale_bd, theta_bkp, members.box)
         for _step in fit:
             raise_if_stopped()
         theta_bkp = fit.theta_bkp

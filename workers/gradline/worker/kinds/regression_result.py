@@ -52,22 +52,33 @@ def family_of(spec: LogisticRegressionSpec, prepared: Prepared) -> dict[str, str
 
 
 def coefficients_of(prepared: Prepared, theta_bkp: Tensor) -> dict[str, Any]:
-    """`coefficients` and `intercepts` on the columns' own scale; each names its class where there are more than one."""
+    """`coefficients` and `intercepts` on the columns' own scale; each names its class where there are more than one,
+    and the bound that it is at."""
     w_kd, c_k = prepared.preprocessing.on_own_scale(theta_bkp[0].cpu())
     names = prepared.preprocessing.feature_names
     has_intercept = theta_bkp.shape[2] > len(names)
     classes = [{}] if len(c_k) == 1 else [{"class": name} for name in prepared.classes or []]
     rows = zip(classes, w_kd.tolist(), strict=True)
+    at_bound = _at_bound(prepared, theta_bkp)
     return {
         "coefficients": [
-            {"feature": name, **own, "estimate": finite(w)}
-            for own, row in rows
-            for name, w in zip(names, row, strict=True)
+            {"feature": name, **own, "estimate": finite(w), **at_bound.get((c, j), {})}
+            for c, (own, row) in enumerate(rows)
+            for j, (name, w) in enumerate(zip(names, row, strict=True))
         ],
         "intercepts": [{**own, "estimate": finite(c)} for own, c in zip(classes, c_k.tolist(), strict=True)]
         if has_intercept
         else [],
     }
+
+
+def _at_bound(prepared: Prepared, theta_bkp: Tensor) -> dict[tuple[int, int], dict[str, str]]:
+    """By class and feature."""
+    if prepared.box is None:
+        return {}
+    at_least_kd, at_most_kd = (is_at_bkd[0].cpu() for is_at_bkd in prepared.box.at(theta_bkp[:, :, : prepared.train.d]))
+    told = {(c, j): {"at_bound": "at_most"} for c, j in at_most_kd.nonzero().tolist()}
+    return told | {(c, j): {"at_bound": "at_least"} for c, j in at_least_kd.nonzero().tolist()}
 
 
 def fingerprint_of(theta_bkp: Tensor, environment: dict[str, Any]) -> str:
