@@ -27,6 +27,7 @@ JOBS: dict[str, dict[str, Any]] = {
     },
     "newton-cg": {"solver": {"name": "newton-cg"}, "penalty": {"l2": 0.01}, "stop": {"tolerance": 1e-13}},
     "proximal-newton": {"solver": {"name": "proximal-newton"}, "penalty": {"l1": 0.01}, "stop": {"tolerance": 1e-12}},
+    "bounds": {"model": {"bounds": {"x1": {"at_most": -1.0}}}, "stop": {"tolerance": 1e-12}},
     "adamw schedule": {
         "solver": {"name": "adamw", "learning_rate": 0.05, "schedule": {"name": "cosine", "final": 0.1}},
     },

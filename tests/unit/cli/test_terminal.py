@@ -178,6 +178,15 @@ def test_what_the_rows_could_not_tell_is_named(capsys: pytest.CaptureFixture[str
     ]
 
 
+def test_coefficients_at_a_bound_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [{"feature": f, "estimate": 0.5, "at_bound": at} for f, at in (("a", "at_least"), ("b", "at_most"))]
+    print_result({"coefficients": [*lines, {"feature": "c", "estimate": 1.0}]})
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "At the least that model.bounds or non_negative allow: a.",
+        "At the most that model.bounds allow: b.",
+    ]
+
+
 def test_what_was_chosen_for_the_fit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     result = {
         "coefficients": [{"feature": "a", "estimate": 1.0}],
