@@ -150,14 +150,15 @@ class ProximalNewton:
 
     def _is_separated(self, look: Look) -> bool:
         """Whether within its bounds a member has no minimum: the loss is low enough to tell, also where theta keeps
-        only what the bounds let go on for ever; or for some steps hardly anything is to gain and yet nothing bounds it
-        (see `newton`)."""
+        only what the bounds let go on for ever (of counts, those above 0 are fitted beside); or for some steps hardly
+        anything is to gain and yet nothing bounds it (see `newton`)."""
         objective = self._objective
         if objective.box is None or objective.has_dual:
             return False
         if bool((look.value_b < (below_b := objective.problem.separated_below_b)).any()):
             self.n_passes += 1
-            return bool((objective.smooth_value(objective.unbounded_part(self.theta_bkp)) < below_b).any())
+            value_b = objective.smooth_value(objective.unbounded_part(self.theta_bkp))
+            return not objective.problem.family.is_classification or bool((value_b < below_b).any())
         is_unbounded = self.is_within(SMALL_GAP) and not bool(self.gap().bound_b.isfinite().all())
         self._n_unbounded_steps = self._n_unbounded_steps + 1 if is_unbounded else 0
         return self._n_unbounded_steps >= MAX_UNBOUNDED_STEPS
