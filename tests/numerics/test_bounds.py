@@ -10,8 +10,19 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, lsq_linear, minimize
 from torch import Tensor
 
-from gradline.training import Box, Family, Fista, Objective, ProximalNewton, choose, proximal_newton_for
+from gradline.inference.recession import find_recession
+from gradline.training import (
+    Box,
+    Family,
+    Fista,
+    Objective,
+    ProximalNewton,
+    choose,
+    make_problem,
+    proximal_newton_for,
+)
 from gradline.training.choice import _suits_few_columns
+from gradline.training.decrement import decrement_bound
 from gradline.training.solvers import ActiveNewton
 from tests.numerics.problems import FAMILIES, random_problem, solve, value, zeros
 from tests.numerics.test_newton_solvers import wide_problem
@@ -201,3 +212,16 @@ def test_a_start_far_from_0_does_not_overflow():
     solver = choose(objective, zeros(objective)).solver
     assert solve(solver, 1e-8)
     assert json.dumps(solver.theta_bkp.tolist()).count("NaN") == 0
+
+
+def test_rows_that_have_lost_their_curvature_bound_no_gap_and_the_cone_of_the_bounds_decides():
+    own_n = torch.tensor([1.0, 1, 1, 0, 0, 0, 0, 0], dtype=torch.float64)
+    problem = make_problem(own_n.unsqueeze(1), torch.tensor([1, 1, 1, 0, 1, 0, 1, 1]), Family.BINOMIAL)
+    box = Box(torch.tensor([0.0]), torch.tensor([torch.inf]))
+    objective = Objective(problem, box=box)
+    far_bkp = torch.tensor([[[45.0, np.log(3 / 2)]]], dtype=torch.float64)
+    assert decrement_bound(objective, far_bkp).item() == np.inf
+    assert objective.on_rows(torch.arange(4)).box is not None
+    may_rise, may_fall = torch.tensor([[False, True], [True, True]]), torch.tensor([[True, True], [False, True]])
+    assert find_recession(problem, far_bkp[0, 0], may_rise) is not None
+    assert find_recession(problem, far_bkp[0, 0] * 0, may_fall) is None
