@@ -219,7 +219,7 @@ def test_rows_that_have_lost_their_curvature_bound_no_gap_and_the_cone_of_the_bo
     problem = make_problem(own_n.unsqueeze(1), torch.tensor([1, 1, 1, 0, 1, 0, 1, 1]), Family.BINOMIAL)
     box = Box(torch.tensor([0.0]), torch.tensor([torch.inf]))
     objective = Objective(problem, box=box)
-    far_bkp = torch.tensor([[[45.0, np.log(3 / 2)]]], dtype=torch.float64)
+    far_bkp = torch.tensor([[[20.0, np.log(3 / 2)]]], dtype=torch.float64)
     assert decrement_bound(objective, far_bkp).item() == np.inf
     assert objective.on_rows(torch.arange(4)).box is not None
     may_rise, may_fall = torch.tensor([[False, True], [True, True]]), torch.tensor([[True, True], [False, True]])
