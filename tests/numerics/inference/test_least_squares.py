@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.numerics.inference.test_results import Run, entries, run  # noqa: F401  a fixture
+from tests.numerics.inference.conftest import Run
+from tests.numerics.inference.test_results import entries
 
 FILIP_X = """
 -6.860120914 -4.324130045 -4.358625055 -4.358426747 -6.955852379 -6.661145254 -6.355462942 -6.118102026
@@ -80,7 +81,7 @@ def exact(x_np: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("solver", ["auto", "newton"])
-def test_the_polynomial_of_filip_has_the_certified_coefficients_and_errors(run: Run, solver: str):  # noqa: F811
+def test_the_polynomial_of_filip_has_the_certified_coefficients_and_errors(run: Run, solver: str):
     table = powers(np.array(FILIP_X.split(), dtype=float), np.array(FILIP_Y.split(), dtype=float), 10)
     result, attempt = run(table, **GAUSSIAN, solver={"name": solver})
     assert (result["outcome"], result["steps"], result["certificate"]["passes"]) == ("converged", 2, 3)
@@ -93,7 +94,7 @@ def test_the_polynomial_of_filip_has_the_certified_coefficients_and_errors(run: 
     assert result["inference"]["r_squared"] == pytest.approx(0.996727416185620, rel=1e-10)
 
 
-def test_the_polynomial_of_wampler5_is_that_of_exact_arithmetic(run: Run):  # noqa: F811
+def test_the_polynomial_of_wampler5_is_that_of_exact_arithmetic(run: Run):
     x = np.arange(21.0)
     noise = np.array([759, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 1838, -2048, 2048])
     y = sum(x**k for k in range(6)) + 100 * np.concatenate((noise, noise[-2::-1]))
@@ -102,7 +103,7 @@ def test_the_polynomial_of_wampler5_is_that_of_exact_arithmetic(run: Run):  # no
     np.testing.assert_allclose(told_of(result), exact(np.vander(x, 6, increasing=True), y), rtol=1e-8)
 
 
-def test_weighted_rows_count_as_often_as_they_weigh(run: Run):  # noqa: F811
+def test_weighted_rows_count_as_often_as_they_weigh(run: Run):
     draw = np.random.default_rng(3)
     x, weight = draw.uniform(-9, -3, 60), draw.integers(1, 4, 60)
     table = powers(x, np.sin(x) + draw.normal(0, 0.01, 60), 9)
@@ -112,7 +113,7 @@ def test_weighted_rows_count_as_often_as_they_weigh(run: Run):  # noqa: F811
     np.testing.assert_allclose(told_of(result), exact(x_np, repeated.y.to_numpy()), rtol=1e-6)
 
 
-def test_a_polynomial_that_leaves_no_residual_has_its_coefficients(run: Run):  # noqa: F811
+def test_a_polynomial_that_leaves_no_residual_has_its_coefficients(run: Run):
     x = np.arange(21.0)
     result, _ = run(powers(x, sum(x**k for k in range(6)), 5), **GAUSSIAN)
     assert result["outcome"] == "converged"
@@ -120,7 +121,7 @@ def test_a_polynomial_that_leaves_no_residual_has_its_coefficients(run: Run):  #
 
 
 @pytest.mark.parametrize("far", [0.0, 2000.0, 1e6])
-def test_a_sum_that_is_rounded_is_still_a_combination_however_far_from_zero(run: Run, far: float):  # noqa: F811
+def test_a_sum_that_is_rounded_is_still_a_combination_however_far_from_zero(run: Run, far: float):
     draw = np.random.default_rng(4)
     table = pd.DataFrame(draw.normal(far, 1, (80, 3)), columns=["a", "b", "other"])
     table["constant"] = 0.1
