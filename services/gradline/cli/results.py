@@ -229,5 +229,8 @@ def _notes(result: dict[str, Any]) -> Iterable[str]:
     if path := result.get("path"):
         choice = clean(path["choose"]).replace("_", " ")
         yield f"The penalty's strength is {number(path['strength'])}, chosen by {path['folds']} folds ({choice})."
+    if importance := [line for line in result.get("importance") or [] if line["share"] is not None]:
+        told = ", ".join(f"{clean(line['term'])} ({line['share']:.0%})" for line in importance[:5])
+        yield f"Most important: {told}{', …' if len(importance) > 5 else ''}."
     if withheld := (result.get("inference") or {}).get("withheld"):
         yield f"No standard errors: {clean(withheld)}."

@@ -75,9 +75,11 @@ COEFFICIENTS = [
     {"feature": "x", "estimate": 1.0, "ci_low": 0.5, "ci_high": 1.5, "z": 4.0},
     {"feature": "a name that is far longer than there is room for it beside the axes", "estimate": None},
 ]
+IMPORTANCE = [{"term": f"column {t}", "importance": 1 / t, "share": None if t == 40 else 0.1} for t in range(1, 41)]
 TWO = {
     "scores": {part: {"1": raw_table(*rows(200, seed))} for seed, part in enumerate(("train", "validation"))},
     "coefficients": COEFFICIENTS,
+    "importance": IMPORTANCE[:2],
     "threshold": 0.3,
 }
 MANY = {
@@ -90,6 +92,7 @@ MANY = {
 NUMBERS = {
     "class_names": [],
     "coefficients": COEFFICIENTS,
+    "importance": IMPORTANCE,
     "residuals": {"train": {"predicted": [1.0, 2.0, 3.0], "residual": [0.1, -0.3, 0.0]}},
 }
 PATH = {
@@ -126,9 +129,9 @@ CURVE_PLOTS = ["roc.png", "precision_recall.png", "calibration.png", "gains.png"
 @pytest.mark.parametrize(
     ("numbers", "names"),
     [
-        (TWO, [*CURVE_PLOTS, "thresholds.png", CURVES]),
+        (TWO, [*CURVE_PLOTS, "thresholds.png", "importance.png", CURVES]),
         (MANY, [*CURVE_PLOTS, "regions.png", CURVES]),
-        (NUMBERS, ["coefficients.png", "residuals.png"]),
+        (NUMBERS, ["coefficients.png", "importance.png", "residuals.png"]),
         (PATH, ["path.png"]),
     ],
     ids=["two classes", "many classes", "numbers", "path"],
@@ -159,6 +162,15 @@ def test_a_curve_stays_as_it_is_between_scores(name: str, score: list[float], sh
     image = np.asarray(Image.open(io.BytesIO(plot.data)).convert("RGB"))
     is_blue = (image == [0x00, 0x72, 0xB2]).all(2)
     assert is_blue.sum(1).max() > share * image.shape[1]
+
+
+def test_a_bar_is_as_long_as_its_column_is_important() -> None:
+    rows_of = [{"term": "x", "importance": 2.0, "share": 0.8}, {"term": "y", "importance": 0.5, "share": 0.2}]
+    (plot,) = draw_all(plot_data(importance=rows_of), ["importance.png"])
+    image = np.asarray(Image.open(io.BytesIO(plot.data)).convert("RGB"))
+    lengths = [n for n in (image == [0x00, 0x72, 0xB2]).all(2).sum(1) if n > 0]
+    assert max(lengths) == pytest.approx(4 * min(lengths), abs=8)  # edges are blended
+    assert lengths[0] == max(lengths), "the largest stands on top"
 
 
 def test_the_numbers_of_the_curves_are_beside_them() -> None:

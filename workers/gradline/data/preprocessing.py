@@ -32,6 +32,8 @@ class Preprocessing:
     """float64; 0 where nothing is centred."""
     scale_d: Tensor
     """float64; 1 where nothing is scaled."""
+    deviation_d: Tensor | None
+    """Standard deviations over the training rows, each with its weight, float64; None where nothing asked for them."""
     has_intercept: bool
     is_sparse: bool
 
@@ -100,6 +102,7 @@ def fit_preprocessing(
     shift_d = _shift_d(pieces, is_sparse=is_sparse)
     centre_d, scale_d = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.float64)
     takes_centre = has_intercept and not is_sparse
+    deviation_d: Tensor | None = None
     if standardize or (is_exact and takes_centre):
         found = _known_moments(sample, x_np) or moments(x_np, len(names), shares(sample), room.let_go)
         mean_d, deviation_d = (value_d.to(x_np.dtype).double() for value_d in found)  # what is done is what is told
@@ -112,7 +115,7 @@ def fit_preprocessing(
             centre_d = torch.where(is_far_d, mean_d, centre_d)
         if standardize or bool(centre_d.any()):
             scale_in_place(x_np, centre_d - shift_d, scale_d, room.let_go)
-    return Preprocessing(parts, centre_d, scale_d, has_intercept, is_sparse), x_np
+    return Preprocessing(parts, centre_d, scale_d, deviation_d, has_intercept, is_sparse), x_np
 
 
 def _check_finite(deviation_d: Tensor, names: list[str]) -> None:

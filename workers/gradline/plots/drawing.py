@@ -11,6 +11,7 @@ from gradline.plots.coefficients import draw_coefficients
 from gradline.plots.confusion import draw_confusion_matrix
 from gradline.plots.curve_numbers import numbers_of
 from gradline.plots.curves import draw_accuracy, draw_gradient_norm, draw_loss
+from gradline.plots.importance import draw_importance
 from gradline.plots.path import draw_path
 from gradline.plots.plot_data import NAME, PlotData
 from gradline.plots.regions import draw_regions
@@ -37,6 +38,7 @@ PLOTS: dict[str, Callable[[PlotData], bytes]] = {
     "thresholds.png": draw_thresholds,
     "gains.png": draw_gains,
     "coefficients.png": draw_coefficients,
+    "importance.png": draw_importance,
     "residuals.png": draw_residuals,
     "regions.png": draw_regions,
     "path.png": draw_path,

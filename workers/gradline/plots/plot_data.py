@@ -113,6 +113,8 @@ class PlotData:
     """Where the target is a number: part of the rows to what was predicted and by how much it was missed."""
     coefficients: list[dict[str, Any]]
     """As in the job's result."""
+    importance: list[dict[str, Any]]
+    """As in the job's result; empty where it has none."""
     threshold: float
     plane: Plane | None
     """Where there are two features and several classes: the linear predictors of the classes over them."""
@@ -138,6 +140,7 @@ class PlotData:
             scores={part: _scores(tables) for part, tables in (raw.get("scores") or {}).items()},
             residuals={part: Residuals.parse(table) for part, table in (raw.get("residuals") or {}).items()},
             coefficients=raw.get("coefficients") or [],
+            importance=raw.get("importance") or [],
             threshold=float(raw.get("threshold") or 0.5),
             plane=Plane.parse(raw["plane"]) if raw.get("plane") else None,
             path=Path.parse(raw["path"]) if raw.get("path") else None,

@@ -19,6 +19,7 @@ PlotName = Literal[
     "thresholds",
     "gains",
     "coefficients",
+    "importance",
     "residuals",
     "regions",
     "path",
@@ -40,10 +41,10 @@ class Report(Spec):
     the others, whose steps are few."""
     plots: list[PlotName] = Field([name for name in get_args(PlotName) if name != "gradient_norm"])
     """`boundary` and `animation` need two features and two classes, `regions` two features and more classes,
-    `thresholds` two classes, `residuals` a target of numbers, and all but `loss` and `coefficients` of the others
-    classes, `path` a `penalty.path`; elsewhere they are left out. The numbers of the curves are in `curves.json`, those
-    of the path in `path.json`. `gradient_norm` costs a pass over the rows at each report, and is drawn only where it is
-    asked for."""
+    `thresholds` two classes, `residuals` a target of numbers, and all but `loss`, `coefficients` and `importance` of
+    the others classes, `path` a `penalty.path`; elsewhere they are left out. The numbers of the curves are in
+    `curves.json`, those of the path in `path.json` and of the importance in `importance.json`. `gradient_norm` costs a
+    pass over the rows at each report, and is drawn only where it is asked for."""
     exports: list[ExportName] | None = None
     """Formats, besides the scorecard, that the model is written in once the job has ended, each checked on rows of the
     data: `sql`, `onnx`, and `pt2` for torch.export, which takes seconds. None: sql and onnx, but none where `plots` is

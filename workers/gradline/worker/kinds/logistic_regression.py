@@ -33,6 +33,7 @@ from gradline.worker.kinds.regression_doctor import can_mend, examine
 from gradline.worker.kinds.regression_evaluation import Evaluation, missed_target
 from gradline.worker.kinds.regression_fit import dtype_of, make_fit
 from gradline.worker.kinds.regression_folds import cross_validate
+from gradline.worker.kinds.regression_importance import importance_of
 from gradline.worker.kinds.regression_inference import infer
 from gradline.worker.kinds.regression_path import choose_penalty
 from gradline.worker.kinds.regression_scorecard import write_scorecard
@@ -216,6 +217,7 @@ class _RegressionAttempt:
         self._save_model(evaluation)  # made durable beside what is computed next
         result = self._result(Ending(fit.outcome, fit.gap or gap, fit.mend, fit.separation), evaluation)
         tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit, self._ctx))
+        result |= importance_of(result, self._prepared, fit)
         self._warn(fit.outcome, result)
         self._save_plot_data(result, evaluation)
         result["warnings"] = [{"code": code, "message": message} for code, message in self._ctx.warnings.items()]
@@ -307,3 +309,5 @@ class _RegressionAttempt:
         save("plot_data.json", data, "application/json", "table")
         if path is not None and "path" in wanted:
             save("path.json", json.dumps(path).encode(), "application/json", "table")
+        if result["importance"] is not None and "importance" in wanted:
+            save("importance.json", json.dumps(result["importance"]).encode(), "application/json", "table")
