@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gradline.errors import InputFault, InvalidInput
-from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
+from gradline.specs.logistic_regression import ONE_PREDICTOR, Dataset, LogisticRegressionSpec
 from gradline.tables import Column
 
 MAX_CLASSES = 1000
@@ -198,6 +198,9 @@ def _class_faults(spec: LogisticRegressionSpec, data: Dataset, column: Column) -
         chosen = spec.evaluation.threshold
         shown = chosen if isinstance(chosen, float) else None
         yield InputFault("spec.evaluation.threshold", shown, f"is for two classes; {data.target!r} is multinomial")
+    if is_multinomial and spec.inference.influence is not None:
+        reason = f"{ONE_PREDICTOR}; {data.target!r} is multinomial"
+        yield InputFault("spec.inference.influence", spec.inference.influence, reason)
     yield from _positive_class_faults(data, column)
     yield from _class_weight_faults(spec, data, column)
 

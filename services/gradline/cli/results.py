@@ -232,5 +232,8 @@ def _notes(result: dict[str, Any]) -> Iterable[str]:
     if importance := [line for line in result.get("importance") or [] if line["share"] is not None]:
         told = ", ".join(f"{clean(line['term'])} ({line['share']:.0%})" for line in importance[:5])
         yield f"Most important: {told}{', …' if len(importance) > 5 else ''}."
+    if influence := result.get("influence"):
+        told = ", ".join(f"{number(line['row'])} ({number(line['cooks_distance'], 3)})" for line in influence[:5])
+        yield f"Rows of the largest Cook's distance: {told}{', …' if len(influence) > 5 else ''}."
     if withheld := (result.get("inference") or {}).get("withheld"):
         yield f"No standard errors: {clean(withheld)}."

@@ -61,6 +61,7 @@ MULTINOMIAL_BOUNDS = (
     "bounds on multinomial coefficients mean nothing without a penalty, because only differences between classes are "
     "determined: set penalty.l2 above 0, or leave out model.bounds and non_negative"
 )
+ONE_PREDICTOR = "the influence of rows is told of families with one linear predictor"
 
 
 class LogisticRegressionSpec(Spec):
@@ -164,6 +165,9 @@ class LogisticRegressionSpec(Spec):
         if self.evaluation.threshold != 0.5:
             reason = f"decides between two classes; the target of this data set has {n_classes}"
             raise Misfit("evaluation.threshold", _plain(self.evaluation.threshold), reason)
+        if self.inference.influence is not None:
+            reason = f"{ONE_PREDICTOR}; the target of this data set has {n_classes} classes"
+            raise Misfit("inference.influence", self.inference.influence, reason)
         return self
 
     @model_validator(mode="after")
@@ -198,6 +202,9 @@ class LogisticRegressionSpec(Spec):
         if self.model.family == "multinomial" and self.evaluation.threshold != 0.5:
             reason = "evaluation.threshold decides between two classes; model.family is multinomial"
             raise Misfit("evaluation.threshold", _plain(self.evaluation.threshold), reason)
+        if self.model.family == "multinomial" and self.inference.influence is not None:
+            reason = f"{ONE_PREDICTOR}; model.family is multinomial"
+            raise Misfit("inference.influence", self.inference.influence, reason)
         if not isinstance(self.data, Dataset):
             return self
         if self.data.offset is not None and self.model.family == "multinomial":

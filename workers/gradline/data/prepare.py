@@ -59,6 +59,8 @@ class Prepared:
     """Rows of the file that were left out."""
     box: Box | None = None
     """Bounds of the coefficients of the features that training sees."""
+    row_n: Tensor | None = None
+    """Number of each training row among those of the source, from 0; None: the same, or nobody names rows."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
         standardize = not isinstance(spec.data, Blobs)
     has_intercept = spec.model.fit_intercept
     upload = _upload(spec, sources, warn)
-    train, *held_out = _samples(spec, sources, upload, dtype, is_shifted=standardize and has_intercept)
+    row_n, (train, *held_out) = _samples(spec, sources, upload, dtype, is_shifted=standardize and has_intercept)
     fold_n, examples = _folds(train.roles, spec), _examples(train, spec)
     shares_numbers = fold_n is None or may_share_numbers(train, is_exact=not (standardize and spec.is_first_order))
     preprocessing, x_np = fit_preprocessing(
@@ -125,7 +127,18 @@ def prepare(spec: LogisticRegressionSpec, sources: Sources, dtype: torch.dtype, 
     n_left_out = 0 if upload is None else upload.n_without_target
     box = box_of(spec.model, preprocessing)
     return Prepared(
-        train.title, classes, examples, preprocessing, problem, judged, validation, folds, singles, n_left_out, box
+        train.title,
+        classes,
+        examples,
+        preprocessing,
+        problem,
+        judged,
+        validation,
+        folds,
+        singles,
+        n_left_out,
+        box,
+        row_n,
     )
 
 
@@ -150,19 +163,23 @@ def _upload(spec: LogisticRegressionSpec, sources: Sources, warn: Warn) -> Uploa
 
 def _samples(
     spec: LogisticRegressionSpec, sources: Sources, upload: Upload | None, dtype: torch.dtype, *, is_shifted: bool
-) -> list[Sample]:
-    """The training rows, and those held out if any."""
+) -> tuple[Tensor | None, list[Sample]]:
+    """The training rows, and those held out if any; before them the numbers of the training rows, where one of them
+    will be named and that is not the place that it has here."""
     if upload is not None:
         if is_shifted and _suits_float32(spec, upload) and upload.fits_float32():
             dtype = torch.float32
         is_shifted = is_shifted and dtype == torch.float32
         if upload.all_rows_train:
-            return [upload.whole(sources.room, dtype, is_shifted=is_shifted)]
+            return None, [upload.whole(sources.room, dtype, is_shifted=is_shifted)]
         roles = upload.roles()
-        return upload.samples(roles, _parts(roles, spec), sources.room, dtype, is_shifted=is_shifted)
-    sample = _generated(spec, sources, dtype)
-    parts = _parts(sample.roles, spec)
-    return [sample] if len(parts) == 1 else [sample.rows(part_r) for part_r in parts]
+        parts = _parts(roles, spec)
+        samples = upload.samples(roles, parts, sources.room, dtype, is_shifted=is_shifted)
+    else:
+        sample = _generated(spec, sources, dtype)
+        parts = _parts(sample.roles, spec)
+        samples = [sample] if len(parts) == 1 else [sample.rows(part_r) for part_r in parts]
+    return None if spec.inference.influence is None else parts[0], samples
 
 
 def _suits_float32(spec: LogisticRegressionSpec, upload: Upload) -> bool:

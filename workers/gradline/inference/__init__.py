@@ -5,6 +5,7 @@
     likelihood    the sum over rows, its gradient and information, in float64
     newton        its minimum, for many members at once
     covariance    of the estimates; robust
+    influence     of single rows on the estimates
     least_squares by orthogonal factors, for columns that nearly repeat each other
     wald          standard errors, tests, intervals
     terms         tests that all parameters of a term are 0

@@ -23,7 +23,7 @@ _SINGULAR = 1e-13
 
 UNDETERMINED = 1e-7
 """Share of a functional that may lie along directions that the rows do not determine: what rounding makes of none."""
-_NOTHING_LEFT = 1e-10
+NOTHING_LEFT = 1e-10
 """What leverage leaves of 1 in a row that alone determines a coefficient, but for rounding."""
 
 
@@ -110,7 +110,7 @@ def leverages(x_rp: Tensor, inverse_qq: Tensor, f: int) -> Tensor:
 def _without_leverage(residual_rf: Tensor, leverage_rff: Tensor, *, is_root: bool) -> Tensor:
     left_rff = torch.eye(residual_rf.shape[1], dtype=torch.float64, device=residual_rf.device) - leverage_rff
     if len(left_rff[0]) == 1:
-        left_r1 = torch.where(left_rff[:, 0] > _NOTHING_LEFT, left_rff[:, 0], torch.nan)
+        left_r1 = torch.where(left_rff[:, 0] > NOTHING_LEFT, left_rff[:, 0], torch.nan)
         return residual_rf / (left_r1.sqrt() if is_root else left_r1)
     solved_rf1, fault_r = torch.linalg.solve_ex(left_rff, residual_rf.unsqueeze(2))
     return torch.where(fault_r.unsqueeze(1) > 0, torch.nan, solved_rf1.squeeze(2))

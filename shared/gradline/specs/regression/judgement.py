@@ -24,11 +24,13 @@ class Inference(Spec):
     a unit of each column as given, on the average over the training rows, in the way of statsmodels' `get_margeff`: for
     levels the change from the reference level, for columns that hold only 0 and 1 that from 0 to 1, for others the
     derivative, all through interactions too. It reads the rows again."""
+    influence: int | None = Field(None, ge=1, le=1000)
+    """How many training rows to name that pull the estimates most, by Cook's distance. None: no row is looked at."""
 
     @property
     def is_asked(self) -> bool:
         """Whether standard errors are asked for, so that they may take long against the fit itself."""
-        return self.std_errors not in ("auto", "none") or self.marginal_effects
+        return self.std_errors not in ("auto", "none") or self.marginal_effects or self.influence is not None
 
     @model_validator(mode="after")
     def effects_have_errors(self) -> Self:

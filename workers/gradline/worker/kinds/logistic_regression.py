@@ -35,6 +35,7 @@ from gradline.worker.kinds.regression_fit import dtype_of, make_fit
 from gradline.worker.kinds.regression_folds import cross_validate
 from gradline.worker.kinds.regression_importance import importance_of
 from gradline.worker.kinds.regression_inference import infer
+from gradline.worker.kinds.regression_influence import influence_of
 from gradline.worker.kinds.regression_path import choose_penalty
 from gradline.worker.kinds.regression_scorecard import write_scorecard
 from gradline.worker.kinds.regression_tables import tell
@@ -217,7 +218,7 @@ class _RegressionAttempt:
         self._save_model(evaluation)  # made durable beside what is computed next
         result = self._result(Ending(fit.outcome, fit.gap or gap, fit.mend, fit.separation), evaluation)
         tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit, self._ctx))
-        result |= importance_of(result, self._prepared, fit)
+        result |= importance_of(result, self._prepared, fit) | influence_of(self._spec, self._prepared, fit)
         self._warn(fit.outcome, result)
         self._save_plot_data(result, evaluation)
         result["warnings"] = [{"code": code, "message": message} for code, message in self._ctx.warnings.items()]

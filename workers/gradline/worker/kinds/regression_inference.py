@@ -8,7 +8,7 @@ from torch import Tensor
 from gradline.data.prepare import Prepared
 from gradline.inference.bootstrap import Penalty, Replicates, bootstrap
 from gradline.inference.covariance import Inverse, dispersion, inverse_of, robust_covariance
-from gradline.inference.likelihood import Evaluator, Likelihood
+from gradline.inference.likelihood import Evaluation, Evaluator, Likelihood
 from gradline.inference.parameters import contrast_functionals, free_parameters, functionals
 from gradline.inference.penalised import FirthLikelihood
 from gradline.inference.profile import Profile, RatioTest, profile_intervals, ratio_tests
@@ -74,17 +74,22 @@ def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ct
     if withheld is not None or fit.evaluation is None:
         block = {"withheld": withheld, **_whole(spec, fit, theta_q, len(theta_q)), **_drawn(spec, replicates)}
         return told._replace(block=block)
-    inverse = fit.inverse or inverse_of(fit.evaluation.information_bqq[0], fit.rounding)
+    inverse = known_inverse(fit, fit.evaluation)
     n_determined = fit.likelihood.q - inverse.null_qz.shape[1]
     needs_spare_rows = prepared.train.family == Family.GAUSSIAN or spec.inference.std_errors == "hc1"
     if needs_spare_rows and fit.likelihood.n_weighed <= n_determined:
-        withheld = _why_saturated(prepared.train.n, fit.likelihood.n_weighed, n_determined)
+        withheld = why_saturated(prepared.train.n, fit.likelihood.n_weighed, n_determined)
         block = {"withheld": withheld, **_whole(spec, fit, theta_q, n_determined), **_drawn(spec, replicates)}
         return told._replace(block=block)
     return _estimated(spec, prepared, fit, theta_q, inverse, told, ctx)
 
 
-def _why_saturated(n: int, n_weighed: float, n_determined: int) -> str:
+def known_inverse(fit: Examination, evaluation: Evaluation) -> Inverse:
+    """Of the information at the fit's own evaluation."""
+    return fit.inverse or inverse_of(evaluation.information_bqq[0], fit.rounding)
+
+
+def why_saturated(n: int, n_weighed: float, n_determined: int) -> str:
     if n <= n_determined:
         return SATURATED
     return (
