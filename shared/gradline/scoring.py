@@ -11,7 +11,10 @@ so that a copy of this file beside the JSON is a whole model.
          "is_numeric": true where the levels spell numbers or booleans}],
       "offset": column | null,
       "features": [{"name": ..., "factors": [factor, ...], "coefficients": [number per output]}, ...],
-      "intercepts": [number per output]
+      "intercepts": [number per output],
+      "means": [number per feature] | null,
+      "uncertainty": {"withheld": reason} | {"withheld": null, "df": number | null, "variance": number | null,
+                      "centres": [number per feature], "covariance": [[number], [number, number], ...]}
     }
 
 Text is trimmed, and empty text is missing, as in training. What stands in for a missing value (`fill`, `missing`) or
@@ -21,7 +24,14 @@ missing `{"column": c, "is_missing": true}`. The linear predictor is the sum of 
 and the offset; `Scorecard.predict` turns it into probabilities, or into exp(z) for log-linear and poisson. Of two
 classes the second is predicted from `threshold` on.
 
-Shapes: n rows, k outputs, j numeric columns and indicators (atoms), l levels.
+`means` are those of the features over the training rows, null where training did not find them. `covariance` is that of
+the coefficients and last of the intercept of features less their `centres`, its lower triangle (zeros for the intercept
+of a model without one); `df` are the degrees of freedom of Student's t, null for the normal distribution, and
+`variance` is that of a target about its mean, null but for gaussian and log-linear, where it is of the logarithm.
+Scorecards of earlier times have neither `means` nor `uncertainty`. `gradline.scoring_intervals` and
+`gradline.scoring_contributions` read them.
+
+Shapes: n rows, k outputs, j numeric columns and indicators (atoms), l levels, d features.
 """
 
 import json
@@ -54,7 +64,7 @@ class RowFault(NamedTuple):
 
 
 class RowsRefused(ValueError):
-    """The rows do not fit the model."""
+    """The rows, or what is asked of them, do not fit the model."""
 
     def __init__(self, faults: Sequence[RowFault]) -> None:
         super().__init__("; ".join(f"{fault.field}: {fault.reason}" for fault in faults))
@@ -84,6 +94,21 @@ class TextInput(NamedTuple):
         return self.is_numeric and not BOOLEANS.isdisjoint(self.levels)
 
 
+class Feature(NamedTuple):
+    """The product of the `atoms` in rows that have the levels, 0 in others."""
+
+    atoms: tuple[int, ...]
+    codes: dict[int, int]
+    """Of each text input that is a factor, the level."""
+    term: str
+    """The columns that it is made of: `age`, or `age:city` for an interaction."""
+    coefficients: list[float]
+
+    @property
+    def is_atom(self) -> bool:
+        return len(self.atoms) == 1 and not self.codes
+
+
 class Table(NamedTuple):
     """What rows of text add: the product of the `atoms` times the coefficients of the row's levels."""
 
@@ -91,6 +116,13 @@ class Table(NamedTuple):
     inputs: tuple[int, ...]
     """Text inputs, one axis of `coefficients` each; the last axis is the output."""
     coefficients: Numbers
+    term: str
+    """As of its features."""
+
+    def add(self, rows: "Encoded") -> Numbers:
+        """What rows add to z_nk."""
+        part_nk = self.coefficients[tuple(rows.codes[i] for i in self.inputs)]
+        return reduce(np.multiply, (rows.atoms_nj[:, [a]] for a in self.atoms), part_nk)
 
 
 class Encoded(NamedTuple):
@@ -113,6 +145,7 @@ class Scorecard:
     offset: NumberInput | None
     indicators: list[int]
     """Numeric inputs with an indicator, in the order of their atoms."""
+    features: list[Feature]
     weights_jk: Numbers
     """Coefficients of the features that are one atom."""
     tables: list[Table]
@@ -129,8 +162,10 @@ class Scorecard:
         numbers = [NumberInput(i["column"], i["type"] == "boolean", i["fill"]) for i in inputs if i["type"] != "text"]
         texts = [_text_input(i) for i in inputs if i["type"] == "text"]
         offset = None if document["offset"] is None else NumberInput(document["offset"], is_boolean=False, fill=None)
-        compiled = _compile(document, numbers, texts)
-        return cls(document, numbers, texts, offset, *compiled, np.array(document["intercepts"], float))
+        indicators, features = _features(document, numbers, texts)
+        intercepts_k = np.array(document["intercepts"], float)
+        compiled = _compile(features, len(numbers) + len(indicators), texts, len(intercepts_k))
+        return cls(document, numbers, texts, offset, indicators, features, *compiled, intercepts_k)
 
     # --- what goes in
 
@@ -175,8 +210,7 @@ class Scorecard:
         """z_nk."""
         z_nk = rows.atoms_nj @ self.weights_jk + self.intercepts_k
         for table in self.tables:
-            part_nk = table.coefficients[tuple(rows.codes[i] for i in table.inputs)]
-            z_nk += reduce(np.multiply, (rows.atoms_nj[:, [a]] for a in table.atoms), part_nk)
+            z_nk += table.add(rows)
         return z_nk if rows.offset_n is None else z_nk + rows.offset_n[:, None]
 
     @property
@@ -215,17 +249,15 @@ def _text_input(raw: dict[str, Any]) -> TextInput:
     )
 
 
-def _compile(
+def _features(
     document: dict[str, Any], numbers: list[NumberInput], texts: list[TextInput]
-) -> tuple[list[int], Numbers, list[Table]]:
-    """Features as single atoms, and as tables of coefficients where there is text or a product in them."""
+) -> tuple[list[int], list[Feature]]:
+    """The indicators that features need, and the features."""
     number_at = {i.column: j for j, i in enumerate(numbers)}
     text_at = {i.column: j for j, i in enumerate(texts)}
     code_of = [{level: c for c, level in enumerate(i.levels)} for i in texts]
-    n_outputs = len(document["intercepts"])
     indicators: list[int] = []
-    singles: dict[int, list[float]] = {}
-    tables: dict[tuple[tuple[int, ...], tuple[int, ...]], Numbers] = {}
+    features = []
     for feature in document["features"]:
         atoms: list[int] = []
         codes: dict[int, int] = {}
@@ -237,16 +269,27 @@ def _compile(
                 atoms.append(len(numbers) + _place(indicators, number_at[column]))
             else:
                 atoms.append(number_at[column])
-        if len(atoms) == 1 and not codes:
-            singles[atoms[0]] = feature["coefficients"]
+        term = ":".join(factor["column"] for factor in feature["factors"])
+        features.append(Feature(tuple(atoms), codes, term, feature["coefficients"]))
+    return indicators, features
+
+
+def _compile(
+    features: list[Feature], n_atoms: int, texts: list[TextInput], n_outputs: int
+) -> tuple[Numbers, list[Table]]:
+    """Features as single atoms, and as tables of coefficients where there is text or a product in them."""
+    weights_jk = np.zeros((n_atoms, n_outputs))
+    tables: dict[tuple[tuple[int, ...], tuple[int, ...]], Table] = {}
+    for feature in features:
+        if feature.is_atom:
+            weights_jk[feature.atoms[0]] = feature.coefficients
             continue
-        key = tuple(atoms), tuple(codes)
-        shape = (*(len(texts[i].levels) for i in codes), n_outputs)
-        tables.setdefault(key, np.zeros(shape))[tuple(codes.values())] = feature["coefficients"]
-    weights_jk = np.zeros((len(numbers) + len(indicators), n_outputs))
-    if singles:
-        weights_jk[list(singles)] = list(singles.values())
-    return indicators, weights_jk, [Table(*key, values) for key, values in tables.items()]
+        key = feature.atoms, tuple(feature.codes)
+        if key not in tables:
+            shape = (*(len(texts[i].levels) for i in feature.codes), n_outputs)
+            tables[key] = Table(*key, np.zeros(shape), feature.term)
+        tables[key].coefficients[tuple(feature.codes.values())] = feature.coefficients
+    return weights_jk, list(tables.values())
 
 
 def _place(places: list[int], item: int) -> int:

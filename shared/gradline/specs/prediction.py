@@ -1,4 +1,5 @@
-"""The spec of a `prediction` job: an uploaded data set through the model of a finished job."""
+"""The spec of a `prediction` job: an uploaded data set through the model of a finished job; and what may be asked of
+predictions wherever they are made."""
 
 from typing import Literal
 
@@ -15,7 +16,19 @@ class Rows(Spec):
     dataset_id: Id
 
 
-class PredictionSpec(Spec):
+class PredictionOptions(Spec):
+    """What is told of each row beside its prediction."""
+
+    interval: float | None = Field(None, gt=0.0, lt=1.0)
+    """A confidence level, such as 0.95: the interval of the mean (of two classes, of the probability of the second;
+    for log-linear, of the geometric mean), and for gaussian and log-linear that of a new observation too. For models
+    that tell standard errors, except multinomial ones and those of more than 200 parameters."""
+    contributions: bool = False
+    """What each column adds to the linear predictor (log-odds, or a logarithm): its coefficients times what its values
+    are above their means over the training rows."""
+
+
+class PredictionSpec(PredictionOptions):
     """Predictions for every row of a data set, as one file."""
 
     model_job_id: Id

@@ -36,6 +36,8 @@ class Preprocessing:
     """Standard deviations over the training rows, each with its weight, float64; None where nothing asked for them."""
     has_intercept: bool
     is_sparse: bool
+    mean_d: Tensor | None = None
+    """float64, weighted as the rows are; None where nothing needed them, so that nobody has found them."""
 
     @property
     def feature_names(self) -> list[str]:
@@ -103,8 +105,10 @@ def fit_preprocessing(
     centre_d, scale_d = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.float64)
     takes_centre = has_intercept and not is_sparse
     deviation_d: Tensor | None = None
+    told_d: Tensor | None = None
     if standardize or (is_exact and takes_centre):
         found = _known_moments(sample, x_np) or moments(x_np, len(names), shares(sample), room.let_go)
+        told_d = found[0] + shift_d
         mean_d, deviation_d = (value_d.to(x_np.dtype).double() for value_d in found)  # what is done is what is told
         if standardize:
             _check_finite(deviation_d, names)
@@ -115,7 +119,7 @@ def fit_preprocessing(
             centre_d = torch.where(is_far_d, mean_d, centre_d)
         if standardize or bool(centre_d.any()):
             scale_in_place(x_np, centre_d - shift_d, scale_d, room.let_go)
-    return Preprocessing(parts, centre_d, scale_d, deviation_d, has_intercept, is_sparse), x_np
+    return Preprocessing(parts, centre_d, scale_d, deviation_d, has_intercept, is_sparse, told_d), x_np
 
 
 def _check_finite(deviation_d: Tensor, names: list[str]) -> None:

@@ -9,6 +9,9 @@ from gradline.api.deps import Services
 from gradline.column_roles import check_columns
 from gradline.db.datasets import StoredDataset
 from gradline.errors import Conflict, InputFault, InvalidInput, NotFound
+from gradline.scoring import RowsRefused, Scorecard
+from gradline.scoring_contributions import terms_of
+from gradline.scoring_intervals import uncertainty_of
 from gradline.specs.base import Spec
 from gradline.specs.logistic_regression import Dataset, LogisticRegressionSpec
 from gradline.specs.prediction import PredictionSpec
@@ -59,5 +62,18 @@ def _check_prediction(services: Services, owner: str, spec: PredictionSpec) -> N
         for i, name in enumerate(spec.keep)
         if name not in names
     ]
+    faults += _not_told(card, spec)
     if faults:
         raise InvalidInput(faults)
+
+
+def _not_told(card: Scorecard, spec: PredictionSpec) -> list[InputFault]:
+    """What the model cannot tell of predictions."""
+    try:
+        if spec.interval is not None:
+            uncertainty_of(card, spec.interval)
+        if spec.contributions:
+            terms_of(card)
+    except RowsRefused as refused:
+        return [InputFault(f"spec.{fault.field}", fault.value, fault.reason) for fault in refused.faults]
+    return []

@@ -3,9 +3,50 @@
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gradline.api.answers import View
+from gradline.specs.prediction import PredictionOptions
+
+
+class PredictionQuery(PredictionOptions):
+    """What is told beside predictions; numbers in an address are text."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class IntervalsView(View):
+    """Of each row; null where an end overflows."""
+
+    confidence: float
+    df: float | None = Field(description="Degrees of freedom of Student's t; null: from the normal distribution")
+    std_errors: list[float] = Field(description="Of the linear predictor: log-odds, logarithm, or the mean itself")
+    low: list[float | None] = Field(
+        description="Of the mean: of two classes of the probability of the second, for log-linear models of the "
+        "geometric mean"
+    )
+    high: list[float | None]
+    observation_low: list[float | None] | None = Field(
+        description="Of a new observation; null for families other than gaussian and log-linear"
+    )
+    observation_high: list[float | None] | None
+
+
+class ContributionsView(View):
+    """What each column adds to the linear predictor of a row (log-odds, logarithm, or the mean itself): coefficients
+    times what the values are above their means over the training rows."""
+
+    terms: list[str] = Field(
+        description="Columns, with their levels and indicators added up; `a:b` for an interaction; last the offset's "
+        "column where the model has one"
+    )
+    base: list[float] = Field(
+        description="The mean linear predictor of the training rows: one number, of several classes one each. With the "
+        "contributions of a row it adds up to the row's"
+    )
+    rows: list[list[list[float]]] = Field(
+        description="Of each row as many lists as `base` has numbers, in the order of `terms`"
+    )
 
 
 class PredictionView(View):
@@ -24,3 +65,5 @@ class PredictionView(View):
         description="Where the target is a number: the predicted mean, for "
         "log-linear models the geometric mean; null where it overflows"
     )
+    interval: IntervalsView | None = Field(description="Where `interval` was asked for")
+    contributions: ContributionsView | None = Field(description="Where `contributions` was asked for")

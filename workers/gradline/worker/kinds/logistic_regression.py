@@ -39,6 +39,7 @@ from gradline.worker.kinds.regression_influence import influence_of
 from gradline.worker.kinds.regression_path import choose_penalty
 from gradline.worker.kinds.regression_scorecard import write_scorecard
 from gradline.worker.kinds.regression_tables import tell
+from gradline.worker.kinds.regression_uncertainty import uncertainty_of
 
 MAX_SHOWN_WEIGHTS = 20
 """A model with no more coefficients than this tells them with every report."""
@@ -215,9 +216,10 @@ class _RegressionAttempt:
         self._fit.theta_bkp.copy_(fit.theta_bkp)
         self._objective = fit.objective
         evaluation = Evaluation(self._spec, self._prepared, self._fit.theta_bkp)
-        self._save_model(evaluation)  # made durable beside what is computed next
+        estimates = infer(self._spec, self._prepared, fit, self._ctx)
+        self._save_model(evaluation, uncertainty_of(self._prepared, fit, estimates))  # beside what is computed next
         result = self._result(Ending(fit.outcome, fit.gap or gap, fit.mend, fit.separation), evaluation)
-        tell(result, self._spec, self._prepared, fit, infer(self._spec, self._prepared, fit, self._ctx))
+        tell(result, self._spec, self._prepared, fit, estimates)
         result |= importance_of(result, self._prepared, fit) | influence_of(self._spec, self._prepared, fit)
         self._warn(fit.outcome, result)
         self._save_plot_data(result, evaluation)
@@ -294,10 +296,10 @@ class _RegressionAttempt:
                 "loss_rose", f"the loss went from {first:.6g} to {last:.6g}: a lower solver.learning_rate may mend it"
             )
 
-    def _save_model(self, evaluation: Evaluation) -> None:
+    def _save_model(self, evaluation: Evaluation, uncertainty: dict[str, Any]) -> None:
         save = self._ctx.save_artifact
         if evaluation.is_finite:
-            model = write_scorecard(self._prepared, self._fit.theta_bkp, self._spec, evaluation.threshold)
+            model = write_scorecard(self._prepared, self._fit.theta_bkp, self._spec, uncertainty, evaluation.threshold)
             save("model.json", model, "application/json", "model")
         save("metrics.parquet", artifacts.curve_parquet(self._history), "application/vnd.apache.parquet", "curve")
 

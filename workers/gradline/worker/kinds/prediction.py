@@ -15,7 +15,9 @@ import pyarrow.parquet
 
 from gradline.db.datasets import StoredDataset
 from gradline.errors import InvalidInput, PermanentError
-from gradline.scoring import RowsRefused, Scorecard
+from gradline.scoring import Encoded, Numbers, RowsRefused, Scorecard
+from gradline.scoring_contributions import contributions
+from gradline.scoring_intervals import intervals
 from gradline.scoring_tables import as_invalid_input, encode_table, read_row_blocks
 from gradline.specs.base import Spec
 from gradline.specs.prediction import PredictionSpec
@@ -35,7 +37,7 @@ def run(spec: Spec, ctx: AttemptContext) -> dict[str, Any]:
     with _room_needed(), tempfile.TemporaryFile(dir=ctx.store.scratch_folder()) as file:
         with ExitStack() as written:
             for rows in _blocks(card, data, spec.keep, ctx.store):
-                said = _predict(card, rows, spec.keep, n_rows)
+                said = _predict(card, rows, spec, n_rows)
                 writer = writer or written.enter_context(_WRITERS[spec.format](file, said.schema))
                 writer.write_table(said)
                 n_rows += rows.num_rows
@@ -90,19 +92,46 @@ def _counted(classes: pa.ChunkedArray) -> dict[Any, int]:
     return {entry["values"]: entry["counts"] for entry in pc.value_counts(classes).to_pylist()}
 
 
-def _predict(card: Scorecard, rows: pa.Table, keep: list[str], first_row: int) -> pa.Table:
-    """The kept columns, then `prediction`, then for classes `probability of …` each."""
+def _predict(card: Scorecard, rows: pa.Table, spec: PredictionSpec, first_row: int) -> pa.Table:
+    """The kept columns, then `prediction`, then for classes `probability of …` each, then what else was asked for."""
+    kept = {name: rows.column(name) for name in spec.keep}
     try:
         encoded = encode_table(card, rows, first_row)
+        with np.errstate(over="ignore"):
+            z_nk = card.linear_predictor(encoded)
+            told = _predictions(card, z_nk)
+            if spec.interval is not None:
+                told |= _interval(card, encoded, z_nk, spec.interval)
+        if spec.contributions:
+            told |= _contributions(card, encoded)
     except RowsRefused as refused:
         error = as_invalid_input(refused)
         raise PermanentError(error.message, code="bad_data", faults=[f.as_dict() for f in error.faults]) from error
-    with np.errstate(over="ignore"):
-        z_nk = card.linear_predictor(encoded)
-        response = card.respond(z_nk)
-    columns = {name: rows.column(name) for name in keep}
+    return pa.table(kept | told)
+
+
+def _predictions(card: Scorecard, z_nk: Numbers) -> dict[str, Any]:
+    response = card.respond(z_nk)
     if not card.has_classes:
-        return pa.table(columns | {"prediction": response})
+        return {"prediction": response}
     classes = card.document["classes"]
-    columns["prediction"] = pa.array(classes).take(pa.array(card.decide(z_nk)))
-    return pa.table(columns | {f"probability of {name}": response[:, c] for c, name in enumerate(classes)})
+    prediction = {"prediction": pa.array(classes).take(pa.array(card.decide(z_nk)))}
+    return prediction | {f"probability of {name}": response[:, c] for c, name in enumerate(classes)}
+
+
+def _interval(card: Scorecard, rows: Encoded, z_nk: Numbers, confidence: float) -> dict[str, Numbers]:
+    found = intervals(card, rows, z_nk, confidence)
+    told = {"standard error": found.std_error_n, "low": found.low_n, "high": found.high_n}
+    if found.observation_low_n is None or found.observation_high_n is None:
+        return told
+    return told | {"observation low": found.observation_low_n, "observation high": found.observation_high_n}
+
+
+def _contributions(card: Scorecard, rows: Encoded) -> dict[str, Numbers]:
+    found = contributions(card, rows)
+    told: dict[str, Numbers] = {}
+    for k, base in enumerate(found.base_k.tolist()):
+        to = f" to {card.document['classes'][k]}" if len(found.base_k) > 1 else ""
+        told |= {f"base{to}": np.full(len(found.value_nkt), base)}
+        told |= {f"contribution of {term}{to}": found.value_nkt[:, k, t] for t, term in enumerate(found.terms)}
+    return told

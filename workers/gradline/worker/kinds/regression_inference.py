@@ -52,6 +52,16 @@ class Tests(NamedTuple):
     ratio_test: RatioTest | None = None
 
 
+class Errors(NamedTuple):
+    """How far the free parameters of training are off."""
+
+    covariance_qq: Tensor
+    df: float | None
+    """Of Student's t; None: the normal distribution."""
+    variance: float | None
+    """Of a target about its mean; None but for gaussian."""
+
+
 class Estimates(NamedTuple):
     """What fills a result; None where it is withheld."""
 
@@ -59,6 +69,7 @@ class Estimates(NamedTuple):
     contrasts: Tests | None
     replicates: Replicates | None
     block: dict[str, Any]
+    errors: Errors | None = None
 
 
 def infer(spec: LogisticRegressionSpec, prepared: Prepared, fit: Examination, ctx: AttemptContext) -> Estimates:
@@ -141,7 +152,8 @@ def _estimated(
     assert evaluation is not None  # noqa: S101  the caller looked
     problem, asked = prepared.train, spec.inference
     n_determined = likelihood.q - inverse.null_qz.shape[1]
-    covariance_qq = _covariance(spec, likelihood, theta_q, inverse, float(evaluation.value_b), n_determined)
+    variance = dispersion(likelihood, float(evaluation.value_b), n_determined)
+    covariance_qq = _covariance(spec, likelihood, theta_q, inverse, variance)
     if asked.std_errors in ("hc2", "hc3") and not bool(torch.isfinite(covariance_qq).all()):
         whole = _whole(spec, fit, theta_q, n_determined)
         return told._replace(block={"withheld": LEVERAGE, **whole, **_drawn(spec, told.replicates)})
@@ -173,7 +185,7 @@ def _estimated(
     }
     if asked.marginal_effects:
         block["marginal_effects"] = marginal_effects(prepared, found, asked, ctx.raise_if_stopped)
-    return told._replace(block=block)
+    return told._replace(block=block, errors=Errors(covariance_qq, df, None if df is None else variance))
 
 
 def _profiled(
@@ -203,12 +215,11 @@ def _covariance(
     likelihood: Likelihood,
     theta_q: Tensor,
     inverse: Inverse,
-    value: float,
-    n_determined: int,
+    variance: float,
 ) -> Tensor:
     kind = spec.inference.std_errors
     if kind in ("auto", "hessian"):
-        return inverse.inverse_qq * dispersion(likelihood, value, n_determined)
+        return inverse.inverse_qq * variance
     are_frequencies = spec.model.class_weights is None
     return robust_covariance(likelihood, theta_q, inverse, kind, are_frequencies=are_frequencies)
 

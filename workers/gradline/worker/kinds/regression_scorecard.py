@@ -21,13 +21,17 @@ MAX_EXAMPLE_VALUES = 4000
 
 
 def write_scorecard(
-    prepared: Prepared, theta_bkp: Tensor, spec: LogisticRegressionSpec, threshold: float = 0.5
+    prepared: Prepared,
+    theta_bkp: Tensor,
+    spec: LogisticRegressionSpec,
+    uncertainty: dict[str, Any],
+    threshold: float = 0.5,
 ) -> bytes:
-    """The model on the columns' own scale; its parameters must be finite."""
+    """The model on the columns' own scale; its parameters must be finite. `uncertainty` is as the format has it."""
     w_kd, c_k = prepared.preprocessing.on_own_scale(theta_bkp[0].cpu())
     family, parts = prepared.train.family, prepared.preprocessing.parts
     factors = [f for part in parts for f in _factors(part)]
-    names = prepared.preprocessing.feature_names
+    names, mean_d = prepared.preprocessing.feature_names, prepared.preprocessing.mean_d
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -42,6 +46,8 @@ def write_scorecard(
             for name, f, w_k in zip(names, factors, w_kd.T.tolist(), strict=True)
         ],
         "intercepts": c_k.tolist(),
+        "means": None if mean_d is None else mean_d.tolist(),
+        "uncertainty": uncertainty,
         "examples": _examples(prepared, theta_bkp),
     }
     return json.dumps(document).encode()
