@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from gradline.api.predictions import service
 from gradline.api.predictions.routes import _BODY
 from gradline.db.records import Artifact
 from gradline.scoring import FORMAT, VERSION
@@ -47,6 +48,24 @@ ROWS = [
 ]
 PREDICTORS = [-4 + 3 + 2 - 1, -4 + 4 + 3 + 0.5 + 0.4, -4 + 7.15]
 
+TOLD = MODEL | {
+    "means": [35.0, 0.1, 0.25, 0.5, 0.25, 9.0],
+    "uncertainty": {
+        "withheld": None,
+        "df": None,
+        "variance": None,
+        "centres": [40.0, 0.0, 0.5, 0.0, 0.0, 10.0],
+        "covariance": [[0.0] * i + [0.01] for i in range(6)] + [[0.002, 0, 0, 0, 0, 0, 0.04]],
+    },
+}
+"""The same as it is stored now: errors of coefficients go their own ways, but that of age with the intercept's."""
+STD_ERRORS = [
+    (0.01 * (10**2 + 0.5**2 + 1 + 10**2) + 2 * 0.002 * -10 + 0.04) ** 0.5,
+    (0.01 * (1 + 0.5**2 + 1 + 30**2) + 0.04) ** 0.5,
+    (0.01 * (31.5**2 + 0.5**2 + 10**2) + 2 * 0.002 * 31.5 + 0.04) ** 0.5,
+]
+CONTRIBUTIONS = [[0.1 * -5 - 0.3, 1.5, -1 + 0.5 - 0.125, -0.09], [0.1 * 5 + 2.7, -0.5, 0.5 + 0.5 - 0.125, 0.4 - 0.09]]
+
 
 def finished(api: Api, model: dict[str, Any] | None = MODEL, **body: Any) -> str:
     """A job that a worker has trained; its id."""
@@ -77,6 +96,107 @@ def test_csv_says_the_same_as_json(api: Api) -> None:
     by_csv = api.client.post(address, content=csv, headers={"Content-Type": "text/csv"})
     assert by_csv.status_code == 200, by_csv.text
     assert by_csv.json() == api.client.post(address, json={"rows": ROWS}).json()
+
+
+def _logistic(z: float) -> float:
+    return 1 / (1 + math.exp(-z))
+
+
+def test_a_row_has_the_interval_of_its_probability(api: Api) -> None:
+    body = {"rows": ROWS, "interval": 0.8}
+    said = api.client.post(f"/v1/jobs/{finished(api, TOLD)}/predict", json=body).json()["interval"]
+    assert said["std_errors"] == pytest.approx(STD_ERRORS, rel=1e-12)
+    reach = 1.2815515655446004
+    for name, sign in (("low", -1), ("high", 1)):
+        ends = [_logistic(z + sign * reach * error) for z, error in zip(PREDICTORS, STD_ERRORS, strict=True)]
+        assert said[name] == pytest.approx(ends, rel=1e-12)
+    assert (said["confidence"], said["df"], said["observation_low"]) == (0.8, None, None)
+
+
+def test_a_number_has_the_interval_of_a_new_observation_too(api: Api) -> None:
+    uncertainty = TOLD["uncertainty"] | {"df": 3.0, "variance": 4.0}
+    model = TOLD | {"classes": None, "threshold": None, "family": "log-linear", "uncertainty": uncertainty}
+    body = {"rows": ROWS, "interval": 0.95}
+    said = api.client.post(f"/v1/jobs/{finished(api, model)}/predict", json=body).json()["interval"]
+    reach = 3.182446305284263
+    expected = [math.exp(z + reach * (error**2 + 4) ** 0.5) for z, error in zip(PREDICTORS, STD_ERRORS, strict=True)]
+    assert said["observation_high"] == pytest.approx(expected, rel=1e-9)
+    assert said["high"] == pytest.approx(
+        [math.exp(z + reach * error) for z, error in zip(PREDICTORS, STD_ERRORS, strict=True)], rel=1e-9
+    )
+    assert said["df"] == 3.0
+
+
+def test_a_row_has_the_contributions_of_its_columns(api: Api) -> None:
+    body = {"rows": ROWS, "contributions": True}
+    said = api.client.post(f"/v1/jobs/{finished(api, TOLD)}/predict", json=body).json()["contributions"]
+    assert said["terms"] == ["age", "smoker", "city", "age:city"]
+    for found, expected in zip(said["rows"], CONTRIBUTIONS, strict=False):
+        assert found[0] == pytest.approx(expected, rel=1e-12)
+    sums = [said["base"][0] + sum(row[0]) for row in said["rows"]]
+    assert sums == pytest.approx(PREDICTORS, rel=1e-12)
+
+
+def test_a_csv_asks_in_the_address_for_what_json_asks_for(api: Api) -> None:
+    address = f"/v1/jobs/{finished(api, TOLD)}/predict"
+    csv, headers = "smoker,age,city\ntrue,30,Kiel\nfalse,NA,\nFalse,71.5,Rome\n", {"Content-Type": "text/csv"}
+    asked = {"interval": 0.95, "contributions": True}
+    by_json = api.client.post(address, json={"rows": ROWS} | asked).json()
+    by_csv = api.client.post(address, params=asked, content=csv, headers=headers).json()
+    assert by_csv == by_json == api.client.post(address, params=asked, json={"rows": ROWS}).json()
+    assert by_json["interval"] is not None is not by_json["contributions"]
+    plain = api.client.post(address, json={"rows": ROWS}).json()
+    assert plain == by_json | {"interval": None, "contributions": None}
+    over = api.client.post(address, params=asked, json={"rows": ROWS, "interval": None, "contributions": False})
+    assert over.json() == plain, "the body counts before the address"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("interval", 1), ("interval", 0), ("interval", True), ("interval", "0.9"), ("contributions", 1)],
+)
+def test_what_cannot_be_asked_for_is_refused_by_name(api: Api, field: str, value: Any) -> None:
+    answer = api.client.post(f"/v1/jobs/{finished(api, TOLD)}/predict", json={"rows": ROWS, field: value})
+    assert answer.status_code == 422
+    assert [(e["field"], e["value"]) for e in answer.json()["errors"]] == [(field, value)]
+
+
+@pytest.mark.parametrize("query", [{"interval": "1.5"}, {"interval": "nan"}, {"contributions": "some"}, {"more": "1"}])
+def test_what_cannot_be_asked_for_in_the_address_is_refused_by_name(api: Api, query: dict[str, str]) -> None:
+    address, headers = f"/v1/jobs/{finished(api, TOLD)}/predict", {"Content-Type": "text/csv"}
+    answer = api.client.post(address, params=query, content="age,smoker,city\n1,true,Ulm\n", headers=headers)
+    assert answer.status_code == 422
+    assert [e["field"] for e in answer.json()["errors"]] == [*query]
+
+
+def test_a_model_that_cannot_tell_them_says_why(api: Api) -> None:
+    def refusals(model: dict[str, Any], asked: dict[str, Any]) -> list[tuple[str, str]]:
+        answer = api.client.post(f"/v1/jobs/{finished(api, model)}/predict", json={"rows": ROWS} | asked)
+        assert answer.status_code == 422
+        return [(e["field"], e["reason"]) for e in answer.json()["errors"]]
+
+    assert refusals(MODEL | {"uncertainty": {"withheld": "because"}}, {"interval": 0.5}) == [("interval", "because")]
+    ((field, reason),) = refusals(MODEL, {"interval": 0.5})
+    assert (field, "stored before" in reason) == ("interval", True)
+    ((field, reason),) = refusals(MODEL, {"contributions": True})
+    assert (field, "stored before" in reason) == ("contributions", True)
+    ((field, reason),) = refusals(MODEL | {"means": None}, {"contributions": True})
+    assert (field, "preprocess.standardize" in reason) == ("contributions", True)
+
+
+def test_more_contributions_than_an_answer_holds_are_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MAX_CONTRIBUTIONS", 11)
+    address = f"/v1/jobs/{finished(api, TOLD)}/predict"
+    assert api.client.post(address, json={"rows": ROWS[:2], "contributions": True}).status_code == 200
+    answer = api.client.post(address, json={"rows": ROWS, "contributions": True})
+    assert (answer.status_code, answer.json()["detail"][:16]) == (413, "12 contributions")
+
+
+def test_what_overflows_is_null(api: Api) -> None:
+    model = TOLD | {"classes": None, "threshold": None, "family": "poisson"}
+    row = {"age": 1e6, "smoker": True, "city": "Kiel"}
+    said = api.client.post(f"/v1/jobs/{finished(api, model)}/predict", json={"rows": [row], "interval": 0.5}).json()
+    assert (said["values"], said["interval"]["high"]) == ([None], [None])
 
 
 def test_digits_in_a_csv_are_levels_where_the_model_has_levels(api: Api) -> None:
@@ -213,6 +333,18 @@ def test_a_prediction_job_names_what_does_not_fit(api: Api) -> None:
     queued = api.submit()["id"]
     refused = api.client.post("/v1/jobs", json={"kind": "prediction", "spec": spec | {"model_job_id": queued}})
     assert [fault["field"] for fault in refused.json()["errors"]] == ["spec.model_job_id"]
+
+
+@pytest.mark.parametrize(("field", "value"), [("interval", 0.9), ("contributions", True)])
+def test_a_prediction_job_names_what_its_model_cannot_tell(api: Api, field: str, value: Any) -> None:
+    data = api.client.post("/v1/datasets", content=b"age,smoker,city\n1,true,Ulm\n").json()["id"]
+    spec = {"data": {"dataset_id": data}, field: value}
+    for model, status in ((MODEL, 422), (TOLD, 202)):
+        body = {"kind": "prediction", "spec": spec | {"model_job_id": finished(api, model)}}
+        answer = api.client.post("/v1/jobs", json=body)
+        assert answer.status_code == status, answer.text
+        if status == 422:
+            assert [(e["field"], e["value"]) for e in answer.json()["errors"]] == [(f"spec.{field}", value)]
 
 
 @pytest.mark.parametrize("source", [{}, {"source": "dataset"}])

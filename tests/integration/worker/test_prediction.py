@@ -28,7 +28,7 @@ from gradline.status import JobStatus
 from gradline.storage import BLOCK_BYTES, ArtifactStore
 from gradline.tables import profile
 from gradline.worker.kinds import prediction
-from tests.integration.api.test_predict import MODEL, PREDICTORS, ROWS
+from tests.integration.api.test_predict import CONTRIBUTIONS, MODEL, PREDICTORS, ROWS, STD_ERRORS, TOLD
 from tests.integration.worker.conftest import Site
 from tests.numerics.attempts import MemoryAttempt
 from tests.unit.data.uploads import stored
@@ -75,8 +75,10 @@ def test_a_data_set_goes_through_a_trained_model(site: Site) -> None:
 class Attempt(MemoryAttempt):
     """With a model of another job at hand."""
 
+    model = MODEL
+
     def get_model(self, job_id: str) -> bytes:
-        return json.dumps(MODEL).encode()
+        return json.dumps(self.model).encode()
 
     def save_file(self, name: str, file: BinaryIO, media_type: str, kind: str = "table") -> None:
         """As a real attempt: into the store, block by block."""
@@ -155,6 +157,47 @@ def test_memory_for_predictions_does_not_grow_with_the_rows(
         spec, attempt = asked(tmp_path, file.getvalue(), file_format)
         most.append(peak(partial(prediction.run, spec, attempt)))  # type: ignore[arg-type]
     assert most[1] < 1.5 * most[0], most
+
+
+def test_intervals_and_contributions_are_columns_of_the_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring_tables, "MAX_ROWS", 2)
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pa.Table.from_pylist(ROWS), file)
+    spec, attempt = asked(tmp_path, file.getvalue(), "parquet", interval=0.8, contributions=True)
+    attempt.model = TOLD
+    prediction.run(spec, attempt)  # type: ignore[arg-type]
+    said = attempt.predicted()
+    assert said.column_names[3:6] == ["standard error", "low", "high"]
+    assert said.column("standard error").to_pylist() == pytest.approx(STD_ERRORS)
+    told = [said.column(f"contribution of {term}").to_pylist() for term in ("age", "smoker", "city", "age:city")]
+    np.testing.assert_allclose(np.transpose(told)[:2], CONTRIBUTIONS)
+    np.testing.assert_allclose(np.sum(told, 0) + said.column("base").to_pylist(), PREDICTORS, atol=1e-12)
+
+
+def test_numbers_have_intervals_of_observations_and_classes_contributions_each(tmp_path: Any) -> None:
+    rows = b"age,smoker,city\n30,true,Kiel\n"
+    spec, attempt = asked(tmp_path, rows, interval=0.8)
+    uncertainty = TOLD["uncertainty"] | {"df": 3.0, "variance": 4.0}
+    attempt.model = TOLD | {"classes": None, "threshold": None, "family": "gaussian", "uncertainty": uncertainty}
+    prediction.run(spec, attempt)  # type: ignore[arg-type]
+    (said,) = attempt.predicted().to_pylist()
+    assert said["observation low"] < said["low"] < said["prediction"] < said["high"] < said["observation high"]
+    spec, attempt = asked(tmp_path, rows, contributions=True)
+    features = [f | {"coefficients": [*f["coefficients"], 1.0, 0.0]} for f in TOLD["features"]]
+    attempt.model = TOLD | {
+        "family": "multinomial", "classes": ["a", "b", "c"], "threshold": None, "features": features,
+        "intercepts": [-4.0, 1.0, 2.0],
+    }  # fmt: skip
+    prediction.run(spec, attempt)  # type: ignore[arg-type]
+    (said,) = attempt.predicted().to_pylist()
+    assert (said["contribution of age to a"], said["contribution of age to b"]) == pytest.approx((-0.8, -5.1))
+    assert (said["base to b"], said["base to c"]) == pytest.approx((1 + sum(TOLD["means"]), 2.0))
+
+
+def test_a_model_that_cannot_tell_intervals_fails_the_job_with_the_reason(tmp_path: Any) -> None:
+    with pytest.raises(PermanentError, match="stored before") as failed:
+        run(tmp_path, b"age,smoker,city\n1,true,Ulm\n", interval=0.9)
+    assert failed.value.details["faults"][0]["field"] == "interval"
 
 
 def test_a_full_disk_is_said_to_be_one(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
