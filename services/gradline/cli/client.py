@@ -137,10 +137,10 @@ class Client:
                 for block in response.iter_bytes():
                     file.write(block)
 
-    def predict(self, job_id: str, path: Path) -> dict[str, Any]:
-        """Predictions of a job's model for the rows of a CSV file."""
+    def predict(self, job_id: str, path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Predictions of a job's model for the rows of a CSV file. `asked`: what is told beside them."""
         address, headers = f"/v1/jobs/{quote(job_id, safe='')}/predict", {"Content-Type": "text/csv"}
-        return self._object("POST", address, content=path.read_bytes(), headers=headers)
+        return self._object("POST", address, content=path.read_bytes(), headers=headers, params=asked)
 
     def events(self, job_id: str, last_event_id: str = "") -> Iterator[Event]:
         """What has happened to the job after that event, then what happens; ends when the API ends the stream."""

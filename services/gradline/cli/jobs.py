@@ -95,19 +95,48 @@ def show_dataset(dataset: dict[str, Any], output: Output) -> None:
             say(f"{column['name']}: {column['note']}")
 
 
+_INTERVAL = {
+    "std_errors": "standard error",
+    "low": "interval low",
+    "high": "interval high",
+    "observation_low": "observation low",
+    "observation_high": "observation high",
+}
+"""How columns of CSV are called, here and in the files of prediction jobs."""
+
+
 def show_predictions(answer: dict[str, Any], output: Output) -> None:
-    """CSV: the predicted class and the probability of each class, or the predicted value."""
+    """CSV: the predicted class and the probability of each class, or the predicted value; then what was asked for."""
     if output is Output.JSON:
         write_json(answer)
         return
     out = csv.writer(sys.stdout, lineterminator="\n")
-    target = answer["target"] or "prediction"
-    if answer["class_names"] is None:
-        out.writerow([target])
-        out.writerows([value] for value in answer["values"])
-        return
-    out.writerow([target, *(f"probability of {name}" for name in answer["class_names"])])
-    out.writerows([c, *p] for c, p in zip(answer["classes"], answer["probabilities"], strict=True))
+    columns = _predicted_columns(answer)
+    out.writerow(columns)
+    out.writerows(zip(*columns.values(), strict=True))
+
+
+def _predicted_columns(answer: dict[str, Any]) -> dict[str, Sequence[Any]]:
+    names, target = answer["class_names"], answer["target"] or "prediction"
+    if names is None:
+        columns = {target: answer["values"]}
+    else:
+        columns = {target: answer["classes"]}
+        probabilities = zip(*answer["probabilities"], strict=True)
+        columns |= {f"probability of {name}": p for name, p in zip(names, probabilities, strict=True)}
+    if (interval := answer["interval"]) is not None:
+        columns |= {name: interval[end] for end, name in _INTERVAL.items() if interval[end] is not None}
+    return columns | (_contribution_columns(answer["contributions"], names) if answer["contributions"] else {})
+
+
+def _contribution_columns(told: dict[str, Any], names: list[Any] | None) -> dict[str, Sequence[Any]]:
+    columns: dict[str, Sequence[Any]] = {}
+    for k, base in enumerate(told["base"]):
+        to = f" to {names[k]}" if names and len(told["base"]) > 1 else ""
+        columns[f"base{to}"] = [base] * len(told["rows"])
+        parts = zip(*(row[k] for row in told["rows"]), strict=True)
+        columns |= {f"contribution of {term}{to}": part for term, part in zip(told["terms"], parts, strict=True)}
+    return columns
 
 
 def read_body(file: str) -> dict[str, Any]:

@@ -201,12 +201,15 @@ def predict(
     job_id: JobId,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="Rows as CSV.")],
     output: Annotated[Output, typer.Option("--output", "-o", help="How data is written: table is CSV.")] = Output.TABLE,
+    interval: Annotated[float | None, typer.Option(help="Intervals of the mean too, at a level such as 0.95.")] = None,
+    contributions: Annotated[bool, typer.Option("--contributions", help="What each column contributes too.")] = False,
 ) -> None:
     """Predict the rows of a CSV file, a line each."""
     from gradline.cli import jobs
 
+    asked = {"contributions": contributions} | ({} if interval is None else {"interval": interval})
     with _client() as client:
-        jobs.show_predictions(client.predict(job_id, file), output)
+        jobs.show_predictions(client.predict(job_id, file, asked), output)
 
 
 @app.command()

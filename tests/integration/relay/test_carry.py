@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from gradline.api.predictions import service
 from gradline.db.datasets import DatasetStore, NewDataset
 from gradline.scoring import Scorecard
+from gradline.specs.prediction import PredictionOptions
 from gradline.status import JobStatus
 from gradline.worker.drawing import draw_pending
 from tests.integration.relay.bench import MODEL, PLOTS, STEPS, Bench
@@ -114,7 +115,7 @@ def test_the_model_loads_without_pickle_and_predicts_raw_rows_as_the_api_does(
         {"age": 20.0, "height": 1.9, "smoker": None, "city": "Bonn"},
     ]
     card = Scorecard.parse(MODEL)
-    answer = service._predictions(card, card.encode_rows(rows))
+    answer = service._predictions(card, card.encode_rows(rows), PredictionOptions())
     said = loaded.predict(pd.DataFrame(rows))
     assert said["prediction"].tolist() == answer["classes"]
     assert said[["probability of no", "probability of yes"]].to_numpy().tolist() == answer["probabilities"]

@@ -167,7 +167,7 @@ def test_intervals_and_contributions_are_columns_of_the_file(tmp_path: Any, monk
     attempt.model = TOLD
     prediction.run(spec, attempt)  # type: ignore[arg-type]
     said = attempt.predicted()
-    assert said.column_names[3:6] == ["standard error", "low", "high"]
+    assert said.column_names[3:6] == ["standard error", "interval low", "interval high"]
     assert said.column("standard error").to_pylist() == pytest.approx(STD_ERRORS)
     told = [said.column(f"contribution of {term}").to_pylist() for term in ("age", "smoker", "city", "age:city")]
     np.testing.assert_allclose(np.transpose(told)[:2], CONTRIBUTIONS)
@@ -181,7 +181,8 @@ def test_numbers_have_intervals_of_observations_and_classes_contributions_each(t
     attempt.model = TOLD | {"classes": None, "threshold": None, "family": "gaussian", "uncertainty": uncertainty}
     prediction.run(spec, attempt)  # type: ignore[arg-type]
     (said,) = attempt.predicted().to_pylist()
-    assert said["observation low"] < said["low"] < said["prediction"] < said["high"] < said["observation high"]
+    low_to_high = ["observation low", "interval low", "prediction", "interval high", "observation high"]
+    assert sorted(low_to_high, key=said.__getitem__) == low_to_high
     spec, attempt = asked(tmp_path, rows, contributions=True)
     features = [f | {"coefficients": [*f["coefficients"], 1.0, 0.0]} for f in TOLD["features"]]
     attempt.model = TOLD | {

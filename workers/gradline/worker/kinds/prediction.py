@@ -121,7 +121,7 @@ def _predictions(card: Scorecard, z_nk: Numbers) -> dict[str, Any]:
 
 def _interval(card: Scorecard, rows: Encoded, z_nk: Numbers, confidence: float) -> dict[str, Numbers]:
     found = intervals(card, rows, z_nk, confidence)
-    told = {"standard error": found.std_error_n, "low": found.low_n, "high": found.high_n}
+    told = {"standard error": found.std_error_n, "interval low": found.low_n, "interval high": found.high_n}
     if found.observation_low_n is None or found.observation_high_n is None:
         return told
     return told | {"observation low": found.observation_low_n, "observation high": found.observation_high_n}
