@@ -262,6 +262,11 @@ def test_too_many_parameters_are_told(tmp_path, monkeypatch):
     assert "up to 4 parameters, and this one has 5" in reason(card, [{"far": 1.0, "city": "Ulm"}])
 
 
+def test_a_covariance_that_overflows_is_told(tmp_path):
+    tiny = "x,y\n" + "\n".join(f"{i % 7}e-157,{i % 3 % 2}" for i in range(60))
+    assert "no number in float64" in reason(fitted(tmp_path, tiny, {})[1], [{"x": 1e-157}])
+
+
 def test_models_stored_earlier_say_that_they_were(tmp_path):
     _, card = fitted(tmp_path, Data("binomial").csv(), {"features": ["city"]})
     earlier = Scorecard.parse({k: v for k, v in card.document.items() if k not in ("means", "uncertainty")})
