@@ -9,8 +9,7 @@ z -+ q * sqrt(error^2 + variance), for log-linear the exponential of that, which
 Shapes: n rows, r of them, d features, m = d + 1 parameters.
 """
 
-import math
-from functools import lru_cache, reduce
+from functools import reduce
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -20,11 +19,6 @@ from gradline.scoring import Encoded, Feature, Numbers, RowFault, RowsRefused, S
 
 STORED_EARLIER = "the model was stored before the covariance of its coefficients was kept; resubmit its job"
 ROWS_AT_ONCE = 4096
-MANY_DF = 1000.0
-"""From here on the first terms of a series in 1 / df say the quantile of Student's t to the last digits."""
-FRACTION_TERMS = 100
-FAR_OUT = 1e150
-"""A quantile beyond has no square."""
 
 
 class Intervals(NamedTuple):
@@ -89,56 +83,12 @@ def _values(feature: Feature, atoms_rj: Numbers, codes: list[Any]) -> Numbers:
     return reduce(np.multiply, [atoms_rj[:, a] for a in feature.atoms] + has_levels, np.ones(len(atoms_rj)))
 
 
-# --- quantiles
-
-
-@lru_cache(256)
 def quantile(confidence: float, df: float | None) -> float:
     """How many standard errors an interval reaches to each side: of Student's t, or of the normal distribution where df
     is None."""
-    z = -NormalDist().inv_cdf((1 - confidence) / 2)
-    if df is None or z == 0.0:
-        return z
-    return _series(z, df) if df >= MANY_DF else _student(z, 1 - confidence, df)
+    tail = (1 - confidence) / 2
+    if df is None:
+        return -NormalDist().inv_cdf(tail)
+    from scipy.special import stdtrit  # noqa: PLC0415  takes half a second, and only gaussian fits need it
 
-
-def _series(z: float, df: float) -> float:
-    """Abramowitz and Stegun 1964, 26.7.5."""
-    return (
-        z
-        + (z**3 + z) / (4 * df)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * df**3)
-    )
-
-
-def _student(z: float, tails: float, df: float) -> float:
-    """By bisection, from the normal quantile, which lies below."""
-    low, high = z, 2 * z
-    while _tails(high, df) > tails and high < FAR_OUT:
-        low, high = high, 2 * high
-    while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if _tails(middle, df) > tails else (low, middle)
-    return high
-
-
-def _tails(t: float, df: float) -> float:
-    """The chance of a larger |t|: the incomplete beta function I_x(df / 2, 1 / 2) at x = df / (df + t^2)."""
-    a, whole = df / 2, df + t * t
-    x, rest = df / whole, t * t / whole
-    log_beta = math.lgamma(a) + math.lgamma(0.5) - math.lgamma(a + 0.5)
-    front = math.exp(a * math.log(x) + math.log(rest) / 2 - log_beta)
-    if x < (a + 1) / (a + 2.5):
-        return front * _fraction(a, 0.5, x) / a
-    return 1 - front * _fraction(0.5, a, rest) * 2
-
-
-def _fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of the incomplete beta function (DLMF 8.17.22) from its far end; it converges fast for x
-    below (a + 1) / (a + b + 2)."""
-    value = 1.0
-    for m in range(FRACTION_TERMS, 0, -1):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        value = 1 + even / (1 + odd / value)
-    return 1 / (1 - (a + b) * x / (a + 1) / value)
+    return -float(stdtrit(df, tail))

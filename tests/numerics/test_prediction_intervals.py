@@ -278,12 +278,6 @@ def test_models_stored_earlier_say_that_they_were(tmp_path):
 # --- quantiles
 
 
-@pytest.mark.parametrize("df", [0.5, 1, 1.5, 2, 3, 7.25, 30, 234, 999, 1000, 5e4, 1e12])
-@pytest.mark.parametrize("confidence", [0.01, 0.5, 0.8, 0.95, 0.999, 0.99999])
-def test_students_quantiles_are_scipys(confidence, df):
-    assert quantile(confidence, df) == pytest.approx(scipy.stats.t.isf((1 - confidence) / 2, df), rel=1e-9)
-
-
 @pytest.mark.parametrize("df", [None, 3.0, 1e4])
 def test_quantiles_are_numbers_at_any_confidence(df):
     found = [quantile(c, df) for c in (5e-324, 1e-17, 1e-9, 0.5, 1 - 1e-9, math.nextafter(1.0, 0.0))]
