@@ -7,7 +7,7 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-VERSION = 2
+VERSION = 3
 
 
 class UnknownCheckpoint(ValueError):
