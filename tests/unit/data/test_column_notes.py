@@ -37,9 +37,9 @@ def test_a_column_with_other_words_among_them_is_not_noted(values: tuple[str, st
     assert notes("a;y", *(f"{value};0" for value in values))["a"] is None
 
 
-@pytest.mark.parametrize("n_rows", [40, 30_000])
+@pytest.mark.parametrize("n_rows", [40, 30_000, 200_000])
 def test_what_makes_a_column_of_numbers_text_is_named(n_rows: int) -> None:
-    """Also where too many values differ for them to be kept, and the odd one comes late."""
+    """Also where too many values differ for them to be kept, and the odd one comes in a later block than they do."""
     values = [f"{i / 8}" for i in range(n_rows - 1)]
     said = notes("a,few,y", *(f"{value},{i % 3},{i % 2}" for i, value in enumerate([*values, "?"])))
     assert "numbers but for '?'" in (said["a"] or "")
