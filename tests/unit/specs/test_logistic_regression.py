@@ -31,6 +31,11 @@ def parsed(**spec: Any) -> LogisticRegressionSpec:
         ),
         ({"model": {"class_weights": {"yes": -1.0}}}, "spec.model.class_weights.yes", "greater than 0"),
         ({"model": {"class_weights": "even"}}, "spec.model.class_weights", "'balanced'"),
+        (
+            {"solver": {"name": "sgd", "learning_rate": 1e300}},
+            "spec.solver.learning_rate",
+            "less than or equal to 1000000000000000000000000000000",
+        ),
         ({"solver": {"name": "adam", "schedule": {"name": "step"}}}, "spec.solver.schedule.every", "required"),
         ({"data": UPLOAD | {"types": {"y": "numeric"}}}, "spec.data.types.y", "'y' is none"),
         ({"data": UPLOAD | {"offset": "y"}}, "spec.data.offset", "`offset` and `target` are both 'y'"),

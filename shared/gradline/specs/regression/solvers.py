@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from gradline.specs.base import Misfit, Spec
 
 MAX_REPORTS = 1_000_000
+MAX_LEARNING_RATE = 1e30
+"""Far beyond any that serves, and its steps are numbers in float32 still, so that fits that diverge say so."""
 
 
 class StepSchedule(Spec):
@@ -44,7 +46,7 @@ class AutoSolver(Spec):
 class FirstOrder(Spec):
     """What the solvers that take many cheap steps share."""
 
-    learning_rate: float = Field(gt=0.0)
+    learning_rate: float = Field(gt=0.0, le=MAX_LEARNING_RATE)
     batch_size: int | None = Field(None, ge=1)
     """Rows a step looks at; None: all."""
     schedule: Schedule | None = None
@@ -55,7 +57,7 @@ class Sgd(FirstOrder):
     """Gradient descent as torch.optim.SGD defines it; the whole data set each step unless `batch_size` is set."""
 
     name: Literal["sgd"]
-    learning_rate: float = Field(0.01, gt=0.0)
+    learning_rate: float = Field(0.01, gt=0.0, le=MAX_LEARNING_RATE)
     momentum: float = Field(0.0, ge=0.0, lt=1.0)
     nesterov: bool = False
 
@@ -67,7 +69,7 @@ class Sgd(FirstOrder):
 
 
 class _Moments(FirstOrder):
-    learning_rate: float = Field(0.001, gt=0.0)
+    learning_rate: float = Field(0.001, gt=0.0, le=MAX_LEARNING_RATE)
     beta1: float = Field(0.9, ge=0.0, lt=1.0)
     beta2: float = Field(0.999, ge=0.0, lt=1.0)
     epsilon: float = Field(1e-8, gt=0.0)
