@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from gradline.data.features import InteractionFeatures, NumericFeatures, terms_of
+from gradline.data.features import InteractionFeatures, NumericFeatures, term_names
 from gradline.storage import ArtifactStore
 from gradline.worker.kinds.logistic_regression import drawings
 from tests.numerics.attempts import MemoryAttempt, regression_spec, train
@@ -137,8 +137,8 @@ def test_an_interaction_is_a_term_of_its_own(run: Run):
 
 def test_an_interaction_has_quotes_where_a_column_has_its_name():
     a, b, both = (NumericFeatures(name, None) for name in ("a", "b", "a:b"))
-    assert terms_of([a, b, InteractionFeatures(a, b)]) == ["a", "b", "a:b"]
-    assert terms_of([a, b, both, InteractionFeatures(a, b)]) == ["a", "b", "a:b", "'a':'b'"]
+    assert term_names([a, b, InteractionFeatures(a, b)]) == ["a", "b", "a:b"]
+    assert term_names([a, b, both, InteractionFeatures(a, b)]) == ["a", "b", "a:b", "'a':'b'"]
 
 
 def test_a_column_that_moves_nothing_has_no_importance(run: Run):

@@ -209,15 +209,6 @@ def _distinct(parts: list[Part], spelled: Callable[[list[Part]], list[str]], are
     return names
 
 
-def terms_of(parts: list[Part]) -> list[str]:
-    """What each part is of: a column, or the interaction `a:b` of two, `'a':'b'` where another has that name too."""
-    n_of = Counter(part.name for part in parts)
-    return [
-        _quoted(part).name if isinstance(part, InteractionFeatures) and n_of[part.name] > 1 else part.name
-        for part in parts
-    ]
-
-
 def _plain_names(parts: list[Part]) -> list[str]:
     return [name for part in parts for name in part.feature_names]
 

@@ -36,7 +36,7 @@ class Preprocessing:
     """Standard deviations over the training rows, each with its weight, float64; None where nothing asked for them."""
     has_intercept: bool
     is_sparse: bool
-    mean_d: Tensor | None = None
+    mean_d: Tensor | None
     """float64, weighted as the rows are; None where nothing needed them, so that nobody has found them."""
 
     @property

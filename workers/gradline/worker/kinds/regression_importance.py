@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from gradline.data.features import terms_of
+from gradline.data.features import term_names
 from gradline.data.prepare import Prepared
 from gradline.training import Outcome
 from gradline.worker.kinds.history import finite
@@ -43,7 +43,7 @@ def _terms(result: dict[str, Any], prepared: Prepared) -> list[dict[str, Any]]:
     w_kd = torch.tensor([entry["estimate"] for entry in result["coefficients"]], dtype=torch.float64)
     size_d = w_kd.view(-1, len(learned.deviation_d)).abs().sum(0) * learned.deviation_d
     size_t = torch.stack([some.sum() for some in size_d.split([len(part.feature_names) for part in learned.parts])])
-    share_t, terms = size_t / size_t.sum(), terms_of(learned.parts)
+    share_t, terms = size_t / size_t.sum(), term_names(learned.parts)
     return [
         {"term": terms[t], "importance": finite(float(size_t[t])), "share": finite(float(share_t[t]))}
         for t in size_t.sort(descending=True, stable=True).indices.tolist()
