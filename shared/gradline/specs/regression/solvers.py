@@ -9,6 +9,7 @@ from gradline.specs.base import Misfit, Spec
 MAX_REPORTS = 1_000_000
 MAX_LEARNING_RATE = 1e30
 """Far beyond any that serves, and its steps are numbers in float32 still, so that fits that diverge say so."""
+LearningRate = Annotated[float, Field(gt=0.0, le=MAX_LEARNING_RATE)]
 
 
 class StepSchedule(Spec):
@@ -46,7 +47,7 @@ class AutoSolver(Spec):
 class FirstOrder(Spec):
     """What the solvers that take many cheap steps share."""
 
-    learning_rate: float = Field(gt=0.0, le=MAX_LEARNING_RATE)
+    learning_rate: LearningRate
     batch_size: int | None = Field(None, ge=1)
     """Rows a step looks at; None: all."""
     schedule: Schedule | None = None
@@ -57,7 +58,7 @@ class Sgd(FirstOrder):
     """Gradient descent as torch.optim.SGD defines it; the whole data set each step unless `batch_size` is set."""
 
     name: Literal["sgd"]
-    learning_rate: float = Field(0.01, gt=0.0, le=MAX_LEARNING_RATE)
+    learning_rate: LearningRate = 0.01
     momentum: float = Field(0.0, ge=0.0, lt=1.0)
     nesterov: bool = False
 
@@ -69,7 +70,7 @@ class Sgd(FirstOrder):
 
 
 class _Moments(FirstOrder):
-    learning_rate: float = Field(0.001, gt=0.0, le=MAX_LEARNING_RATE)
+    learning_rate: LearningRate = 0.001
     beta1: float = Field(0.9, ge=0.0, lt=1.0)
     beta2: float = Field(0.999, ge=0.0, lt=1.0)
     epsilon: float = Field(1e-8, gt=0.0)
