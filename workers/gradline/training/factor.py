@@ -18,6 +18,12 @@ FIRST_RIDGE = 1e-12
 """Added to the scaled diagonal where that is so: to the matrix of the step only, never to the objective."""
 RIDGE_GROWTH = 100.0
 MAX_RIDGES = 8
+CONTRACTION = 0.25
+"""A step with the factor of elsewhere that leaves more than this of the decrement asks for a new one."""
+MAX_DRIFT = 1.0
+LONG_STEP = 0.25
+"""Decrement of a step that goes too far for its factor: the rows' changes of z are twice that or more in the mean, as
+no curvature of classes is above 1/4, and the largest is some times the mean."""
 
 
 class Factor(NamedTuple):

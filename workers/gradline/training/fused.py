@@ -27,6 +27,16 @@ class FusedPass(Protocol):
     def derivatives(self, theta_bkp: Tensor, want: Want, *, follow_drift: bool) -> Derivatives | None:
         """As those of the loss; None where it does not give them."""
 
+    def minimise(
+        self, theta_bkp: Tensor, l2_bq: Tensor, *, tolerance: float, sufficient_decrease: float, max_passes: int
+    ) -> float | None:
+        """Moves theta to the minimum of the loss with an l2 penalty, to a relative gap of about `tolerance`, and tells
+        its value where it started. None where it does not, or where that takes more than full steps of Newton's
+        method; theta is anything then."""
+
+    def linearisation_error(self, theta_bkp: Tensor, step_bkp: Tensor, curved_at_bkp: Tensor) -> Tensor | None:
+        """The change of the gradient from theta along a step less what the Hessian at `curved_at` makes of it."""
+
     def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor | None:
         """As that of the loss, in float64."""
 

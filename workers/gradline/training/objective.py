@@ -54,12 +54,8 @@ class Objective:
         """None: nothing bounds the coefficients."""
         self.rounding = torch.finfo(problem.y_nk.dtype).eps ** 0.75
         """Relative size of differences between values that mean nothing: 2e-12 in float64, 6e-6 in float32."""
-        self._n_members, self._l1, self._l2 = n_members, l1, l2
+        self.n_members, self._l1, self._l2 = n_members, l1, l2
         self._scale_bd = scale_bd
-        self.l1_b1d, self.l2_b1d = self._per_member(l1, 1), self._per_member(l2, 2)
-        """On each coefficient, or one for all of a member."""
-        self.l1_b, self.l2_b = self.l1_b1d.amin((1, 2)), self.l2_b1d.amin((1, 2))
-        """The smallest of each member."""
         self.has_l1, self.has_l2 = _is_positive(l1), _is_positive(l2)
         self._loss = make_loss(problem, n_members)
 
@@ -73,9 +69,29 @@ class Objective:
         """Within no bounds, so that a gradient of 0 is a minimum."""
         return not self.has_l1 and self.box is None
 
+    @cached_property
+    def l1_b1d(self) -> Tensor:
+        """On each coefficient, or one for all of a member."""
+        return self._per_member(self._l1, 1)
+
+    @cached_property
+    def l2_b1d(self) -> Tensor:
+        """The same of squares."""
+        return self._per_member(self._l2, 2)
+
+    @cached_property
+    def l1_b(self) -> Tensor:
+        """The smallest of each member."""
+        return self.l1_b1d.amin((1, 2))
+
+    @cached_property
+    def l2_b(self) -> Tensor:
+        """The same of squares."""
+        return self.l2_b1d.amin((1, 2))
+
     def _per_member(self, penalty: float | Tensor, power: int) -> Tensor:
         like = self.problem.y_nk
-        penalty_b = torch.as_tensor(penalty, dtype=like.dtype, device=like.device).expand(self._n_members)
+        penalty_b = torch.as_tensor(penalty, dtype=like.dtype, device=like.device).expand(self.n_members)
         penalty_b11 = penalty_b.reshape(-1, 1, 1)
         if self._scale_bd is None:
             return penalty_b11
@@ -83,25 +99,29 @@ class Objective:
 
     def on_rows(self, index_r: Tensor) -> "Objective":
         """The same penalties and bounds over some of the rows."""
-        return self._over(self.problem.rows(index_r), self.box)
+        return self.over(self.problem.rows(index_r))
+
+    def over(self, problem: Problem) -> "Objective":
+        """The same penalties and bounds for other rows of the same columns."""
+        return self._over(problem, self.box)
 
     def in_float64(self) -> "Objective":
         """The same, computed in float64."""
         is_double = self.problem.y_nk.dtype == torch.float64
-        return self if is_double else self._over(self.problem.to(torch.float64), self.box)
+        return self if is_double else self.over(self.problem.to(torch.float64))
 
     def without_bounds(self) -> "Objective":
         """The same, wherever its minimum lies."""
         return self if self.box is None else self._over(self.problem, None)
 
     def _over(self, problem: Problem, box: Box | None) -> "Objective":
-        return Objective(problem, self._l1, self._l2, n_members=self._n_members, scale_bd=self._scale_bd, box=box)
+        return Objective(problem, self._l1, self._l2, n_members=self.n_members, scale_bd=self._scale_bd, box=box)
 
     # --- the smooth part
 
     def gradient(self, theta_bkp: Tensor, batch: Problem | None = None) -> Tensor:
         """Over all rows or those of a batch; the tensor may be overwritten by the next call."""
-        loss = self._loss if batch is None else make_loss(batch, self._n_members)
+        loss = self._loss if batch is None else make_loss(batch, self.n_members)
         loss.predict(theta_bkp)
         return self._with_l2(loss.gradient(), theta_bkp)
 
@@ -164,13 +184,13 @@ class Objective:
     @cached_property
     def l2_bq(self) -> Tensor:
         """The penalty's part of the Hessian's diagonal, in float64."""
-        l2_bkp = self.l2_b.new_zeros(self._n_members, self.problem.k, self.problem.p, dtype=torch.float64)
+        l2_bkp = self.l2_b.new_zeros(self.n_members, self.problem.k, self.problem.p, dtype=torch.float64)
         self._weights(l2_bkp).add_(self.l2_b1d)
         return l2_bkp.flatten(1)
 
     def l1_diagonal(self) -> Tensor:
         """How strongly the absolute value of each parameter is penalised, [b, q] in float64."""
-        l1_bkp = self.l1_b.new_zeros(self._n_members, self.problem.k, self.problem.p, dtype=torch.float64)
+        l1_bkp = self.l1_b.new_zeros(self.n_members, self.problem.k, self.problem.p, dtype=torch.float64)
         self._weights(l1_bkp).add_(self.l1_b1d)
         return l1_bkp.flatten(1)
 
@@ -219,7 +239,7 @@ class Objective:
         """Lower and upper bound of each parameter in float64, intercepts included; None without a box."""
         if self.box is None:
             return None
-        lower_bkp = self.l1_b.new_full((self._n_members, self.problem.k, self.problem.p), -torch.inf).double()
+        lower_bkp = self.l1_b.new_full((self.n_members, self.problem.k, self.problem.p), -torch.inf).double()
         upper_bkp = -lower_bkp
         self._weights(lower_bkp).copy_(self.box.lower_d)
         self._weights(upper_bkp).copy_(self.box.upper_d)
@@ -261,8 +281,8 @@ class Objective:
     def fitness_at_zero(self) -> Fitness:
         """Of parameters of zero, where many fits start; without an offset the targets alone tell it."""
         problem, family = self.problem, self.problem.family
-        theta_bkp = self.l2_b.new_zeros(self._n_members, problem.k, problem.p, dtype=torch.float64)
-        if problem.offset_n1 is not None or self._n_members > 1:
+        theta_bkp = self.l2_b.new_zeros(self.n_members, problem.k, problem.p, dtype=torch.float64)
+        if problem.offset_n1 is not None or self.n_members > 1:
             return self.fitness(theta_bkp)
         if family == Family.GAUSSIAN:
             loss_b = problem.mean_of(problem.y_nk.square())[:1] / 2

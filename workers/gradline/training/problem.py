@@ -166,10 +166,11 @@ class Problem:
         return bool(is_there.all())
 
     def rows(self, index_r: Tensor) -> "Problem":
-        weight_rb = None if self.weight_nb is None else self.weight_nb[index_r]
-        offset_r1 = None if self.offset_n1 is None else self.offset_n1[index_r]
+        weight_rb = None if self.weight_nb is None else self.weight_nb.index_select(0, index_r)
+        offset_r1 = None if self.offset_n1 is None else self.offset_n1.index_select(0, index_r)
         x_rp = sparse_rows(self.x_np, index_r) if self.is_sparse else self._dense_rows(index_r)
-        return replace(self, x_np=x_rp, y_nk=self.y_nk[index_r], weight_nb=weight_rb, offset_n1=offset_r1)
+        y_rk = self.y_nk.index_select(0, index_r)
+        return replace(self, x_np=x_rp, y_nk=y_rk, weight_nb=weight_rb, offset_n1=offset_r1)
 
     def _dense_rows(self, index_r: Tensor) -> Tensor:
         """On the device, also where the others are not."""

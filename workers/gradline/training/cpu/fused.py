@@ -87,6 +87,25 @@ class FusedPass:
             at_zero_p.view(1, 1, p) if len(at_zero_p) else None,
         )
 
+    def minimise(
+        self, theta_bkp: Tensor, l2_bq: Tensor, *, tolerance: float, sufficient_decrease: float, max_passes: int
+    ) -> float | None:
+        if not self.gives_hessian:
+            return None
+        first, is_found = self._kernel.minimise(
+            self._x_nd, self._y_n, self._offset_n, self._share_n, self._even_share, _flat(l2_bq), self._target_term,
+            _flat(theta_bkp), self._family, tolerance, sufficient_decrease, max_passes,
+        )  # fmt: skip
+        return first if is_found else None
+
+    def linearisation_error(self, theta_bkp: Tensor, step_bkp: Tensor, curved_at_bkp: Tensor) -> Tensor:
+        error_p = torch.empty(self._p, dtype=torch.float64)
+        self._kernel.linearisation_error(
+            self._x_nd, self._offset_n, self._share_n, self._even_share,
+            _flat(theta_bkp), _flat(step_bkp), _flat(curved_at_bkp), self._family, error_p.numpy(),
+        )  # fmt: skip
+        return error_p.view_as(theta_bkp)
+
     def curvature_product(self, weights: Tensor, direction_bkp: Tensor) -> Tensor:
         """x' diag(weights) x direction."""
         return self._product(_flat(direction_bkp.double()), _flat(weights)).view_as(direction_bkp)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gradline.training.cpu.compiling import compiled
 from gradline.training.cpu.transposing import transpose
+from gradline.training.factor import CONTRACTION, LONG_STEP, MAX_DRIFT, ROOT_OF_SINGULAR
 
 BINOMIAL, GAUSSIAN, POISSON = 0, 1, 2
 NARROW = 64
@@ -40,6 +41,8 @@ FOR_DERIVATIVES = (
 )
 FOR_PRODUCTS = "void(X[:,::1], f8[::1], f8[::1], f8[::1], f8[::1])"
 FOR_MOMENTS = "void(X[:,::1], f8[::1], f8[::1], f8[::1])"
+FOR_MINIMUM = "Tuple((f8, b1))(X[:,::1], X[::1], X[::1], f8[::1], f8, f8[::1], f8, f8[::1], i8, f8, f8, i8)"
+FOR_LINEARISATION = "void(X[:,::1], X[::1], f8[::1], f8, f8[::1], f8[::1], f8[::1], i8, f8[::1])"
 """Signatures; X is the dtype of the features."""
 FAST = frozenset({"reassoc", "contract", "nsz", "arcp"})
 _inner = njit(fastmath=set(FAST), nogil=True, error_model="numpy")
@@ -475,3 +478,138 @@ def moments(x_nd: Array, weight_n: Array, sum_p: Array, square_p: Array) -> None
     if len(sum_p) > d:
         sum_p[d] = _sum(weight_n)
         square_p[d] = sum_p[d]
+
+
+# --- a whole fit of few rows, where each call from outside would cost as much as a pass
+
+
+@_inner
+def _factorise(hessian_qq: Array, scale_q: Array) -> bool:
+    """In place: L of D^-1/2 H D^-1/2 = L L', D the diagonal of H, and D^-1/2 as the scale; whether there is one."""
+    q = len(scale_q)
+    for j in range(q):
+        scale_q[j] = 1.0 / math.sqrt(hessian_qq[j, j])
+    for j in range(q):
+        for k in range(j + 1):
+            entry = hessian_qq[j, k] * scale_q[j] * scale_q[k]
+            for i in range(k):
+                entry -= hessian_qq[j, i] * hessian_qq[k, i]
+            if k < j:
+                hessian_qq[j, k] = entry / hessian_qq[k, k]
+            elif entry > ROOT_OF_SINGULAR * ROOT_OF_SINGULAR:
+                hessian_qq[j, j] = math.sqrt(entry)
+            else:
+                return False
+    return True
+
+
+@_inner
+def _newton_step(lower_qq: Array, scale_q: Array, gradient_q: Array, step_q: Array) -> float:
+    """step = -H^-1 g; tells the squared decrement g' H^-1 g."""
+    q, square = len(scale_q), 0.0
+    for j in range(q):
+        entry = -gradient_q[j] * scale_q[j]
+        for i in range(j):
+            entry -= lower_qq[j, i] * step_q[i]
+        step_q[j] = entry / lower_qq[j, j]
+        square += step_q[j] * step_q[j]
+    for j in range(q - 1, -1, -1):
+        entry = step_q[j]
+        for i in range(j + 1, q):
+            entry -= lower_qq[i, j] * step_q[i]
+        step_q[j] = entry / lower_qq[j, j]
+    for j in range(q):
+        step_q[j] *= scale_q[j]
+    return square
+
+
+@compiled(FOR_MINIMUM, FAST)
+def minimise(
+    x_nd: Array, y_n: Array, offset_n: Array, share_n: Array, even_share: float, l2_p: Array, target_term: float,
+    theta_p: Array, family: int, tolerance: float, sufficient_decrease: float, max_passes: int,
+) -> tuple[float, bool]:  # fmt: skip
+    """Moves theta to the minimum by the steps of `LazyNewton`, as long as the whole of each lowers F enough.
+
+    Tells F at first, and whether half the squared decrement came to be at most `tolerance` times F.
+    """
+    p = len(theta_p)
+    hessian_pp, no_hessian = np.empty((p, p)), np.empty((0, 0))
+    gradient_p, step_p, scale_p = np.empty(p), np.empty(p), np.empty(p)
+    curved_at_n, nothing = np.empty_like(y_n), np.empty(0)
+    first, limit, last, is_renewed = np.nan, np.inf, np.inf, True
+    for _ in range(max_passes):
+        loss, drift, _right, _least, _square = fused_pass(
+            x_nd, y_n, offset_n, share_n, even_share, theta_p, family,
+            KEEP_PREDICTOR if is_renewed else MEASURE_DRIFT, curved_at_n, nothing,
+            gradient_p, nothing, hessian_pp if is_renewed else no_hessian,
+        )  # fmt: skip
+        value = loss + target_term
+        for j in range(p):
+            value += 0.5 * l2_p[j] * theta_p[j] * theta_p[j]
+            gradient_p[j] += l2_p[j] * theta_p[j]
+            if is_renewed:
+                hessian_pp[j, j] += l2_p[j]
+        if limit == np.inf:
+            first = value
+        if not value <= limit or (is_renewed and not _factorise(hessian_pp, scale_p)):
+            return first, False
+        square = _newton_step(hessian_pp, scale_p, gradient_p, step_p)
+        if square <= 2.0 * tolerance * value:
+            return first, True
+        if not is_renewed and (square > CONTRACTION * CONTRACTION * last or drift > MAX_DRIFT):
+            is_renewed = True
+            continue
+        for j in range(p):
+            theta_p[j] += step_p[j]
+        limit, last = value - sufficient_decrease * square, square
+        is_renewed = family == BINOMIAL and square > LONG_STEP * LONG_STEP
+    return first, False
+
+
+@_inner
+def _predict(x_md: Array, theta_p: Array, offset_n: Array, start: int, z_m: Array) -> None:
+    """z = x theta + offset."""
+    d = x_md.shape[1]
+    _begin(z_m, float(theta_p[d]) if len(theta_p) > d else 0.0, offset_n, start)
+    _predict_rows(x_md, theta_p, z_m)
+
+
+@compiled(FOR_LINEARISATION, FAST)
+def linearisation_error(
+    x_nd: Array, offset_n: Array, share_n: Array, even_share: float,
+    theta_p: Array, step_p: Array, curved_at_p: Array, family: int, out_p: Array,
+) -> None:  # fmt: skip
+    """out = sum share (mean(z + u) - mean(z) - mean'(c) u) x, u = x step: the gradient's change along a step less what
+    the Hessian at other parameters makes of it. z and c are the predictors at theta and at those."""
+    n, d = x_nd.shape
+    n_block, is_here = _rows_at_once(d, x_nd.itemsize), True
+    for j in range(len(theta_p)):
+        is_here = is_here and theta_p[j] == curved_at_p[j]
+        out_p[j] = 0.0
+    room_8m, target_m = np.empty((8, n_block)), np.zeros(n_block)
+    for start in range(0, n, n_block):
+        m = min(n_block, n - start)
+        x_md, y_m = x_nd[start : start + m], target_m[:m]
+        z_m, u_m, error_m, mean_m = room_8m[0, :m], room_8m[1, :m], room_8m[2, :m], room_8m[3, :m]
+        c_m, loss_m, rest_m, there_m = room_8m[4, :m], room_8m[5, :m], room_8m[6, :m], room_8m[7, :m]
+        _predict(x_md, step_p, offset_n[:0], 0, u_m)
+        _predict(x_md, theta_p, offset_n, start, z_m)
+        respond(family, z_m, y_m, loss_m, mean_m, c_m, rest_m)
+        for i in range(m):
+            z_m[i] += u_m[i]
+            error_m[i] = -mean_m[i]
+        if not is_here:
+            _predict(x_md, curved_at_p, offset_n, start, there_m)
+            respond(family, there_m, y_m, loss_m, mean_m, c_m, rest_m)
+        for i in range(m):
+            error_m[i] -= c_m[i] * u_m[i]
+        respond(family, z_m, y_m, loss_m, mean_m, c_m, rest_m)
+        for i in range(m):
+            error_m[i] += mean_m[i]
+        if len(share_n):
+            _scale(error_m, share_n, start)
+        _collect_rows(x_md, error_m, out_p)
+        if len(out_p) > d:
+            out_p[d] += _sum(error_m)
+    for j in range(len(out_p)):
+        out_p[j] *= even_share

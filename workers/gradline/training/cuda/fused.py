@@ -72,6 +72,12 @@ class FusedPass:
         gradient_p = gradient_sw.sum(0)[: problem.p]
         return Derivatives((value_s.sum() + self._constant).view(1), gradient_p.view_as(theta_bkp), None)
 
+    def minimise(self, *_: Any, **__: Any) -> None:
+        """None: there are few rows of which it would be had."""
+
+    def linearisation_error(self, *_: Any) -> None:
+        """None, as well."""
+
     def curvature_product(self, weights: Any, direction_bkp: Tensor) -> Tensor | None:  # noqa: ARG002
         """None: it takes two products of matrices."""
         return None

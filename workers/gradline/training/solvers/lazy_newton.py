@@ -8,17 +8,10 @@ import torch
 from torch import Tensor
 
 from gradline.training.derivatives import Want
-from gradline.training.factor import Factor
+from gradline.training.factor import CONTRACTION, LONG_STEP, MAX_DRIFT, Factor
 from gradline.training.objective import Objective
 from gradline.training.solvers.base import State
 from gradline.training.solvers.newton import Look, Newton, look_at
-
-CONTRACTION = 0.25
-"""A step with an old factor that leaves more than this of the decrement asks for a new one."""
-MAX_DRIFT = 1.0
-LONG_STEP = 0.25
-"""Decrement of a step that goes too far for its factor: the rows' changes of z are twice that or more in the mean, as
-no curvature of classes is above 1/4, and the largest is some times the mean."""
 
 
 class LazyNewton(Newton):

@@ -13,7 +13,7 @@ from gradline.training.family import Family
 from gradline.training.objective import Fitness, Objective
 from gradline.training.solvers.base import State
 from gradline.training.solvers.lazy_newton import LazyNewton
-from gradline.training.solvers.sample import Sample, fit_sample, foretell, take_sample
+from gradline.training.solvers.sample import Sample
 
 
 class ProgressiveNewton(LazyNewton):
@@ -41,12 +41,13 @@ class ProgressiveNewton(LazyNewton):
 
     def _start(self) -> None:
         self._has_started = True
-        sample = fit_sample(self.objective, self.theta_bkp, self._n_rows)
-        if sample is None:
+        sample = Sample(self.objective, self._n_rows)
+        minimum = sample.minimum(self.theta_bkp)
+        if minimum is None:
             return
         origin_bkp = self.theta_bkp.clone()
-        self.theta_bkp.copy_(sample.newton.theta_bkp)
-        if not bool((self.look().value_b <= sample.newton.first_value()).all()):
+        self.theta_bkp.copy_(minimum.theta_bkp)
+        if not bool((self.look().value_b <= minimum.first_value_b).all()):
             self.theta_bkp.copy_(origin_bkp)
             self._forget()
         elif self.objective.problem.family != Family.GAUSSIAN:  # whose Hessian is the same everywhere
@@ -57,7 +58,7 @@ class ProgressiveNewton(LazyNewton):
         if self._sample is None:
             return look.step_bq
         assert self.curved_at_bkp is not None  # noqa: S101  looking sets it
-        return look.step_bq + foretell(self._sample, self.theta_bkp, look, self.curved_at_bkp)
+        return look.step_bq + self._sample.foretell(self.theta_bkp, look, self.curved_at_bkp)
 
     def state(self) -> State:
         tensors, numbers = super().state()
@@ -68,4 +69,4 @@ class ProgressiveNewton(LazyNewton):
         self._has_started = state.numbers["has_started"]
         self._sample = None
         if state.numbers["foretells"]:
-            self._sample = take_sample(self.objective, self.theta_bkp, self._n_rows)
+            self._sample = Sample(self.objective, self._n_rows)

@@ -23,7 +23,7 @@ from gradline.training.reach import Reach
 from gradline.training.solvers.base import State
 from gradline.training.solvers.lazy_newton import LazyNewton
 from gradline.training.solvers.lbfgs import Lbfgs
-from gradline.training.solvers.sample import Sample, fit_sample, take_sample
+from gradline.training.solvers.sample import Sample
 
 SAMPLE_GROWTH = 4
 """A sample without a minimum, or with one that all rows find worse than the start, is followed by a larger one."""
@@ -36,7 +36,10 @@ class SampledLbfgs(Lbfgs):
         super().__init__(objective, theta_bkp, memory=memory, stops_on_gap=True)
         self._n_rows = n_rows
         self._has_started = False
-        self._sample: Sample | None = None
+        self._newton: LazyNewton | None = None
+        """At the sample's minimum."""
+        self._share_b = torch.ones(1)
+        """Of the whole weight, the sample's."""
         self._reach: Reach | None = None
 
     def is_converged(self, tolerance: float) -> bool:
@@ -48,21 +51,22 @@ class SampledLbfgs(Lbfgs):
             return
         self._has_started = True
         origin_bkp = self.theta_bkp.clone()
-        while self._sample is None and self._n_rows <= self._objective.problem.n:
-            sample = fit_sample(self._objective, origin_bkp, self._n_rows)
-            if sample is not None and self._is_better(sample):
-                self._sample = sample
-                sample.newton.renew()
+        while self._newton is None and self._n_rows <= self._objective.problem.n:
+            sample = Sample(self._objective, self._n_rows)
+            newton = sample.fit(origin_bkp)
+            if newton is not None and self._is_better(newton):
+                self._newton, self._share_b = newton, sample.share_b
+                newton.renew()
             else:
                 self._n_rows *= SAMPLE_GROWTH
-        if self._sample is None:
+        if self._newton is None:
             self._move_to(origin_bkp)
 
-    def _is_better(self, sample: Sample) -> bool:
+    def _is_better(self, newton: LazyNewton) -> bool:
         """Whether all rows find the sample's minimum better than the start, as far as the sample knows that one."""
-        self._move_to(sample.newton.theta_bkp)
+        self._move_to(newton.theta_bkp)
         self._look()
-        return bool(self._value <= sample.newton.first_value())
+        return bool(self._value <= newton.first_value())
 
     def _move_to(self, theta_bkp: Tensor) -> None:
         self.theta_bkp.copy_(theta_bkp)
@@ -71,40 +75,40 @@ class SampledLbfgs(Lbfgs):
     # --- the sample's Hessian as the first one
 
     def _first_inverse(self, direction_q: Tensor) -> Tensor:
-        if self._sample is None:
+        if self._newton is None:
             return super()._first_inverse(direction_q)
-        factor = self._sample.newton.look().factor
+        factor = self._newton.look().factor
         return factor.solve(direction_q.double().unsqueeze(0))[0].to(direction_q.dtype)
 
     def _first_length(self) -> float:
-        return super()._first_length() if self._sample is None else 1.0
+        return super()._first_length() if self._newton is None else 1.0
 
     # --- and as a bound of all rows'
 
     def _least_gap(self) -> float:
-        if self._sample is None:
+        if self._newton is None:
             return super()._least_gap()
-        decrement_b, stretch_b = self._decrement(self._sample)
+        decrement_b, stretch_b = self._decrement(self._newton)
         return min(float((decrement_b * stretch_b).square() / 2), super()._least_gap())
 
     def gap(self) -> Gap:
         """The smaller of both bounds; that by the penalty is looked at only where it can be."""
-        if self._sample is None:
+        newton = self._newton
+        if newton is None:
             return super().gap()
-        newton = self._sample.newton
         self._reach = self._reach or Reach(newton.objective.problem)
-        bound_b = self._reach.bound(newton.look().factor, *self._decrement(self._sample))
+        bound_b = self._reach.bound(newton.look().factor, *self._decrement(newton))
         by_sample = gap_of(NEWTON, bound_b.new_tensor([self._value]), bound_b, self._floor())
         if float(bound_b) <= super()._least_gap():
             return by_sample
         by_penalty = super().gap()
         return by_sample if bool(by_sample.bound_b < by_penalty.bound_b) else by_penalty
 
-    def _decrement(self, sample: Sample) -> tuple[Tensor, Tensor]:
+    def _decrement(self, newton: LazyNewton) -> tuple[Tensor, Tensor]:
         """By the sample's Hessian, and how much longer steps may be by what that is of all rows'."""
-        gradient_1q, factor = self._gradient_q.double().unsqueeze(0), sample.newton.look().factor
+        gradient_1q, factor = self._gradient_q.double().unsqueeze(0), newton.look().factor
         decrement_b = (gradient_1q * factor.solve(gradient_1q)).sum(1).clamp(min=0.0).sqrt()
-        return decrement_b, (self._drift(sample.newton) / 2).exp() / sample.share_b.sqrt()
+        return decrement_b, (self._drift(newton) / 2).exp() / self._share_b.sqrt()
 
     def _drift(self, newton: LazyNewton) -> Tensor:
         """Largest change of the sample's linear predictors since its Hessian was taken."""
@@ -117,8 +121,8 @@ class SampledLbfgs(Lbfgs):
 
     def state(self) -> State:
         tensors, numbers = super().state()
-        if self._sample is not None:
-            curved_at_bkp = self._sample.newton.curved_at_bkp
+        if self._newton is not None:
+            curved_at_bkp = self._newton.curved_at_bkp
             assert curved_at_bkp is not None  # noqa: S101  the sample has been looked at
             tensors["sample_curved_at"] = curved_at_bkp.clone()
         return State(tensors, numbers | {"has_started": self._has_started, "n_rows": self._n_rows})
@@ -127,4 +131,7 @@ class SampledLbfgs(Lbfgs):
         super().load(state)
         self._has_started, self._n_rows = state.numbers["has_started"], state.numbers["n_rows"]
         curved_at_bkp = state.tensors.get("sample_curved_at")
-        self._sample = None if curved_at_bkp is None else take_sample(self._objective, curved_at_bkp, self._n_rows)
+        self._newton = None
+        if curved_at_bkp is not None:
+            sample = Sample(self._objective, self._n_rows)
+            self._newton, self._share_b = LazyNewton(sample.objective, curved_at_bkp.clone()), sample.share_b
