@@ -11,6 +11,7 @@ from gradline.training.cpu.fused import FusedPass
 from gradline.training.cpu.kernel import NARROW
 from gradline.training.model import null_parameters
 from gradline.training.problem import Problem
+from gradline.training.solvers.lazy_newton import LazyNewton
 from gradline.training.solvers.sample import Sample
 from tests.numerics.problems import random_problem, solve, zeros
 
@@ -78,20 +79,30 @@ def test_the_gradient_is_zero_where_the_compiled_fit_ends(family: Family, kind: 
     assert bool(objective.l2_bq.unique().numel() > 2)
 
 
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-12])
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", range(len(KINDS)))
-def test_the_compiled_fit_takes_the_steps_of_lazy_newton(family: Family, kind: int) -> None:
-    objective = Objective(drawn(family, kind, n=10_000), l2=L2)
-    sample = Sample(objective, N_ROWS)
-    start_bkp = null_parameters(sample.objective.problem)
-    newton = sample.fit(start_bkp)
-    first, theta_bkp = minimised(sample.objective, tolerance=sample.tolerance)
-    assert newton is not None
+def test_the_compiled_fit_takes_the_steps_of_lazy_newton(family: Family, kind: int, tolerance: float) -> None:
+    objective = Objective(drawn(family, kind), l2=L2)
+    newton = LazyNewton(objective, null_parameters(objective.problem))
+    while not newton.is_within(tolerance):
+        newton.step()
+        assert newton.ending is None
+    first, theta_bkp = minimised(objective, tolerance, max_passes=newton.n_passes)
     assert first == pytest.approx(float(newton.first_value()), rel=1e-12)
     torch.testing.assert_close(theta_bkp, newton.theta_bkp, rtol=1e-7, atol=1e-9)
-    found = sample.minimum(start_bkp)
+    assert minimised(objective, tolerance, max_passes=newton.n_passes - 1)[0] is None
+
+
+def test_a_sample_is_fitted_by_the_compiled_function() -> None:
+    objective = Objective(drawn(Family.BINOMIAL, 0, n=10_000), l2=L2)
+    sample = Sample(objective, N_ROWS)
+    found, newton = sample.minimum(zeros(objective)), sample.fit(zeros(objective))
     assert found is not None
-    assert torch.equal(found.theta_bkp, theta_bkp), "the sample asks for the compiled fit"
+    assert newton is not None
+    assert torch.equal(found.theta_bkp, minimised(sample.objective, sample.tolerance)[1])
+    torch.testing.assert_close(found.theta_bkp, newton.theta_bkp, rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(found.first_value_b, newton.first_value())
 
 
 @pytest.mark.parametrize("family", [Family.BINOMIAL, Family.POISSON])
@@ -117,16 +128,16 @@ def test_the_linearisation_error_is_that_of_autograd(family: Family, kind: int, 
     assert float(exact_bkp.abs().max()) > 1e-3 * scale
 
 
-def test_what_the_compiled_fit_gives_up_is_left_to_torch() -> None:
+@pytest.mark.parametrize("noise", [0.0, 1e-7])
+def test_what_the_compiled_fit_gives_up_is_left_to_torch(noise: float) -> None:
     problem = random_problem(Family.BINOMIAL, 40, n=10_000, d=4)
-    problem.x_np[:, 1] = 2 * problem.x_np[:, 0]
+    problem.x_np[:, 1] = problem.x_np[:, 0] + noise * problem.x_np[:, 2] * problem.x_np[:, 0].std()
     objective = Objective(problem)
     sample = Sample(objective, N_ROWS)
-    assert minimised(sample.objective)[0] is None, "a singular Hessian needs a ridge"
+    assert minimised(sample.objective, sample.tolerance)[0] is None, "a singular Hessian needs a ridge"
     newton, found = sample.fit(zeros(objective)), sample.minimum(zeros(objective))
-    assert newton is not None
-    assert found is not None
-    assert torch.equal(found.theta_bkp, newton.theta_bkp)
+    assert (newton is None) == (found is None) == (noise > 0)
+    assert newton is None or found is None or torch.equal(found.theta_bkp, newton.theta_bkp)
 
 
 def test_a_compiled_fit_ends_where_there_is_no_minimum() -> None:
@@ -137,16 +148,16 @@ def test_a_compiled_fit_ends_where_there_is_no_minimum() -> None:
     assert Sample(objective, N_ROWS).minimum(zeros(objective)) is None
 
 
-def test_a_step_that_goes_too_far_is_given_up() -> None:
-    """From an intercept so low that all counts are fitted as 0, Newton's step leads to where they are infinite."""
+@pytest.mark.parametrize("below", [1.5, 8.0])
+def test_a_step_that_goes_too_far_is_given_up(below: float) -> None:
+    """From an intercept too low, Newton's step leads to where F is higher, or infinite."""
     problem = random_problem(Family.POISSON, 42, n=5_000, d=2)
     objective = Objective(problem)
-    theta_bkp = zeros(objective)
-    theta_bkp[0, 0, -1] = -8.0
-    fused = FusedPass(problem)
-    origin_bkp = theta_bkp.clone()
+    start_bkp = null_parameters(problem)
+    start_bkp[0, 0, -1] -= below
+    fused, theta_bkp = FusedPass(problem), start_bkp.clone()
     assert fused.minimise(theta_bkp, objective.l2_bq, tolerance=1e-6, sufficient_decrease=1e-4, max_passes=30) is None
-    assert solve(ProgressiveNewton(objective, origin_bkp, n_rows=1_500))
+    assert solve(ProgressiveNewton(objective, start_bkp, n_rows=1_500))
 
 
 def test_wide_rows_and_too_few_passes_have_no_compiled_fit() -> None:
