@@ -132,7 +132,7 @@ def test_the_linearisation_error_is_that_of_autograd(family: Family, kind: int, 
 def test_what_the_compiled_fit_gives_up_is_left_to_torch(noise: float) -> None:
     problem = random_problem(Family.BINOMIAL, 40, n=10_000, d=4)
     x_n, other_n = problem.x_np[:, 0], problem.x_np[:, 2]
-    problem.x_np[:, 1] = x_n + noise * x_n.std() / other_n.std() * other_n
+    problem.x_np[:, 1] = x_n + noise * x_n.norm() / other_n.norm() * other_n
     objective = Objective(problem)
     sample = Sample(objective, N_ROWS)
     assert minimised(sample.objective, sample.tolerance)[0] is None, "a singular Hessian needs a ridge"
