@@ -148,7 +148,7 @@ def test_what_is_said_of_parameters_of_zero_is_what_a_pass_there_says(
     problem = problem if has_offset else replace(problem, offset_n1=None)
     for n_chunks in (1, 4):
         if n_chunks > 1:
-            monkeypatch.setattr("gradline.training.problem.CHUNK_BYTES", 6 * problem.p * 8)
+            monkeypatch.setattr("gradline.training.problem.CHUNK_BYTES", 7 * problem.p * 8)
         assert len(problem.chunks()) == n_chunks
         objective = Objective(problem, l1=0.02, l2=0.3)
         zero_bkp = torch.zeros(1, problem.k, problem.p, dtype=torch.float64)

@@ -28,7 +28,7 @@ from gradline.training.products import (
 from gradline.training.streaming import StreamedProducts, Window
 
 CHUNK_BYTES = 16 * 2**20
-"""Of features: products of about this many stay in one sum of their dtype; larger problems add float64 sums of such."""
+"""Of features: products of this many stay in one sum of their dtype; larger problems add float64 sums of such."""
 CUDA_CHUNK_BYTES = 256 * 2**20
 """The same on a CUDA device, which adds up many parts of a product side by side, and waits for each call."""
 ROWS_AT_ONCE = 512
@@ -194,7 +194,7 @@ class Problem:
     def chunks(self) -> "list[Problem]":
         """Ranges of its rows in order, as long as one another; all at once where they are few, or sparse."""
         n_bytes = CUDA_CHUNK_BYTES if self.y_nk.is_cuda else CHUNK_BYTES
-        n_chunks = round(self.n * self.p * self.y_nk.element_size() / n_bytes)
+        n_chunks = math.ceil(self.n * self.p * self.y_nk.element_size() / n_bytes)
         if self.is_sparse or n_chunks <= 1:
             return [self]
         n_rows = math.ceil(self.n / n_chunks)
