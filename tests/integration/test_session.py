@@ -86,6 +86,30 @@ def test_every_connection_is_durable_and_keeps_foreign_keys(sqlite: Database, mo
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15000}
 
 
+def test_several_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    failures: list[DependencyDown] = []
+
+    def read(database: Database, barrier: threading.Barrier) -> None:
+        barrier.wait()
+        try:
+            with database.read() as connection:
+                connection.execute(text("SELECT 1"))
+        except DependencyDown as error:
+            failures.append(error)
+        finally:
+            database.close()
+
+    for k in range(100):  # without waiting for one another, about 1 in 20 failed
+        barrier = threading.Barrier(8)
+        databases = [Database(f"sqlite:///{tmp_path / f'{k}.db'}") for _ in range(8)]
+        threads = [threading.Thread(target=read, args=(database, barrier)) for database in databases]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
 def test_a_failed_block_leaves_nothing(database: Database) -> None:
     worker = "INSERT INTO workers (id, hostname, pid, lane, device, n_slots) VALUES ('w', 'h', 1, 'cpu', 'd', 1)"
     with suppress(ZeroDivisionError), database.write() as connection:

@@ -1,6 +1,7 @@
 """Connections to the database: one class, two dialects."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
@@ -16,6 +17,8 @@ from gradline.errors import DependencyDown
 
 WAL_RESET_FIXED = (3, 51, 3)
 """Older SQLite can corrupt a database in write-ahead-log mode when two connections reset the log at once."""
+BUSY_TIMEOUT_S = 15
+"""How long a connection to SQLite waits for another that holds the lock."""
 
 
 class Database:
@@ -104,13 +107,9 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> Engine:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
-        wal = pysqlite3.sqlite_version_info >= WAL_RESET_FIXED
-        for pragma in (
-            "busy_timeout = 15000",
-            f"journal_mode = {'wal' if wal else 'delete'}",
-            "synchronous = full",
-            "foreign_keys = on",
-        ):
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+        _set_journal_mode(connection)
+        for pragma in ("synchronous = full", "foreign_keys = on"):
             connection.execute(f"PRAGMA {pragma}")
 
     def begin_transaction(dbapi_connection: Any) -> None:
@@ -119,3 +118,17 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> Engine:
     # Not a listener for "begin": an engine with one asks before and after every statement whether more listen.
     engine.dialect.do_begin = begin_transaction  # type: ignore[method-assign]
     return engine
+
+
+def _set_journal_mode(connection: Any) -> None:
+    """Of several that open a new file at once SQLite tells all but one that it is locked, whatever the busy timeout."""
+    mode = "wal" if pysqlite3.sqlite_version_info >= WAL_RESET_FIXED else "delete"
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+            return
+        except pysqlite3.OperationalError as error:
+            if error.sqlite_errorcode != pysqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
