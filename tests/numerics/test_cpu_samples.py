@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from gradline.training import Family, Objective, ProgressiveNewton
 from gradline.training.cpu.fused import FusedPass
-from gradline.training.cpu.kernel import NARROW
+from gradline.training.cpu.kernel import NARROW, _factorise
 from gradline.training.model import null_parameters
 from gradline.training.problem import Problem
 from gradline.training.solvers.lazy_newton import LazyNewton
@@ -168,3 +169,9 @@ def test_wide_rows_and_too_few_passes_have_no_compiled_fit() -> None:
     narrow = Objective(random_problem(Family.BINOMIAL, 43, n=500, d=NARROW - 1), l2=L2)
     assert minimised(narrow)[0] is not None
     assert minimised(narrow, max_passes=2)[0] is None
+
+
+@pytest.mark.parametrize(("pivot", "is_found"), [(1e-12, True), (1e-14, False), (0.0, False)])
+def test_a_pivot_of_rounding_is_no_factor(pivot: float, is_found: bool) -> None:
+    hessian_qq = np.array([[4.0, 6.0], [6.0, 9.0 * (1.0 + pivot)]])
+    assert _factorise(hessian_qq, np.empty(2)) == is_found
